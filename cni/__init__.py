@@ -1,0 +1,1 @@
+"""Container Network Interface: the spec's types and the runtime's side of it."""

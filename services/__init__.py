@@ -1,0 +1,1 @@
+"""The components of a cluster, one package each, above two shared floors."""

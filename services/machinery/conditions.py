@@ -1,0 +1,39 @@
+"""Conditions: a list keyed by type, whose transition time moves only when the status does."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.objects import View
+
+
+class Condition(View, frozen=True, kw_only=True):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+    last_update_time: str | None = None
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """The condition of this type."""
+    return next((item for item in conditions if item.type == type_), None)
+
+
+def is_true(conditions: Iterable[Condition], type_: str) -> bool:
+    """Whether the condition is there and its status is ``True``."""
+    found = find(conditions, type_)
+    return found is not None and found.status == "True"
+
+
+def render(new: Condition, old: Condition | None, now: float) -> dict[str, Any]:
+    """The JSON of ``new`` with the transition time of ``old`` where the status is the same."""
+    same = old is not None and old.status == new.status and old.last_transition_time is not None
+    since = old.last_transition_time if same and old is not None else timestamps.render(now)
+    rendered = {"type": new.type, "status": new.status, "lastTransitionTime": since}
+    if new.reason:
+        rendered["reason"] = new.reason
+    if new.message:
+        rendered["message"] = new.message
+    return rendered

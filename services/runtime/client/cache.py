@@ -1,0 +1,161 @@
+"""A copy of one kind that follows the API server, as typed views.
+
+    watch from 0 ──▶ present state ──▶ initial_end ──▶ changes ──▶ …
+         ▲                                               │ stream ends or Expired
+         └───────────────── backoff ◀────────────────────┘
+
+A reconnect goes on from the last revision seen; after ``Expired`` the present state is read anew
+and what is no longer in it counts as deleted. Handlers run on the event loop, in order, and must
+not block: they put keys into queues.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from pilothouse.services.machinery.errors import ApiError, Expired
+from pilothouse.services.machinery.objects import Key, Viewed
+from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.client.objects import EVERYTHING, Event, Objects, Selection
+from pilothouse.services.runtime.clock import Clock, SystemClock
+
+BACKOFF_FIRST_SECONDS = 0.1
+BACKOFF_MAX_SECONDS = 2.0
+
+V = TypeVar("V", bound=Viewed)
+Handler = Callable[[V | None, V | None], None]
+Indexer = Callable[[V], Iterable[str]]
+
+
+class Cache(Generic[V]):
+    """All objects of ``resource`` in ``selection``, decoded to ``view``."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        resource: Resource,
+        view: type[V],
+        selection: Selection = EVERYTHING,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self.resource = resource
+        self.revision = 0
+        self._objects = objects
+        self._selection = selection
+        self._decoder = msgspec.json.Decoder(view)
+        self._clock = clock or SystemClock()
+        self._items: dict[Key, V] = {}
+        self._handlers: list[Handler[V]] = []
+        self._indexers: dict[str, Indexer[V]] = {}
+        self._indexes: dict[str, dict[str, dict[Key, V]]] = {}
+        self._synced = asyncio.Event()
+        self._log = telemetry.logger(kind=resource.kind)
+
+    def get(self, key: Key) -> V | None:
+        return self._items.get(key)
+
+    def values(self) -> list[V]:
+        return list(self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def on_change(self, handler: Handler[V]) -> None:
+        """Call ``handler(old, new)`` on every change; one of the two is None at birth and death."""
+        self._handlers.append(handler)
+
+    def add_index(self, name: str, indexer: Indexer[V]) -> None:
+        """Keep objects findable by the values that ``indexer`` gives; before :meth:`run`."""
+        self._indexers[name] = indexer
+        self._indexes[name] = {}
+
+    def by_index(self, name: str, value: str) -> list[V]:
+        return list(self._indexes[name].get(value, {}).values())
+
+    async def wait_synced(self) -> None:
+        """Until the present state has been seen once."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        backoff = BACKOFF_FIRST_SECONDS
+        while True:
+            try:
+                if await self._follow():
+                    backoff = BACKOFF_FIRST_SECONDS
+            except Expired:
+                self.revision = 0
+            except ApiError as error:
+                self._log.info("watch ended", error=error.message)
+            await self._clock.sleep(backoff)
+            backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
+
+    async def _follow(self) -> bool:
+        """One stream, to its end; whether anything came."""
+        present: set[Key] | None = set() if self.revision == 0 else None
+        came = False
+        async for batch in self._objects.watch(
+            self.resource, self._selection, revision=self.revision
+        ):
+            came = True
+            for event in batch:
+                if event.type == "BOOKMARK":
+                    if event.initial_end and present is not None:
+                        self._forget_absent(present)
+                        present = None
+                        self._synced.set()
+                else:
+                    self._apply(event, present)
+                if present is None:
+                    self.revision = max(self.revision, event.revision)
+        return came
+
+    def _apply(self, event: Event, present: set[Key] | None) -> None:
+        view = self._decoder.decode(event.json)
+        key = view.metadata.key
+        if event.type == "DELETED":
+            self._replace(key, None)
+            return
+        if present is not None:
+            present.add(key)
+        self._replace(key, view)
+
+    def _forget_absent(self, present: set[Key]) -> None:
+        for key in [key for key in self._items if key not in present]:
+            self._replace(key, None)
+
+    def _replace(self, key: Key, new: V | None) -> None:
+        old = self._items.get(key)
+        if new is None:
+            if old is None:
+                return
+            del self._items[key]
+        else:
+            if old is not None and _version(old) == _version(new):
+                return
+            self._items[key] = new
+        self._reindex(key, old, new)
+        for handler in self._handlers:
+            handler(old, new)
+
+    def _reindex(self, key: Key, old: V | None, new: V | None) -> None:
+        for name, indexer in self._indexers.items():
+            index = self._indexes[name]
+            if old is not None:
+                for value in indexer(old):
+                    bucket = index.get(value)
+                    if bucket is not None:
+                        bucket.pop(key, None)
+                        if not bucket:
+                            del index[value]
+            if new is not None:
+                for value in indexer(new):
+                    index.setdefault(value, {})[key] = new
+
+
+def _version(item: Viewed) -> str:
+    return item.metadata.resource_version

@@ -1,0 +1,124 @@
+"""Events for people: what happened to an object, counted when it happens again."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import EVENTS
+from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.clock import Clock
+
+QUEUE_MAX = 1000
+KNOWN_MAX = 4096
+MESSAGE_BYTES_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The object that an event is about."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    api_version: str = "v1"
+    field_path: str = ""
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What happened: ``type`` is Normal or Warning, ``reason`` one CamelCase word."""
+
+    about: Reference
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Known:
+    key: Key
+    count: int
+
+
+class Recorder:
+    """Writes notes as core/v1 Events in the background; a full queue drops notes."""
+
+    def __init__(self, objects: Objects, clock: Clock, component: str, host: str = "") -> None:
+        self._objects = objects
+        self._clock = clock
+        self._source = {"component": component, **({"host": host} if host else {})}
+        self._queue: asyncio.Queue[Note] = asyncio.Queue(QUEUE_MAX)
+        self._known: dict[Note, _Known] = {}
+        self._log = telemetry.logger(part="events")
+
+    def note(self, about: Reference, type_: str, reason: str, message: str) -> None:
+        """Remember that this happened; returns at once."""
+        try:
+            self._queue.put_nowait(Note(about, type_, reason, message[:MESSAGE_BYTES_MAX]))
+        except asyncio.QueueFull:
+            self._log.warning("event dropped", reason=reason)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            note = await self._queue.get()
+            try:
+                await self._write(note)
+            except ApiError as error:
+                self._log.info("event not written", reason=note.reason, error=error.message)
+
+    async def _write(self, note: Note) -> None:
+        now = timestamps.render(self._clock.now())
+        known = self._known.get(note)
+        if known is not None:
+            known.count += 1
+            try:
+                patch = {"count": known.count, "lastTimestamp": now}
+                await self._objects.patch(EVENTS, known.key, patch)
+            except ApiError:
+                del self._known[note]
+                raise
+            return
+        body = self._body(note, now)
+        await self._objects.create(EVENTS, body["metadata"]["namespace"], body)
+        if len(self._known) >= KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        metadata = body["metadata"]
+        self._known[note] = _Known(Key(metadata["namespace"], metadata["name"]), 1)
+
+    def _body(self, note: Note, now: str) -> dict[str, Any]:
+        about = note.about
+        involved = {
+            "kind": about.kind,
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+            "apiVersion": about.api_version,
+            "fieldPath": about.field_path,
+            "resourceVersion": about.resource_version,
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{about.name}.{uuid.uuid4().hex[:16]}",
+                "namespace": about.namespace or "default",
+            },
+            "involvedObject": {key: value for key, value in involved.items() if value},
+            "type": note.type,
+            "reason": note.reason,
+            "message": note.message,
+            "source": self._source,
+            "reportingComponent": self._source["component"],
+            "reportingInstance": self._source.get("host", ""),
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }

@@ -1,0 +1,184 @@
+"""Calls on the API server's ``mesh.v1.Objects``: JSON text out, dicts or patches in."""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from grpc import aio
+
+from pilothouse.protos.mesh.v1 import objects_pb2 as pb
+from pilothouse.protos.mesh.v1.objects_pb2_grpc import ObjectsStub
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime.rpc.errors import from_rpc
+
+CALL_SECONDS_MAX = 30.0
+
+T = TypeVar("T")
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change; ``json`` is empty on a BOOKMARK, ``initial_end`` marks the end of the present."""
+
+    type: EventType
+    revision: int
+    json: str
+    initial_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of a kind: a namespace (empty for all) and selectors as kubectl writes them."""
+
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
+EVERYTHING = Selection()
+
+
+class Objects:
+    """The API server over one channel. Every call raises :class:`ApiError` and nothing else."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._stub = ObjectsStub(channel)
+
+    async def get(self, resource: Resource, key: Key, *, subresource: str = "") -> str:
+        request = pb.GetRequest(
+            resource=_named(resource),
+            namespace=key.namespace,
+            name=key.name,
+            subresource=subresource,
+        )
+        return (await _answer(self._stub.Get(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def list(
+        self, resource: Resource, selection: Selection = EVERYTHING
+    ) -> tuple[Sequence[str], int]:
+        """The objects' JSON and the revision at which all of them are true."""
+        request = pb.ListRequest(
+            resource=_named(resource),
+            namespace=selection.namespace,
+            label_selector=selection.labels,
+            field_selector=selection.fields,
+        )
+        answer = await _answer(self._stub.List(request, timeout=CALL_SECONDS_MAX))
+        return [item.json for item in answer.items], answer.revision
+
+    async def watch(
+        self, resource: Resource, selection: Selection = EVERYTHING, *, revision: int = 0
+    ) -> AsyncIterator[Sequence[Event]]:
+        """Batches of changes after ``revision``; with 0 the present state first."""
+        request = pb.WatchRequest(
+            resource=_named(resource),
+            namespace=selection.namespace,
+            label_selector=selection.labels,
+            field_selector=selection.fields,
+            revision=revision,
+            send_initial=revision == 0,
+        )
+        call = self._stub.Watch(request)
+        try:
+            async for answer in call:
+                yield [_event(event) for event in answer.events]
+        except aio.AioRpcError as error:
+            raise from_rpc(error) from None
+        finally:
+            call.cancel()
+
+    async def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: dict[str, Any],
+        *,
+        name: str = "",
+        subresource: str = "",
+    ) -> str:
+        """Create ``body``; with a subresource, ``name`` is the parent (pods/binding)."""
+        request = pb.CreateRequest(
+            resource=_named(resource),
+            namespace=namespace,
+            name=name,
+            subresource=subresource,
+            json=_text(body),
+        )
+        return (await _answer(self._stub.Create(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def update(
+        self, resource: Resource, key: Key, body: dict[str, Any], *, subresource: str = ""
+    ) -> str:
+        """Replace; ``metadata.resourceVersion`` in ``body`` makes it conditional."""
+        request = pb.UpdateRequest(
+            resource=_named(resource),
+            namespace=key.namespace,
+            name=key.name,
+            subresource=subresource,
+            json=_text(body),
+        )
+        return (await _answer(self._stub.Update(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def patch(
+        self,
+        resource: Resource,
+        key: Key,
+        patch: dict[str, Any],
+        *,
+        subresource: str = "",
+        strategic: bool = False,
+    ) -> str:
+        """Merge ``patch``; ``metadata.uid`` or ``resourceVersion`` in it make it conditional."""
+        request = pb.PatchRequest(
+            resource=_named(resource),
+            namespace=key.namespace,
+            name=key.name,
+            subresource=subresource,
+            type=pb.PatchRequest.STRATEGIC if strategic else pb.PatchRequest.MERGE,
+            json=_text(patch),
+        )
+        return (await _answer(self._stub.Patch(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def delete(
+        self,
+        resource: Resource,
+        key: Key,
+        *,
+        uid: str = "",
+        grace_period_seconds: int | None = None,
+        propagation_policy: str = "",
+    ) -> None:
+        """Delete; with ``uid`` only that very object."""
+        request = pb.DeleteRequest(
+            resource=_named(resource),
+            namespace=key.namespace,
+            name=key.name,
+            uid=uid,
+            grace_period_seconds=grace_period_seconds,
+            propagation_policy=propagation_policy,
+        )
+        await _answer(self._stub.Delete(request, timeout=CALL_SECONDS_MAX))
+
+
+def _named(resource: Resource) -> pb.Resource:
+    return pb.Resource(group=resource.group, version=resource.version, resource=resource.plural)
+
+
+def _text(body: dict[str, Any]) -> str:
+    return msgspec.json.encode(body).decode()
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except aio.AioRpcError as error:
+        raise from_rpc(error) from None
+
+
+def _event(event: pb.Event) -> Event:
+    kind: EventType = pb.Event.Type.Name(event.type)  # type: ignore[assignment]
+    return Event(kind, event.object.revision, event.object.json, event.initial_end)

@@ -1,0 +1,1 @@
+"""Level-triggered work: a queue of keys and the loop that alone retries."""
