@@ -3,7 +3,7 @@
 Both doors lead onto one request path::
 
     rest/  ─┐
-            ├─▶ authenticate ─▶ authorize ─▶ admit ─▶ default, validate ─▶ store ─▶ cache ─▶ watchers
+            ├─▶ authenticate ─▶ authorize ─▶ admit ─▶ validate ─▶ store ─▶ cache ─▶ watchers
     rpc/   ─┘
 
 It does nothing else: no controller lives here, and it never talks to a node but to pass on exec,

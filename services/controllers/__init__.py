@@ -1,1 +1,1 @@
-"""The controller manager: one loop a kind, all in one process, each driving what is to what is declared."""
+"""The controller manager: one loop a kind, all in one process, level-triggered."""

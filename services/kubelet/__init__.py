@@ -1,1 +1,1 @@
-"""The node agent: makes containers what the pods bound to this node say, and tells the truth about them."""
+"""The node agent: makes containers what this node's pods say, and tells the truth of them."""

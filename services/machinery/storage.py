@@ -17,7 +17,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A key was put (``entry``) or deleted (``entry`` None) at ``revision``; ``previous`` if any."""
+    """A key was put (``entry``) or deleted (``entry`` None); ``previous`` is what was there."""
 
     key: bytes
     revision: int
