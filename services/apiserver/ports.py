@@ -1,8 +1,9 @@
-"""What the API server needs of the outside: a store."""
+"""What the API server needs of the outside: a store; and what the registry needs of its chain."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from pilothouse.services.apiserver.requests import Target, User
 from pilothouse.services.machinery.storage import Change, Entry
 
 
@@ -39,3 +40,30 @@ class Storage(Protocol):
 
     async def close(self) -> None:
         """Drain and let go."""
+
+
+class Authorizer(Protocol):
+    """Who may do what."""
+
+    async def allow(self, user: User, verb: str, target: Target) -> None:
+        """Return when ``user`` may, else raise Forbidden.
+
+        ``verb`` is get, list, watch, create, update, patch, delete or deletecollection.
+        """
+
+
+class TokenIssuer(Protocol):
+    """Signs tokens of service accounts."""
+
+    async def issue(self, account: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        """The TokenRequest with its ``status`` for the ServiceAccount object ``account``."""
+
+
+class Computed(Protocol):
+    """A kind whose objects are not stored: reviews (create), component statuses (get, list)."""
+
+    async def create(self, user: User, target: Target, body: dict[str, Any]) -> dict[str, Any]:
+        """The answered review; ``body`` has been checked against its schema."""
+
+    async def list(self, user: User, target: Target) -> Sequence[dict[str, Any]]:
+        """All objects as they are now."""

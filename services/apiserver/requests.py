@@ -85,11 +85,15 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A live object: the one encoding that all readers get, ``resourceVersion`` included."""
+    """A live object: the one encoding that all readers get, ``resourceVersion`` included.
+
+    ``deleted`` says, in the answer to a delete, that it is gone and not only marked.
+    """
 
     key: Key
     revision: int
     json: bytes
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""What the server knows of one kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pilothouse.services.machinery.errors import Subject
+
+READ = ("get", "list", "watch")
+FULL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """The kind that ``…/name/<subresource>`` speaks, and the verbs it takes."""
+
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One resource of one version. ``definition`` is its name among the published schemas.
+
+    ``stored_as`` names the kind in whose shape and place objects rest, when that is another one
+    (``events.k8s.io/v1`` rests as ``v1``); else it is empty.
+    """
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    verbs: tuple[str, ...] = FULL
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    definition: str = ""
+    stored_as: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """``v1`` or ``apps/v1``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """``pods`` or ``deployments.apps``, as error messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def persistent(self) -> bool:
+        """Whether objects of it are stored; reviews and component statuses are computed."""
+        return "update" in self.verbs
+
+    def subject(self, name: str = "", uid: str = "") -> Subject:
+        """What an error about an object of this kind says in its details."""
+        return Subject(group=self.group, kind=self.plural, name=name, uid=uid)

@@ -1,0 +1,327 @@
+"""The columns of nodes, namespaces, events, configuration, accounts and roles."""
+
+from collections.abc import Callable, Mapping
+
+from pilothouse.services.apiserver.rest.tables import ages
+from pilothouse.services.apiserver.rest.tables.column import (
+    AGE,
+    CREATED_AT,
+    NAME,
+    NONE,
+    UNKNOWN,
+    Column,
+    Document,
+    at,
+    field,
+    number,
+    size,
+)
+
+ROLE_PREFIX = "node-role.kubernetes.io/"
+ROLE_LABEL = "kubernetes.io/role"
+
+
+def _node_status(node: Document, now: float) -> str:
+    del now
+    conditions = at(node, "status.conditions") or ()
+    ready = next((item for item in conditions if item.get("type") == "Ready"), None)
+    if ready is None:
+        word = "Unknown"
+    else:
+        word = "Ready" if ready.get("status") == "True" else "NotReady"
+    return word + (",SchedulingDisabled" if at(node, "spec.unschedulable") else "")
+
+
+def _node_roles(node: Document, now: float) -> str:
+    del now
+    labels: Mapping[str, str] = at(node, "metadata.labels") or {}
+    roles = {key[len(ROLE_PREFIX) :] for key in labels if key.startswith(ROLE_PREFIX)}
+    if labels.get(ROLE_LABEL):
+        roles.add(labels[ROLE_LABEL])
+    return ",".join(sorted(role for role in roles if role)) or NONE
+
+
+def _address(kind: str) -> Callable[[Document, float], str]:
+    def cell(node: Document, now: float) -> str:
+        del now
+        addresses = at(node, "status.addresses") or ()
+        return next((item["address"] for item in addresses if item.get("type") == kind), NONE)
+
+    return cell
+
+
+NODES = (
+    NAME,
+    Column("Status", _node_status),
+    Column("Roles", _node_roles),
+    AGE,
+    Column("Version", field("status.nodeInfo.kubeletVersion")),
+    Column("Internal-IP", _address("InternalIP"), wide=True),
+    Column("External-IP", _address("ExternalIP"), wide=True),
+    Column("OS-Image", field("status.nodeInfo.osImage", UNKNOWN), wide=True),
+    Column("Kernel-Version", field("status.nodeInfo.kernelVersion", UNKNOWN), wide=True),
+    Column(
+        "Container-Runtime", field("status.nodeInfo.containerRuntimeVersion", UNKNOWN), wide=True
+    ),
+)
+
+NAMESPACES = (NAME, Column("Status", field("status.phase")), AGE)
+
+
+def _first_seen(event: Document, now: float) -> str:
+    return ages.since(event.get("firstTimestamp") or event.get("eventTime"), now)
+
+
+def _last_seen(event: Document, now: float) -> str:
+    last = at(event, "series.lastObservedTime") or event.get("lastTimestamp")
+    return ages.since(last, now) if last else _first_seen(event, now)
+
+
+def _event_object(event: Document, now: float) -> str:
+    del now
+    about = event.get("involvedObject") or event.get("regarding") or {}
+    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+
+
+def _event_subobject(event: Document, now: float) -> str:
+    del now
+    about = event.get("involvedObject") or event.get("regarding") or {}
+    return str(about.get("fieldPath", ""))
+
+
+def _event_source(event: Document, now: float) -> str:
+    del now
+    source = event.get("source") or event.get("deprecatedSource") or {}
+    component = source.get("component") or event.get("reportingComponent", "")
+    component = component or event.get("reportingController", "")
+    host = source.get("host") or event.get("reportingInstance", "")
+    return f"{component}, {host}" if host else str(component)
+
+
+def _event_count(event: Document, now: float) -> int:
+    del now
+    return int(at(event, "series.count") or event.get("count") or event.get("deprecatedCount") or 1)
+
+
+def _event_message(event: Document, now: float) -> str:
+    del now
+    return str(event.get("message") or event.get("note") or "").strip()
+
+
+EVENTS = (
+    Column("Last Seen", _last_seen),
+    Column("Type", field("type")),
+    Column("Reason", field("reason")),
+    Column("Object", _event_object),
+    Column("Subobject", _event_subobject, wide=True),
+    Column("Source", _event_source, wide=True),
+    Column("Message", _event_message),
+    Column("First Seen", _first_seen, wide=True),
+    Column("Count", _event_count, type="integer", wide=True),
+    Column("Name", field("metadata.name"), format="name", wide=True),
+)
+
+
+def _config_size(config: Document, now: float) -> int:
+    del now
+    return len(config.get("data") or ()) + len(config.get("binaryData") or ())
+
+
+CONFIG_MAPS = (NAME, Column("Data", _config_size, type="integer"), AGE)
+SECRETS = (
+    NAME,
+    Column("Type", field("type")),
+    Column("Data", size("data"), type="integer"),
+    AGE,
+)
+SERVICE_ACCOUNTS = (NAME, Column("Secrets", size("secrets"), type="integer"), AGE)
+LEASES = (NAME, Column("Holder", field("spec.holderIdentity")), AGE)
+LIMIT_RANGES = (NAME, CREATED_AT)
+
+
+def _quota(prefix: str) -> Callable[[Document, float], str]:
+    """Requests (everything but limits), or limits, each as ``name: used/hard``."""
+
+    def cell(quota: Document, now: float) -> str:
+        del now
+        hard = at(quota, "status.hard") or {}
+        used = at(quota, "status.used") or {}
+        names = sorted(n for n in hard if n.startswith("limits.") == (prefix == "limits."))
+        return ", ".join(f"{name}: {used.get(name, 0)}/{hard[name]}" for name in names)
+
+    return cell
+
+
+RESOURCE_QUOTAS = (
+    NAME,
+    Column("Request", _quota("")),
+    Column("Limit", _quota("limits.")),
+    AGE,
+)
+
+ROLES = (NAME, CREATED_AT)
+
+
+def _subjects(kind: str) -> Callable[[Document, float], str]:
+    def cell(binding: Document, now: float) -> str:
+        del now
+        chosen = [item for item in binding.get("subjects") or () if item.get("kind") == kind]
+        return ", ".join(
+            f"{item['namespace']}/{item['name']}" if kind == "ServiceAccount" else item["name"]
+            for item in chosen
+        )
+
+    return cell
+
+
+def _role(binding: Document, now: float) -> str:
+    del now
+    return f"{at(binding, 'roleRef.kind')}/{at(binding, 'roleRef.name')}"
+
+
+BINDINGS = (
+    NAME,
+    Column("Role", _role),
+    AGE,
+    Column("Users", _subjects("User"), wide=True),
+    Column("Groups", _subjects("Group"), wide=True),
+    Column("ServiceAccounts", _subjects("ServiceAccount"), wide=True),
+)
+
+
+def _component(part: str) -> Callable[[Document, float], str]:
+    def cell(component: Document, now: float) -> str:
+        del now
+        condition = next(
+            (c for c in component.get("conditions") or () if c.get("type") == "Healthy"), {}
+        )
+        if part == "status":
+            words = {"True": "Healthy", "False": "Unhealthy"}
+            return words.get(condition.get("status", ""), "Unknown")
+        return str(condition.get(part) or "")
+
+    return cell
+
+
+COMPONENT_STATUSES = (
+    NAME,
+    Column("Status", _component("status")),
+    Column("Message", _component("message")),
+    Column("Error", _component("error")),
+)
+
+PRIORITY_CLASSES = (
+    NAME,
+    Column("Value", number("value"), type="integer"),
+    Column("Global-Default", lambda item, now: bool(item.get("globalDefault")), type="boolean"),
+    AGE,
+    Column("PreemptionPolicy", field("preemptionPolicy")),
+)
+
+RUNTIME_CLASSES = (NAME, Column("Handler", field("handler")), AGE)
+
+
+def _signing_state(request: Document, now: float) -> str:
+    del now
+    held = [item.get("type") for item in at(request, "status.conditions") or ()]
+    words = [word for word in ("Approved", "Denied", "Failed") if word in held]
+    if at(request, "status.certificate"):
+        words.append("Issued")
+    return ",".join(words) or "Pending"
+
+
+def _signing_duration(request: Document, now: float) -> str:
+    del now
+    seconds = at(request, "spec.expirationSeconds")
+    return ages.human(seconds) if seconds else NONE
+
+
+CERTIFICATE_SIGNING_REQUESTS = (
+    NAME,
+    AGE,
+    Column("SignerName", field("spec.signerName", NONE)),
+    Column("Requestor", field("spec.username")),
+    Column("RequestedDuration", _signing_duration),
+    Column("Condition", _signing_state),
+)
+
+CUSTOM_RESOURCE_DEFINITIONS = (NAME, CREATED_AT)
+
+
+def _api_service(document: Document, now: float) -> str:
+    del now
+    service = at(document, "spec.service")
+    return f"{service.get('namespace')}/{service.get('name')}" if service else "Local"
+
+
+def _available(document: Document, now: float) -> str:
+    del now
+    for item in at(document, "status.conditions") or ():
+        if item.get("type") == "Available":
+            state = str(item.get("status"))
+            return state if state == "True" else f"{state} ({item.get('reason', '')})"
+    return "Unknown"
+
+
+API_SERVICES = (NAME, Column("Service", _api_service), Column("Available", _available), AGE)
+
+FLOW_SCHEMAS = (
+    NAME,
+    Column("PriorityLevel", field("spec.priorityLevelConfiguration.name")),
+    Column("MatchingPrecedence", number("spec.matchingPrecedence"), type="integer"),
+    Column("DistinguisherMethod", field("spec.distinguisherMethod.type", NONE)),
+    AGE,
+)
+PRIORITY_LEVEL_CONFIGURATIONS = (
+    NAME,
+    Column("Type", field("spec.type")),
+    Column("NominalConcurrencyShares", field("spec.limited.nominalConcurrencyShares", NONE)),
+    Column("Queues", field("spec.limited.limitResponse.queuing.queues", NONE)),
+    Column("HandSize", field("spec.limited.limitResponse.queuing.handSize", NONE)),
+    Column("QueueLengthLimit", field("spec.limited.limitResponse.queuing.queueLengthLimit", NONE)),
+    AGE,
+)
+
+WEBHOOK_CONFIGURATIONS = (NAME, Column("Webhooks", size("webhooks"), type="integer"), AGE)
+
+
+def _param_kind(policy: Document, now: float) -> str:
+    del now
+    kind = at(policy, "spec.paramKind")
+    return f"{kind.get('apiVersion')}/{kind.get('kind')}" if kind else UNSET_PARAMETERS
+
+
+UNSET_PARAMETERS = "<unset>"
+VALIDATING_POLICIES = (
+    NAME,
+    Column("Validations", size("spec.validations"), type="integer"),
+    Column("ParamKind", _param_kind),
+    AGE,
+)
+MUTATING_POLICIES = (
+    NAME,
+    Column("Mutations", size("spec.mutations"), type="integer"),
+    Column("ParamKind", _param_kind),
+    AGE,
+)
+POLICY_BINDINGS = (
+    NAME,
+    Column("PolicyName", field("spec.policyName")),
+    Column("ParamRef", field("spec.paramRef.name", UNSET_PARAMETERS)),
+    AGE,
+)
+NAMED = (NAME, AGE)
+CLAIMS = (
+    NAME,
+    Column(
+        "State", lambda claim, now: "allocated" if at(claim, "status.allocation") else "pending"
+    ),
+    AGE,
+)
+RESOURCE_SLICES = (
+    NAME,
+    Column("Node", field("spec.nodeName", NONE)),
+    Column("Driver", field("spec.driver")),
+    Column("Pool", field("spec.pool.name")),
+    AGE,
+)
