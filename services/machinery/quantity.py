@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
 _BINARY = {
     suffix: Decimal(1024) ** power
@@ -34,3 +35,44 @@ def ceiling(text: str | int | float) -> int:
 def milli(text: str | int | float) -> int:
     """Thousandths, rounded up: CPU."""
     return int((parse(text) * 1000).to_integral_value(ROUND_CEILING))
+
+
+_EXPONENTS = {0: "", 1: "Ki", 2: "Mi", 3: "Gi", 4: "Ti", 5: "Pi", 6: "Ei"}
+_PREFIXES = {power: suffix for suffix, power in _DECIMAL.items()}
+_PRECISION = Decimal("1e-9")
+
+
+@lru_cache(maxsize=4096)
+def canonical(text: str | int | float) -> str:
+    """The one spelling that the API keeps: ``1000m`` is ``1``, ``1024Mi`` is ``1Gi``.
+
+    No fraction, the largest suffix that allows it, in the family (binary, decimal, exponent) that
+    was written. Finer than a billionth is rounded up. ValueError when it is no quantity.
+    """
+    value = parse(text)
+    match = _FORM.fullmatch(str(text))
+    assert match is not None  # noqa: S101 - parse has matched it
+    value = (value / _PRECISION).to_integral_value(ROUND_CEILING) * _PRECISION
+    if match[2] and abs(value) >= 1024 and value == value.to_integral_value():  # noqa: PLR2004 - Ki
+        return _binary(int(value))
+    if value == 0:
+        return "0"
+    return _decimal(value, exponent=match[4] is not None)
+
+
+def _binary(value: int) -> str:
+    power = 0
+    while value % 1024 == 0 and power + 1 in _EXPONENTS:
+        value //= 1024
+        power += 1
+    return f"{value}{_EXPONENTS[power]}"
+
+
+def _decimal(value: Decimal, *, exponent: bool) -> str:
+    power = 18
+    while value.scaleb(-power) != value.scaleb(-power).to_integral_value():
+        power -= 3
+    number = int(value.scaleb(-power))
+    if exponent:
+        return f"{number}e{power}" if power else str(number)
+    return f"{number}{_PREFIXES[power]}"
