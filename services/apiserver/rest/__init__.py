@@ -3,8 +3,8 @@
 ::
 
     server ─▶ dispatch ─▶ paths (what is asked) ─▶ chain (who asks, may they) ─▶ verbs ─▶ registry
-                │                                                                  │
-                └── discovery, openapi, health, versions                           └─▶ replies, watching, streams
+                 │                                                                 │
+                 └─▶ discovery, openapi, health, version                           └─▶ replies
 
 It decides nothing about objects; it only reads requests and writes replies.
 """

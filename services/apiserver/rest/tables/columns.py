@@ -1,6 +1,13 @@
 """Which columns each kind has, by ``(group, plural)``; any other kind shows name and age."""
 
-from pilothouse.services.apiserver.rest.tables import cluster, network, pods, storage, workloads
+from pilothouse.services.apiserver.rest.tables import (
+    cluster,
+    network,
+    pods,
+    policy,
+    storage,
+    workloads,
+)
 from pilothouse.services.apiserver.rest.tables.column import Column
 
 ADMISSION = "admissionregistration.k8s.io"
@@ -42,10 +49,10 @@ COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("networking.k8s.io", "ipaddresses"): network.IP_ADDRESSES,
     ("networking.k8s.io", "servicecidrs"): network.SERVICE_CIDRS,
     ("coordination.k8s.io", "leases"): cluster.LEASES,
-    (RBAC, "roles"): cluster.ROLES,
-    (RBAC, "clusterroles"): cluster.ROLES,
-    (RBAC, "rolebindings"): cluster.BINDINGS,
-    (RBAC, "clusterrolebindings"): cluster.BINDINGS,
+    (RBAC, "roles"): policy.ROLES,
+    (RBAC, "clusterroles"): policy.ROLES,
+    (RBAC, "rolebindings"): policy.BINDINGS,
+    (RBAC, "clusterrolebindings"): policy.BINDINGS,
     (STORAGE, "storageclasses"): storage.STORAGE_CLASSES,
     (STORAGE, "volumeattributesclasses"): storage.VOLUME_ATTRIBUTES_CLASSES,
     (STORAGE, "volumeattachments"): storage.VOLUME_ATTACHMENTS,
@@ -54,25 +61,25 @@ COLUMNS: dict[tuple[str, str], tuple[Column, ...]] = {
     (STORAGE, "csistoragecapacities"): storage.CSI_STORAGE_CAPACITIES,
     ("scheduling.k8s.io", "priorityclasses"): cluster.PRIORITY_CLASSES,
     ("node.k8s.io", "runtimeclasses"): cluster.RUNTIME_CLASSES,
-    ("certificates.k8s.io", "certificatesigningrequests"): cluster.CERTIFICATE_SIGNING_REQUESTS,
-    ("apiextensions.k8s.io", "customresourcedefinitions"): cluster.CUSTOM_RESOURCE_DEFINITIONS,
-    ("apiregistration.k8s.io", "apiservices"): cluster.API_SERVICES,
-    ("flowcontrol.apiserver.k8s.io", "flowschemas"): cluster.FLOW_SCHEMAS,
+    ("certificates.k8s.io", "certificatesigningrequests"): policy.CERTIFICATE_SIGNING_REQUESTS,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): policy.CUSTOM_RESOURCE_DEFINITIONS,
+    ("apiregistration.k8s.io", "apiservices"): policy.API_SERVICES,
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): policy.FLOW_SCHEMAS,
     (
         "flowcontrol.apiserver.k8s.io",
         "prioritylevelconfigurations",
-    ): cluster.PRIORITY_LEVEL_CONFIGURATIONS,
-    (ADMISSION, "mutatingwebhookconfigurations"): cluster.WEBHOOK_CONFIGURATIONS,
-    (ADMISSION, "validatingwebhookconfigurations"): cluster.WEBHOOK_CONFIGURATIONS,
-    (ADMISSION, "validatingadmissionpolicies"): cluster.VALIDATING_POLICIES,
-    (ADMISSION, "validatingadmissionpolicybindings"): cluster.POLICY_BINDINGS,
-    (ADMISSION, "mutatingadmissionpolicies"): cluster.MUTATING_POLICIES,
-    (ADMISSION, "mutatingadmissionpolicybindings"): cluster.POLICY_BINDINGS,
-    ("resource.k8s.io", "resourceclaims"): cluster.CLAIMS,
-    ("resource.k8s.io", "resourceslices"): cluster.RESOURCE_SLICES,
+    ): policy.PRIORITY_LEVEL_CONFIGURATIONS,
+    (ADMISSION, "mutatingwebhookconfigurations"): policy.WEBHOOK_CONFIGURATIONS,
+    (ADMISSION, "validatingwebhookconfigurations"): policy.WEBHOOK_CONFIGURATIONS,
+    (ADMISSION, "validatingadmissionpolicies"): policy.VALIDATING_POLICIES,
+    (ADMISSION, "validatingadmissionpolicybindings"): policy.POLICY_BINDINGS,
+    (ADMISSION, "mutatingadmissionpolicies"): policy.MUTATING_POLICIES,
+    (ADMISSION, "mutatingadmissionpolicybindings"): policy.POLICY_BINDINGS,
+    ("resource.k8s.io", "resourceclaims"): policy.CLAIMS,
+    ("resource.k8s.io", "resourceslices"): policy.RESOURCE_SLICES,
 }
 
 
 def columns_of(group: str, plural: str) -> tuple[Column, ...]:
     """The columns of a kind."""
-    return COLUMNS.get((group, plural), cluster.NAMED)
+    return COLUMNS.get((group, plural), policy.NAMED)

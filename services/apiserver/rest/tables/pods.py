@@ -21,7 +21,7 @@ TERMINAL_PHASES = ("Succeeded", "Failed")
 
 def status(pod: Document) -> str:
     """The STATUS column: the phase, or whatever stops the pod from being it."""
-    reason = at(pod, "status.reason") or at(pod, "status.phase") or ""
+    reason: str = at(pod, "status.reason") or at(pod, "status.phase") or ""
     if _condition_reason(pod, "PodScheduled") == "SchedulingGated":
         reason = "SchedulingGated"
     initializing = _initializing(pod)
@@ -50,7 +50,7 @@ def _initializing(pod: Document) -> str:
             return "Init:" + _termination(terminated)
         waiting = (state.get("waiting") or {}).get("reason", "")
         if waiting and waiting != "PodInitializing":
-            return "Init:" + waiting
+            return f"Init:{waiting}"
         return f"Init:{index}/{len(at(pod, 'spec.initContainers') or ())}"
     return ""
 

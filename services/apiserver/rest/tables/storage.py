@@ -14,8 +14,11 @@ from pilothouse.services.apiserver.rest.tables.column import (
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _MODES = {
-    "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP",
-}  # fmt: skip
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
 
 
 def _modes(modes: list[str] | None) -> str:
