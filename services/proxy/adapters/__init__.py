@@ -1,0 +1,1 @@
+"""The kernel and the API server, as the proxy's ports ask for them."""

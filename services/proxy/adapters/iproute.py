@@ -1,0 +1,59 @@
+"""The node's routes through iproute2, marked with a protocol number of our own."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+
+from typing_extensions import override
+
+from pilothouse.services.proxy.ports import Flows, Refused, Routes
+from pilothouse.services.proxy.routes import Plan, Route
+from pilothouse.services.proxy.rules import Backend
+
+PROTOCOL = "112"
+"""What marks a route as ours in the kernel; stale ones are found by it."""
+
+
+class IpRoutes(Routes):
+    """The main table of this network namespace."""
+
+    @override
+    async def installed(self) -> Sequence[Route]:
+        _, output = await _run("ip", "-json", "-4", "route", "show", "proto", PROTOCOL)
+        return [Route(item["dst"], item.get("gateway", "")) for item in json.loads(output or "[]")]
+
+    @override
+    async def apply(self, plan: Plan) -> None:
+        commands = [f"route del {route.destination} proto {PROTOCOL}" for route in plan.remove]
+        commands += [
+            f"route replace {route.destination} via {route.gateway} proto {PROTOCOL}"
+            for route in plan.write
+        ]
+        code, output = await _run("ip", "-force", "-batch", "-", text="\n".join(commands) + "\n")
+        if code != 0:
+            raise Refused(output.strip())
+
+
+class Conntrack(Flows):
+    """Tracked connections, through the ``conntrack`` program: there is no transaction to join."""
+
+    @override
+    async def forget(self, backends: Iterable[Backend]) -> None:
+        for backend in backends:
+            # Exit code 1 means that no flow matched, which is as good.
+            await _run(
+                "conntrack", "-D", "-p", "udp",
+                "--reply-src", backend.address, "--reply-port-src", str(backend.port),
+            )  # fmt: skip
+
+
+async def _run(*command: str, text: str = "") -> tuple[int, str]:
+    """Exit code and output, errors included."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate(text.encode())
+    return process.returncode or 0, output.decode(errors="replace")

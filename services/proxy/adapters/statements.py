@@ -1,0 +1,127 @@
+"""nftables' own words for a table and for a change of it: text for one transaction."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from pilothouse.services.proxy.changes import Change
+from pilothouse.services.proxy.contents import CLIENTS_MAX, MASQUERADE_BIT, Contents, Slot
+
+TABLE = "pilothouse"
+
+_AT = "ip daddr . meta l4proto . th dport"
+_AT_NODE = "meta l4proto . th dport"
+_FRAME = f"""\
+add table ip {TABLE}
+delete table ip {TABLE}
+table ip {TABLE} {{
+  map services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map nodeports {{ type inet_proto . inet_service : verdict; }}
+  map unserved {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map unserved-nodeports {{ type inet_proto . inet_service : verdict; }}
+  map endpoints {{ typeof {_AT} . numgen random mod 2 : ip daddr . th dport; }}
+  map node-endpoints {{ typeof {_AT_NODE} . numgen random mod 2 : ip daddr . th dport; }}
+  set hairpins {{ type ipv4_addr . ipv4_addr; }}
+
+  chain refuse {{
+    meta l4proto tcp reject with tcp reset
+    reject
+  }}
+  chain judge {{
+    ct state new {_AT} vmap @unserved
+    ct state new fib daddr type local{{nodes}} {_AT_NODE} vmap @unserved-nodeports
+  }}
+  chain translate {{
+    {_AT} vmap @services
+    fib daddr type local{{nodes}} {_AT_NODE} vmap @nodeports
+  }}
+  chain judge-prerouting {{
+    type filter hook prerouting priority dstnat - 10
+    jump judge
+  }}
+  chain judge-output {{
+    type filter hook output priority dstnat - 10
+    jump judge
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat
+    jump translate
+  }}
+  chain output {{
+    type nat hook output priority dstnat
+    jump translate
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat
+    oifname "lo" return
+    meta mark & {MASQUERADE_BIT:#x} != 0 masquerade
+    ct status dnat ip saddr . ip daddr @hairpins masquerade
+{{leaving}}  }}
+}}
+"""
+
+_LEAVING = "    ip saddr {0} ip daddr != {{ {0}, 224.0.0.0/4 }} masquerade\n"
+
+CLEAN_UP = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"
+
+
+def frame(cluster_cidr: str, nodeport_addresses: tuple[str, ...]) -> str:
+    """The table anew, empty of Services.
+
+    Pods that leave the cluster go by the node's address: nobody outside knows a way back to theirs.
+    Without ``nodeport_addresses`` every local address but loopback serves node ports.
+    """
+    accepted = ", ".join(nodeport_addresses)
+    return _FRAME.format(
+        nodes=f" ip daddr {{ {accepted} }}" if accepted else " ip daddr != 127.0.0.0/8",
+        leaving=_LEAVING.format(cluster_cidr) if cluster_cidr else "",
+    )
+
+
+def changed(change: Change) -> str:
+    """The commands of ``change``, in an order in which nothing is used before it is there."""
+    old, new = change.old, change.new
+    lines = [_set(name, "add") for name in sorted(new.client_sets)]
+    lines += [f"add chain ip {TABLE} {name}" for name in new.chains if name not in old.chains]
+    lines += [f"flush chain ip {TABLE} {name}" for name in old.chains]
+    lines += _elements("delete", old.elements, with_values=False)
+    lines += [
+        f"add rule ip {TABLE} {name} {statement}"
+        for name, statements in new.chains.items()
+        for statement in statements
+    ]
+    lines += _elements("add", new.elements, with_values=True)
+    lines += [f"delete chain ip {TABLE} {name}" for name in old.chains if name not in new.chains]
+    lines += [f"delete set ip {TABLE} {name}" for name in sorted(old.client_sets)]
+    return "\n".join(lines) + "\n"
+
+
+def loaded(contents: Contents) -> str:
+    """The commands that fill an empty frame."""
+    return changed(Change(new=contents))
+
+
+def remembered(name: str, clients: Mapping[str, tuple[int, int]]) -> str:
+    """Commands that put clients back: per address the timeout and what is left of it, seconds."""
+    kept = ", ".join(
+        f"{address} timeout {timeout}s expires {left}s"
+        for address, (timeout, left) in clients.items()
+        if left > 0
+    )
+    return f"add element ip {TABLE} {name} {{ {kept} }}\n" if kept else ""
+
+
+def _set(name: str, verb: str) -> str:
+    return (
+        f"{verb} set ip {TABLE} {name} "
+        f"{{ type ipv4_addr; flags dynamic,timeout; size {CLIENTS_MAX}; }}"
+    )
+
+
+def _elements(verb: str, elements: Mapping[Slot, str], *, with_values: bool) -> Iterable[str]:
+    """One command per map: a list of elements is far quicker to read than a command each."""
+    for map_, slots in groupby(sorted(elements), key=lambda slot: slot.map):
+        texts = [
+            f"{slot.key} : {elements[slot]}" if with_values and elements[slot] else slot.key
+            for slot in slots
+        ]
+        yield f"{verb} element ip {TABLE} {map_} {{ {', '.join(texts)} }}"

@@ -1,0 +1,1 @@
+"""What the proxy serves: ``mesh.v1.Rules``."""
