@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import structs
+
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.objects import View
 
@@ -37,3 +39,35 @@ def render(new: Condition, old: Condition | None, now: float) -> dict[str, Any]:
     if new.message:
         rendered["message"] = new.message
     return rendered
+
+
+def rendered(condition: Condition) -> dict[str, Any]:
+    """The JSON of a condition whose times are already decided."""
+    fields = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastUpdateTime": condition.last_update_time,
+        "lastTransitionTime": condition.last_transition_time,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def replaced(conditions: Iterable[Condition], new: Condition, now: float) -> tuple[Condition, ...]:
+    """``conditions`` with ``new`` in its type's place; untouched if status and reason are.
+
+    Only the times of ``new`` are decided here: the transition's is kept while the status is.
+    """
+    before = tuple(conditions)
+    old = find(before, new.type)
+    if old is not None and (old.status, old.reason) == (new.status, new.reason):
+        return before
+    stamp = timestamps.render(now)
+    same = old is not None and old.status == new.status
+    timed = structs.replace(
+        new,
+        last_update_time=stamp,
+        last_transition_time=old.last_transition_time if same and old is not None else stamp,
+    )
+    return (*(item for item in before if item.type != new.type), timed)

@@ -1,0 +1,1 @@
+"""What the controllers ask for, answered from caches and the API server."""

@@ -1,0 +1,49 @@
+"""Taking and giving up objects: who is named as the controller in ``ownerReferences``."""
+
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.machinery.errors import Conflict
+from pilothouse.services.machinery.objects import Metadata, Object, owner_reference
+from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime.client.objects import Objects
+
+_DECODER = msgspec.json.Decoder(Object)
+
+
+async def adopt(
+    objects: Objects, resource: Resource, item: Metadata, kind: Resource, owner: Metadata
+) -> str:
+    """Make ``owner`` the controller of ``item``; its new JSON.
+
+    Conflict when either changed meanwhile. The owner is asked for once more, since a deleted one
+    may linger in a cache.
+    """
+    present = _DECODER.decode(await objects.get(kind, owner.key)).metadata
+    if present.uid != owner.uid or present.deleting:
+        raise Conflict(f"{kind.kind} {owner.key} is gone or going, it takes nothing more")
+    kept = [_rendered(item_owner) for item_owner in item.owner_references]
+    return await _write(objects, resource, item, [*kept, owner_reference(kind, owner)])
+
+
+async def release(objects: Objects, resource: Resource, item: Metadata, owner: Metadata) -> str:
+    """Take ``owner`` out of the owners of ``item``; its new JSON."""
+    kept = [_rendered(known) for known in item.owner_references if known.uid != owner.uid]
+    return await _write(objects, resource, item, kept)
+
+
+async def _write(
+    objects: Objects, resource: Resource, item: Metadata, owners: list[dict[str, Any]]
+) -> str:
+    patch = {
+        "uid": item.uid,
+        "resourceVersion": item.resource_version,
+        "ownerReferences": owners or None,
+    }
+    return await objects.patch(resource, item.key, {"metadata": patch})
+
+
+def _rendered(owner: object) -> dict[str, Any]:
+    rendered: dict[str, Any] = msgspec.to_builtins(owner)
+    return rendered

@@ -1,0 +1,201 @@
+"""ReplicaSets and ReplicationControllers, their pods, and the writes to both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pilothouse.services.controllers.adapters import indexes, ownership
+from pilothouse.services.controllers.adapters.world import (
+    Controller,
+    World,
+    controller,
+    enqueue,
+    reference,
+)
+from pilothouse.services.controllers.workload.replicaset import ReplicaSetController
+from pilothouse.services.controllers.workload.replicationcontroller import (
+    ReplicationControllerController,
+)
+from pilothouse.services.machinery import conditions, labels
+from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.kinds.replicas import Plan
+from pilothouse.services.machinery.kinds.workloads import (
+    ReplicaSet,
+    ReplicaStatus,
+    ReplicationController,
+)
+from pilothouse.services.machinery.labels import Selector
+from pilothouse.services.machinery.objects import Key, controller_of, owner_reference
+from pilothouse.services.machinery.resources import (
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    Resource,
+)
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.control import batches
+from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.control.settled import Settled
+
+R = TypeVar("R", bound=ReplicaSet | ReplicationController)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    resource: Resource
+    component: str
+
+
+REPLICA_SET = _Kind(REPLICA_SETS, "replicaset-controller")
+REPLICATION_CONTROLLER = _Kind(REPLICATION_CONTROLLERS, "replication-controller")
+
+
+class Replicas(Generic[R]):
+    """One of the two kinds with its pods, as both controllers see it."""
+
+    def __init__(self, world: World, kind: _Kind, owners: Cache[R], found: Cache[Pod]) -> None:
+        self._objects = world.objects
+        self._clock = world.clock
+        self._kind = kind.resource
+        self._owners = owners
+        self._pods = found
+        self._settled = Settled(found)
+        self._recorder = world.recorder(kind.component)
+
+    def find(self, key: Key) -> R | None:
+        owner = self._owners.get(key)
+        if owner is None:
+            self._settled.forget(key)
+        return owner
+
+    def pods_near(self, owner: R) -> Sequence[Pod]:
+        free = indexes.free(owner.metadata.namespace)
+        return [
+            *self._pods.by_index(indexes.CONTROLLER, owner.metadata.uid),
+            *self._pods.by_index(indexes.CONTROLLER, free),
+        ]
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def settled(self, key: Key) -> bool:
+        return self._settled.is_settled(key)
+
+    async def claim(self, owner: R, todo: Plan) -> None:
+        key = owner.metadata.key
+        for pod in todo.adopt:
+            answer = await ownership.adopt(
+                self._objects, PODS, pod.metadata, self._kind, owner.metadata
+            )
+            self._settled.wrote(key, answer)
+        for pod in todo.release:
+            answer = await ownership.release(self._objects, PODS, pod.metadata, owner.metadata)
+            self._settled.wrote(key, answer)
+
+    async def scale(self, owner: R, todo: Plan) -> ApiError | None:
+        async def create() -> None:
+            await self._create(owner)
+
+        async def delete(pod: Pod) -> None:
+            await self._delete(owner, pod)
+
+        if todo.create:
+            failure = await batches.slow_start(todo.create, create)
+            if failure is not None:
+                self._say(owner, "Warning", "FailedCreate", f"Error creating: {failure.message}")
+            return failure
+        return await batches.each(todo.delete, delete)
+
+    async def write_status(self, owner: R, status: ReplicaStatus) -> None:
+        patch = {"metadata": {"uid": owner.metadata.uid}, "status": render_status(status)}
+        await self._objects.patch(self._kind, owner.metadata.key, patch, subresource="status")
+
+    async def _create(self, owner: R) -> None:
+        answer = await self._objects.create(PODS, owner.metadata.namespace, self._body(owner))
+        made = self._settled.wrote(owner.metadata.key, answer)
+        self._say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
+
+    async def _delete(self, owner: R, pod: Pod) -> None:
+        try:
+            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
+        except NotFound:
+            return
+        self._settled.deleted(owner.metadata.key, pod.metadata)
+        self._say(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
+
+    def _body(self, owner: R) -> dict[str, Any]:
+        template = owner.spec.template
+        metadata: dict[str, Any] = {
+            "generateName": f"{owner.metadata.name}-",
+            "namespace": owner.metadata.namespace,
+            "labels": template.metadata.labels,
+            "ownerReferences": [owner_reference(self._kind, owner.metadata)],
+        }
+        if template.metadata.annotations:
+            metadata["annotations"] = template.metadata.annotations
+        if template.metadata.finalizers:
+            metadata["finalizers"] = template.metadata.finalizers
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template.spec}
+
+    def _say(self, owner: R, type_: str, reason: str, message: str) -> None:
+        self._recorder.note(reference(self._kind, owner.metadata), type_, reason, message)
+
+
+def render_status(status: ReplicaStatus) -> dict[str, Any]:
+    """As the API spells it; zeroes are written, so that a merge patch can lower a number."""
+    return {
+        "replicas": status.replicas,
+        "fullyLabeledReplicas": status.fully_labeled_replicas,
+        "readyReplicas": status.ready_replicas,
+        "availableReplicas": status.available_replicas,
+        "observedGeneration": status.observed_generation,
+        "conditions": [conditions.rendered(item) for item in status.conditions] or None,
+    }
+
+
+def replicaset(world: World) -> Controller:
+    """The ReplicaSet controller, wired."""
+    owners = world.cache(REPLICA_SETS, ReplicaSet)
+    found, queue = _wired(world, REPLICA_SETS, owners)
+    cluster = Replicas(world, REPLICA_SET, owners, found)
+    return controller(ReplicaSetController(cluster), queue, owners)
+
+
+def replicationcontroller(world: World) -> Controller:
+    """The ReplicationController controller, wired."""
+    owners = world.cache(REPLICATION_CONTROLLERS, ReplicationController)
+    found, queue = _wired(world, REPLICATION_CONTROLLERS, owners)
+    cluster = Replicas(world, REPLICATION_CONTROLLER, owners, found)
+    return controller(ReplicationControllerController(cluster), queue, owners)
+
+
+def _wired(world: World, kind: Resource, owners: Cache[R]) -> tuple[Cache[Pod], WorkQueue[Key]]:
+    """The pods' cache, and a queue that hears of owners, of their pods, and of free pods."""
+    found = world.cache(PODS, Pod)
+    indexes.add_controller(found)
+    indexes.add_namespace(owners)
+    queue: WorkQueue[Key] = WorkQueue()
+    owners.on_change(enqueue(queue))
+
+    def changed(old: Pod | None, new: Pod | None) -> None:
+        for pod in (old, new):
+            owner = controller_of(pod.metadata) if pod is not None else None
+            if pod is not None and owner is not None and owner.kind == kind.kind:
+                queue.add(Key(pod.metadata.namespace, owner.name))
+        if new is not None and controller_of(new.metadata) is None and pods.is_active(new):
+            for candidate in owners.by_index(indexes.NAMESPACE, new.metadata.namespace):
+                selector = selector_of(candidate)
+                if selector is not None and selector.matches(new.metadata.labels):
+                    queue.add(candidate.metadata.key)
+
+    found.on_change(changed)
+    return found, queue
+
+
+def selector_of(owner: ReplicaSet | ReplicationController) -> Selector | None:
+    """Which pods it wants, compiled."""
+    if isinstance(owner, ReplicaSet):
+        return labels.compile_selector(owner.spec.selector)
+    return labels.compile_map(owner.spec.selector)

@@ -1,0 +1,1 @@
+"""The controller that deletes what has lost its owner."""

@@ -1,0 +1,1 @@
+"""Controllers that give namespaces their accounts, tokens and trust."""

@@ -1,0 +1,1 @@
+"""The controller that empties namespaces on their way out."""

@@ -1,0 +1,1 @@
+"""Controllers that tell who is behind a Service."""

@@ -1,0 +1,1 @@
+"""Controllers that watch over nodes and what is bound to them."""

@@ -1,0 +1,1 @@
+"""The gRPC face of this service: what the loops are doing."""

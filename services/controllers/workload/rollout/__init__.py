@@ -1,0 +1,1 @@
+"""What a Deployment's rollout is made of: revisions, sizes, progress. All of it pure."""

@@ -1,0 +1,164 @@
+"""Revisions of a Deployment: which ReplicaSet has the template of now, and how they are numbered.
+
+A template is known by what it says, not by its hash: the hash only makes a name.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.machinery import labels
+from pilothouse.services.machinery.kinds.pods import PodTemplate
+from pilothouse.services.machinery.kinds.workloads import (
+    REVISION,
+    TEMPLATE_HASH,
+    Deployment,
+    ReplicaSet,
+)
+from pilothouse.services.machinery.objects import controller_of
+
+HISTORY = "deployment.kubernetes.io/revision-history"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+NOT_COPIED = frozenset({REVISION, HISTORY, DESIRED, MAXIMUM, LAST_APPLIED})
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_HASH_BYTES = 5
+_NAME_LETTERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``owned`` are the Deployment's, oldest first; ``adopt`` are among them, ``release`` not."""
+
+    owned: tuple[ReplicaSet, ...]
+    adopt: tuple[ReplicaSet, ...]
+    release: tuple[ReplicaSet, ...]
+
+
+def claimed(deployment: Deployment, near: Iterable[ReplicaSet]) -> Claim:
+    """Sort the namespace's ReplicaSets that it controls or that nobody controls."""
+    selector = labels.compile_selector(deployment.spec.selector)
+    leaving = deployment.metadata.deleting
+    owned: list[ReplicaSet] = []
+    adopt: list[ReplicaSet] = []
+    release: list[ReplicaSet] = []
+    for replicaset in near:
+        matches = selector is not None and selector.matches(replicaset.metadata.labels)
+        controller = controller_of(replicaset.metadata)
+        if controller is not None and controller.uid == deployment.metadata.uid:
+            (owned if matches or leaving else release).append(replicaset)
+        elif controller is None and matches and not leaving and not replicaset.metadata.deleting:
+            owned.append(replicaset)
+            adopt.append(replicaset)
+    return Claim(tuple(sorted(owned, key=_age)), tuple(adopt), tuple(release))
+
+
+def _age(replicaset: ReplicaSet) -> tuple[str, str]:
+    return (replicaset.metadata.creation_timestamp or "", replicaset.metadata.name)
+
+
+def split(
+    deployment: Deployment, owned: Sequence[ReplicaSet]
+) -> tuple[ReplicaSet | None, list[ReplicaSet]]:
+    """The ReplicaSet of the present template (the oldest, if there are several), and the others."""
+    wanted = fingerprint(deployment.spec.template)
+    new = next((item for item in owned if fingerprint(item.spec.template) == wanted), None)
+    return new, [item for item in owned if item is not new]
+
+
+def fingerprint(template: PodTemplate) -> bytes:
+    """The same for templates that say the same, whatever the order of their fields."""
+    shown = {key: value for key, value in template.metadata.labels.items() if key != TEMPLATE_HASH}
+    metadata = msgspec.json.encode([shown, template.metadata.annotations], order="sorted")
+    return _digest(metadata, bytes(template.spec))
+
+
+@lru_cache(maxsize=1024)
+def _digest(metadata: bytes, spec: bytes) -> bytes:
+    canonical = msgspec.json.encode(_without_nothing(msgspec.json.decode(spec)), order="sorted")
+    return hashlib.blake2b(metadata + canonical, digest_size=16).digest()
+
+
+def _without_nothing(value: Any) -> Any:
+    """Null and absent are the same; so are fields that differ only in that."""
+    if isinstance(value, dict):
+        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nothing(item) for item in value]
+    return value
+
+
+def template_hash(template: PodTemplate, collisions: int | None) -> str:
+    """The name's end, in letters that make no words; ``collisions`` finds another one."""
+    salted = fingerprint(template) + str(collisions or 0).encode()
+    number = int.from_bytes(hashlib.blake2b(salted, digest_size=_HASH_BYTES).digest())
+    letters = []
+    for _ in range(_NAME_LETTERS):
+        number, letter = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[letter])
+    return "".join(letters)
+
+
+def number(replicaset: ReplicaSet) -> int:
+    """Its revision, 0 when it has none."""
+    return _integer(replicaset.metadata.annotations.get(REVISION, ""))
+
+
+def desired(replicaset: ReplicaSet) -> int | None:
+    """What the Deployment wanted in all when it last sized this ReplicaSet."""
+    text = replicaset.metadata.annotations.get(DESIRED)
+    return None if text is None else _integer(text)
+
+
+def maximum(replicaset: ReplicaSet) -> int:
+    """What the Deployment allowed in all when it last sized this ReplicaSet, 0 if never."""
+    return _integer(replicaset.metadata.annotations.get(MAXIMUM, ""))
+
+
+def annotations(
+    deployment: Deployment, new: ReplicaSet | None, olds: Sequence[ReplicaSet]
+) -> dict[str, str]:
+    """What the ReplicaSet of the present template must be annotated with."""
+    copied = {
+        key: value
+        for key, value in deployment.metadata.annotations.items()
+        if key not in NOT_COPIED
+    }
+    following = max((number(item) for item in olds), default=0) + 1
+    if new is None:
+        return {**copied, REVISION: str(following)}
+    present = number(new)
+    if present >= following:
+        return {**copied, REVISION: str(present)}
+    earlier = new.metadata.annotations.get(HISTORY, "")
+    history = ",".join(part for part in (earlier, str(present) if present else "") if part)
+    return {**copied, REVISION: str(following), **({HISTORY: history} if history else {})}
+
+
+def outdated(deployment: Deployment, olds: Sequence[ReplicaSet]) -> tuple[ReplicaSet, ...]:
+    """Empty old ReplicaSets beyond the history's limit, the oldest revision first."""
+    empty = [
+        item
+        for item in olds
+        if not item.spec.replicas
+        and not item.status.replicas
+        and item.status.observed_generation >= item.metadata.generation
+        and not item.metadata.deleting
+    ]
+    excess = len(empty) - deployment.spec.revision_history_limit
+    return tuple(sorted(empty, key=number)[: max(excess, 0)])
+
+
+def differing(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The part of ``wanted`` that ``present`` does not say."""
+    return {key: value for key, value in wanted.items() if present.get(key) != value}
+
+
+def _integer(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,27 @@
+"""Facts about ServiceAccounts and the objects that carry who a pod is and whom it trusts."""
+
+from pilothouse.services.machinery.objects import Metadata, View
+
+DEFAULT_ACCOUNT = "default"
+ROOT_CA = "kube-root-ca.crt"
+ROOT_CA_KEY = "ca.crt"
+TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type, no secret
+ACCOUNT_NAME = "kubernetes.io/service-account.name"
+ACCOUNT_UID = "kubernetes.io/service-account.uid"
+
+
+class ServiceAccount(View, frozen=True, kw_only=True):
+    metadata: Metadata = Metadata()
+
+
+class ConfigMap(View, frozen=True, kw_only=True):
+    metadata: Metadata = Metadata()
+    data: dict[str, str] = {}
+
+
+class Secret(View, frozen=True, kw_only=True):
+    """``data`` values are base64 text."""
+
+    metadata: Metadata = Metadata()
+    type: str = "Opaque"
+    data: dict[str, str] = {}
