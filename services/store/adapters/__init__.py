@@ -1,0 +1,1 @@
+"""The store's journal, on SQLite."""

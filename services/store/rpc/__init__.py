@@ -1,0 +1,1 @@
+"""The etcd v3 services over the store: decode, ask, encode."""
