@@ -34,14 +34,15 @@ class Decision:
 
 
 def attributes_of(verb: str, target: Target) -> Attributes:
-    """The attributes of a verb on a target."""
+    """The attributes of a verb on a target; a namespace counts as lying in itself."""
+    itself = target.plural == "namespaces" and not target.group
     return Attributes(
         verb=verb,
         group=target.group,
         version=target.version,
         resource=target.plural,
         subresource=target.subresource,
-        namespace=target.namespace,
+        namespace=target.name if itself else target.namespace,
         name=target.name,
     )
 

@@ -53,9 +53,9 @@ def decide(user: User, attributes: Attributes, bindings: Bindings) -> Decision:
     node = node_name(user)
     if not node or attributes.path:
         return Decision(allowed=False)
-    if attributes.verb in READ and not attributes.subresource:
-        if attributes.resource in GROUPS_READ.get(attributes.group, ()):
-            return Decision(allowed=True, reason="nodes may read it")
+    readable = attributes.resource in GROUPS_READ.get(attributes.group, ())
+    if readable and attributes.verb in READ and not attributes.subresource:
+        return Decision(allowed=True, reason="nodes may read it")
     check = _CHECKS.get((attributes.group, attributes.resource))
     if check is not None and check(node, attributes, bindings):
         return Decision(allowed=True, reason=f'node "{node}" acts for itself')

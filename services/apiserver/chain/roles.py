@@ -22,7 +22,8 @@ RuleText = tuple[str, ...]
 
 _NAMESPACED_VIEW: tuple[RuleText, ...] = (
     (READ, "''", "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods "
-     "replicationcontrollers replicationcontrollers/scale serviceaccounts services services/status"),
+     "replicationcontrollers replicationcontrollers/scale serviceaccounts services "
+     "services/status"),
     (READ, "''", "bindings events limitranges namespaces/status pods/log pods/status "
      "replicationcontrollers/status resourcequotas resourcequotas/status"),
     (READ, "''", "namespaces"),
@@ -69,7 +70,8 @@ _SCHEDULER: tuple[RuleText, ...] = (
     (f"{READ} patch update", "''", "persistentvolumeclaims"),
     (READ, "apps", "replicasets statefulsets"),
     (READ, "policy", "poddisruptionbudgets"),
-    (READ, "storage.k8s.io", "csidrivers csinodes csistoragecapacities storageclasses volumeattachments"),
+    (READ, "storage.k8s.io", "csidrivers csinodes csistoragecapacities storageclasses "
+     "volumeattachments"),
     (READ, "scheduling.k8s.io", "priorityclasses"),
     (READ, "resource.k8s.io", "deviceclasses resourceclaims resourceslices"),
     *REVIEWS,

@@ -44,8 +44,11 @@ class Claims:
         """The claims as the token carries them."""
         private: dict[str, Any] = {"namespace": self.namespace}
         bound = {
-            "node": self.node, "pod": self.pod, "secret": self.secret, "serviceaccount": self.account,
-        }  # fmt: skip
+            "node": self.node,
+            "pod": self.pod,
+            "secret": self.secret,
+            "serviceaccount": self.account,
+        }
         for kind, binding in bound.items():
             if binding is not None:
                 private[kind] = {"name": binding.name, "uid": binding.uid}

@@ -1,0 +1,198 @@
+"""Tokens of service accounts: issued for live accounts, accepted while what they name lives."""
+
+import asyncio
+import hashlib
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.apiserver.chain.ports import Live
+from pilothouse.services.apiserver.chain.tokens import (
+    ISSUER,
+    LEEWAY_SECONDS,
+    Binding,
+    Claims,
+    InvalidToken,
+    Signer,
+    Verifier,
+)
+from pilothouse.services.apiserver.requests import User
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import Cause, Conflict, Invalid, NotFound, Subject
+from pilothouse.services.machinery.objects import Key, Object, View
+from pilothouse.services.runtime.clock import Clock
+
+LIFETIME_SECONDS = 3600
+LIFETIME_SECONDS_MIN = 600
+LIFETIME_SECONDS_MAX = 1 << 32
+VERIFIED_MAX = 1024
+# A pod may use its token for a while after its deletion was asked for.
+DYING_POD_SECONDS = 60
+_BOUND_KINDS = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
+
+
+class _Spec(View, frozen=True, kw_only=True):
+    service_account_name: str = ""
+    node_name: str = ""
+
+
+class _Pod(Object, frozen=True, kw_only=True):
+    spec: _Spec = _Spec()
+
+
+class Accounts:
+    """Issues and recognizes the tokens of service accounts."""
+
+    def __init__(self, live: Live, signer: Signer, verifier: Verifier, clock: Clock) -> None:
+        self._live = live
+        self._signer = signer
+        self._verifier = verifier
+        self._clock = clock
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+
+    async def issue(self, account: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        """The TokenRequest with its ``status`` for the ServiceAccount object ``account``."""
+        spec = request.get("spec") or {}
+        seconds = _lifetime(spec)
+        metadata = account["metadata"]
+        now = int(self._clock.now())
+        bound = self._bound(metadata, spec.get("boundObjectRef") or {})
+        claims = Claims(
+            namespace=metadata["namespace"],
+            account=Binding(metadata["name"], metadata["uid"]),
+            audiences=tuple(spec.get("audiences") or (ISSUER,)),
+            issued=now,
+            expires=now + seconds,
+            id=str(uuid.uuid4()),
+            **bound,
+        )
+        token = await asyncio.to_thread(self._signer.sign, claims)
+        answer = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", **request}
+        answer["metadata"] = {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "creationTimestamp": timestamps.render(now),
+        }
+        answer["spec"] = {
+            **spec, "audiences": list(claims.audiences), "expirationSeconds": seconds,
+        }  # fmt: skip
+        answer["status"] = {
+            "token": token,
+            "expirationTimestamp": timestamps.render(claims.expires),
+        }
+        return answer
+
+    def recognize(self, token: str, audiences: Sequence[str] = (ISSUER,)) -> User:
+        """The account that shows this token.
+
+        Raises:
+            InvalidToken: forged, expired, for somebody else, or its account or pod is gone.
+        """
+        now = self._clock.now()
+        digest = hashlib.sha256(token.encode()).digest()
+        claims = self._verified.get(digest)
+        fresh = claims is not None and now < claims.expires + LEEWAY_SECONDS
+        if claims is None or not fresh or not set(claims.audiences) & set(audiences):
+            claims = self._verifier.verify(token, now, audiences)
+            self._verified[digest] = claims
+            if len(self._verified) > VERIFIED_MAX:
+                self._verified.popitem(last=False)
+        self._require_live(claims, now)
+        return _user(claims)
+
+    def audiences_of(self, token: str, audiences: Sequence[str]) -> list[str]:
+        """Which of ``audiences`` the token is for; to be asked after :meth:`recognize`."""
+        claims = self._verifier.verify(token, self._clock.now(), audiences)
+        return [audience for audience in audiences if audience in claims.audiences]
+
+    def _require_live(self, claims: Claims, now: float) -> None:
+        space = claims.namespace
+        self._require("serviceaccounts", space, claims.account)
+        if claims.secret is not None:
+            self._require("secrets", space, claims.secret)
+        if claims.pod is not None:
+            dying = self._require("pods", space, claims.pod).metadata.deletion_timestamp
+            if dying is not None and now > timestamps.parse(dying) + DYING_POD_SECONDS:
+                raise InvalidToken("the pod it is bound to is gone")
+        elif claims.node is not None:
+            self._require("nodes", "", claims.node)
+
+    def _require(self, plural: str, namespace: str, binding: Binding) -> Object:
+        stored = self._live.find("", plural, Key(namespace, binding.name))
+        if stored is not None:
+            found = msgspec.json.decode(stored.json, type=Object)
+            if found.metadata.uid == binding.uid:
+                return found
+        raise InvalidToken(f"one of the {plural} it is bound to is gone")
+
+    def _bound(
+        self, account: Mapping[str, Any], reference: Mapping[str, Any]
+    ) -> dict[str, Binding]:
+        if not reference:
+            return {}
+        kind, name = reference.get("kind", ""), reference.get("name", "")
+        plural = _BOUND_KINDS.get(kind)
+        if plural is None:
+            raise _invalid("spec.boundObjectRef.kind", f"Unsupported value: {kind!r}")
+        key = Key("" if kind == "Node" else account["namespace"], name)
+        stored = self._live.find("", plural, key)
+        if stored is None:
+            subject = Subject(kind=plural, name=name)
+            raise NotFound(f'{plural} "{name}" not found', subject=subject)
+        found = msgspec.json.decode(stored.json, type=_Pod if kind == "Pod" else Object)
+        uid = found.metadata.uid
+        if reference.get("uid") not in (None, "", uid):
+            raise Conflict(f"the UID in the bound object reference is not the one of {kind} {name}")
+        bound = {kind.lower(): Binding(name, uid)}
+        if isinstance(found, _Pod):
+            if (found.spec.service_account_name or "default") != account["name"]:
+                raise _invalid("spec.boundObjectRef", f"pod {name} uses another service account")
+            bound |= self._node_binding(found.spec.node_name)
+        return bound
+
+    def _node_binding(self, name: str) -> dict[str, Binding]:
+        stored = self._live.find("", "nodes", Key("", name)) if name else None
+        if stored is None:
+            return {}
+        uid = msgspec.json.decode(stored.json, type=Object).metadata.uid
+        return {"node": Binding(name, uid)}
+
+
+def _lifetime(spec: Mapping[str, Any]) -> int:
+    seconds = spec.get("expirationSeconds")
+    if seconds is None:
+        return LIFETIME_SECONDS
+    if seconds < LIFETIME_SECONDS_MIN:
+        raise _invalid("spec.expirationSeconds", "may not specify a duration less than 10 minutes")
+    if seconds > LIFETIME_SECONDS_MAX:
+        raise _invalid(
+            "spec.expirationSeconds", "may not specify a duration larger than 2^32 seconds"
+        )
+    return int(seconds)
+
+
+def _invalid(field: str, message: str) -> Invalid:
+    subject = Subject(group="authentication.k8s.io", kind="TokenRequest")
+    text = f'TokenRequest.authentication.k8s.io "" is invalid: {field}: {message}'
+    return Invalid(text, subject=subject, causes=[Cause(field, message)])
+
+
+def _user(claims: Claims) -> User:
+    extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims.id}",)}
+    for kind, binding in (("pod", claims.pod), ("node", claims.node)):
+        if binding is not None:
+            extra[f"authentication.kubernetes.io/{kind}-name"] = (binding.name,)
+            extra[f"authentication.kubernetes.io/{kind}-uid"] = (binding.uid,)
+    return User(
+        name=f"system:serviceaccount:{claims.namespace}:{claims.account.name}",
+        groups=(
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{claims.namespace}",
+            "system:authenticated",
+        ),
+        uid=claims.account.uid,
+        extra=extra,
+    )

@@ -1,0 +1,180 @@
+"""Bodies of requests to JSON values. Pure."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import msgspec
+import yaml
+from typing_extensions import override
+
+from pilothouse.services.apiserver.requests import FieldValidation
+from pilothouse.services.apiserver.rest.negotiation import Encoding
+from pilothouse.services.machinery.errors import BadRequest
+
+BODY_BYTES_MAX = 3 * 1024 * 1024
+DEPTH_MAX = 100
+DUPLICATES_TOLD_MAX = 10
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A body's value, and the keys that were given twice (the last one counts)."""
+
+    value: Any
+    duplicates: list[str] = field(default_factory=list)
+
+
+def decode(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decoded:
+    """The value of a body; duplicate keys are only looked for where ``validation`` asks.
+
+    Raises:
+        BadRequest: it is empty, malformed, too deep, or, under Strict, names a key twice.
+    """
+    if not body.strip():
+        raise BadRequest("the body of the request is empty")
+    decoded = _yaml(body) if encoding == "yaml" else _json(body, validation)
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX or encoding == "yaml":
+        _refuse_depth(decoded.value)
+    if decoded.duplicates and validation == "Strict":
+        told = ", ".join(f'duplicate field "{key}"' for key in decoded.duplicates)
+        raise BadRequest(f"strict decoding error: {told}")
+    return decoded
+
+
+def decode_object(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decoded:
+    """As :func:`decode`, for bodies that must be one object."""
+    decoded = decode(body, encoding, validation)
+    if not isinstance(decoded.value, dict):
+        raise BadRequest("the body of the request must be one object")
+    return decoded
+
+
+def _json(body: bytes, validation: FieldValidation) -> Decoded:
+    if validation == "Ignore":
+        try:
+            return Decoded(msgspec.json.decode(body))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
+    duplicates: list[str] = []
+    try:
+        text = body.decode()
+        value = json.loads(
+            text, object_pairs_hook=_noticing(duplicates), parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise BadRequest(f"the body is nested deeper than {DEPTH_MAX} levels") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
+    return Decoded(value, duplicates)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _noticing(duplicates: list[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            _tell(duplicates, (key for key, _ in pairs))
+        return value
+
+    return hook
+
+
+def _tell(duplicates: list[str], keys: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen and len(duplicates) < DUPLICATES_TOLD_MAX:
+            duplicates.append(key)
+        seen.add(key)
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return
+    raise BadRequest(f"the body is nested deeper than {DEPTH_MAX} levels")
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: JSON's types only, keys are text, no references."""
+
+    def __init__(self, stream: bytes) -> None:
+        super().__init__(stream)
+        self.duplicates: list[str] = []
+
+    @override
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        pairs = [
+            (_key(self.construct_object(key, deep=True)), self.construct_object(value, deep=True))
+            for key, value in node.value
+        ]
+        _tell(self.duplicates, (key for key, _ in pairs))
+        return dict(pairs)
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+_TAGS = ("null", "bool", "int", "float", "str", "seq", "map")
+_Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.CSafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in _TAGS
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag.rpartition(":")[2] in ("null", "bool", "int", "float")
+    ]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(body: bytes) -> Decoded:
+    try:
+        _refuse_references(body)
+        loader = _Loader(body)
+        try:
+            value = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise BadRequest(f"error converting YAML to JSON: yaml: {_where(error)}") from None
+    except (ValueError, RecursionError, OverflowError):
+        raise BadRequest("error converting YAML to JSON") from None
+    return Decoded(value, loader.duplicates)
+
+
+def _refuse_references(body: bytes) -> None:
+    """Aliases make small bodies large; depth is counted before anything recurses."""
+    depth = 0
+    for event in yaml.parse(body, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise BadRequest("YAML aliases are not allowed in a request")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise BadRequest(f"the body is nested deeper than {DEPTH_MAX} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _where(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return "the text is malformed"

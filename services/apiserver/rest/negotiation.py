@@ -1,0 +1,123 @@
+"""In which shape and encoding a client wants its answer. Pure."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from pilothouse.services.apiserver.requests import PatchType
+from pilothouse.services.machinery.errors import NotAcceptable, UnsupportedMediaType
+
+Encoding = Literal["json", "yaml"]
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_ENCODINGS: dict[str, Encoding] = {
+    JSON: "json", YAML: "yaml", "application/*": "json", "*/*": "json", "text/yaml": "yaml",
+}  # fmt: skip
+MEDIA_TYPES: dict[Encoding, str] = {"json": JSON, "yaml": YAML}
+
+META_GROUP = "meta.k8s.io"
+DISCOVERY_GROUP = "apidiscovery.k8s.io"
+SHAPES = frozenset({
+    ("Table", META_GROUP, "v1"),
+    ("PartialObjectMetadata", META_GROUP, "v1"),
+    ("PartialObjectMetadataList", META_GROUP, "v1"),
+    ("APIGroupDiscoveryList", DISCOVERY_GROUP, "v2"),
+})  # fmt: skip
+
+PATCH_TYPES: dict[str, PatchType] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An encoding, and a shape: empty for the object itself."""
+
+    encoding: Encoding = "json"
+    shape: str = ""
+
+
+PLAIN = Accepted()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    media_type: str
+    parameters: dict[str, str]
+
+    @property
+    def quality(self) -> float:
+        try:
+            return float(self.parameters.get("q", "1"))
+        except ValueError:
+            return 0.0
+
+
+@lru_cache(maxsize=512)
+def accepted(header: str, shapes: frozenset[str]) -> Accepted:
+    """The first clause of an ``Accept`` header that can be met with one of ``shapes``.
+
+    Raises:
+        NotAcceptable: nothing the client takes can be given.
+    """
+    if not header:
+        return PLAIN
+    clauses = [_clause(text) for text in header.split(",")]
+    for clause in sorted(clauses, key=lambda clause: -clause.quality):
+        encoding = _ENCODINGS.get(clause.media_type)
+        if encoding is None or clause.quality <= 0:
+            continue
+        shape = clause.parameters.get("as", "")
+        if not shape:
+            return Accepted(encoding)
+        named = (shape, clause.parameters.get("g", ""), clause.parameters.get("v", ""))
+        if named in SHAPES and shape in shapes:
+            return Accepted(encoding, shape)
+    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+
+
+def _clause(text: str) -> _Clause:
+    media_type, *pairs = text.split(";")
+    parameters: dict[str, str] = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        parameters[key.strip().lower()] = value.strip().strip('"')
+    return _Clause(media_type.strip().lower(), parameters)
+
+
+@lru_cache(maxsize=128)
+def body_encoding(content_type: str) -> Encoding:
+    """How a body is to be read; no content type means JSON.
+
+    Raises:
+        UnsupportedMediaType: protobuf by name, and whatever else is neither JSON nor YAML.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in ("", JSON):
+        return "json"
+    if media_type in (YAML, "text/yaml"):
+        return "yaml"
+    taken = f"accepted media types include: {JSON}, {YAML}"
+    if media_type == PROTOBUF:
+        raise UnsupportedMediaType(
+            f"the body of the request is {PROTOBUF}, which this server does not read; {taken}"
+        )
+    raise UnsupportedMediaType(f"the body of the request was in an unknown format - {taken}")
+
+
+@lru_cache(maxsize=128)
+def patch_type(content_type: str) -> PatchType:
+    """Which kind of patch a content type announces; UnsupportedMediaType for none."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    found = PATCH_TYPES.get(media_type)
+    if found is None:
+        raise UnsupportedMediaType(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(PATCH_TYPES)
+        )
+    return found
