@@ -1,0 +1,1 @@
+"""containerd's native services that we call: its events."""

@@ -1,0 +1,257 @@
+"""CRI v1 on the runtime's unix socket: sandboxes, containers, images, streams."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grpc import aio
+
+from pilothouse.protos.cri.v1 import api_pb2 as cri
+from pilothouse.protos.cri.v1.api_pb2_grpc import ImageServiceStub, RuntimeServiceStub
+from pilothouse.services.kubelet import configs
+from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
+from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
+from pilothouse.services.kubelet.observed import Container, Observed
+from pilothouse.services.kubelet.ports import Ran, RuntimeState
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.runtime.rpc.errors import from_rpc
+
+CALL_SECONDS_MAX = 120.0
+SANDBOX_SECONDS_MAX = 240.0
+PULL_SECONDS_MAX = 3600.0
+STOP_MARGIN_SECONDS = 120.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """A pod that the runtime knows; the API may not."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+class Cri:
+    """One runtime. Every call raises :class:`ApiError` and nothing else."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._runtime = RuntimeServiceStub(channel)
+        self._ended: dict[str, Container] = {}
+
+    async def observe(self, uid: str) -> Observed:
+        """Everything the runtime has of this pod."""
+        selector = {configs.POD_UID: uid}
+        listed = await _answer(
+            self._runtime.ListPodSandbox(
+                cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector)),
+                timeout=CALL_SECONDS_MAX,
+            )
+        )
+        sandboxes = []
+        for item in listed.items:
+            request = cri.PodSandboxStatusRequest(pod_sandbox_id=item.id)
+            try:
+                answer = await _answer(
+                    self._runtime.PodSandboxStatus(request, timeout=CALL_SECONDS_MAX)
+                )
+            except NotFound:
+                continue
+            sandboxes.append(cri_decode.sandbox(answer.status))
+        containers = await self._containers(selector)
+        return Observed(
+            tuple(sorted(sandboxes, key=lambda item: (-item.attempt, -item.created_at))),
+            tuple(sorted(containers, key=lambda item: (-item.attempt, -item.created_at))),
+        )
+
+    async def _containers(self, selector: dict[str, str]) -> list[Container]:
+        answer = await _answer(
+            self._runtime.ListContainers(
+                cri.ListContainersRequest(filter=cri.ContainerFilter(label_selector=selector)),
+                timeout=CALL_SECONDS_MAX,
+            )
+        )
+        found = []
+        for item in answer.containers:
+            known = self._ended.get(item.id)
+            if known is None:
+                try:
+                    known = await self._container(item.id, item.pod_sandbox_id)
+                except NotFound:
+                    continue
+                if known.state == "exited":
+                    self._ended[item.id] = known
+            found.append(known)
+        return found
+
+    async def _container(self, id_: str, sandbox_id: str) -> Container:
+        request = cri.ContainerStatusRequest(container_id=id_)
+        answer = await _answer(self._runtime.ContainerStatus(request, timeout=CALL_SECONDS_MAX))
+        return cri_decode.container(answer.status, sandbox_id)
+
+    async def pods(self) -> Sequence[PodRef]:
+        """Every pod of which the runtime has a sandbox."""
+        answer = await _answer(
+            self._runtime.ListPodSandbox(cri.ListPodSandboxRequest(), timeout=CALL_SECONDS_MAX)
+        )
+        found = {
+            item.metadata.uid: PodRef(
+                item.metadata.uid, item.metadata.namespace, item.metadata.name
+            )
+            for item in answer.items
+            if configs.POD_UID in item.labels
+        }
+        return list(found.values())
+
+    async def run_sandbox(self, config: SandboxConfig) -> str:
+        request = cri.RunPodSandboxRequest(config=cri_encode.sandbox(config))
+        answer = await _answer(self._runtime.RunPodSandbox(request, timeout=SANDBOX_SECONDS_MAX))
+        return answer.pod_sandbox_id
+
+    async def stop_sandbox(self, id_: str) -> None:
+        """Give back its network, end what is left in it; fine when it is gone."""
+        request = cri.StopPodSandboxRequest(pod_sandbox_id=id_)
+        try:
+            await _answer(self._runtime.StopPodSandbox(request, timeout=CALL_SECONDS_MAX))
+        except NotFound:
+            return
+
+    async def remove_sandbox(self, id_: str) -> None:
+        """With all its containers; fine when it is gone."""
+        request = cri.RemovePodSandboxRequest(pod_sandbox_id=id_)
+        try:
+            await _answer(self._runtime.RemovePodSandbox(request, timeout=CALL_SECONDS_MAX))
+        except NotFound:
+            return
+
+    async def create_container(
+        self, sandbox_id: str, sandbox: SandboxConfig, config: ContainerConfig, image_ref: str
+    ) -> str:
+        request = cri.CreateContainerRequest(
+            pod_sandbox_id=sandbox_id,
+            config=cri_encode.container(sandbox.pod, config, image_ref),
+            sandbox_config=cri_encode.sandbox(sandbox),
+        )
+        answer = await _answer(self._runtime.CreateContainer(request, timeout=CALL_SECONDS_MAX))
+        return answer.container_id
+
+    async def start_container(self, id_: str) -> None:
+        request = cri.StartContainerRequest(container_id=id_)
+        await _answer(self._runtime.StartContainer(request, timeout=CALL_SECONDS_MAX))
+
+    async def stop_container(self, id_: str, grace_seconds: int) -> None:
+        """Ask it to end, kill it after the grace; fine when it is gone."""
+        request = cri.StopContainerRequest(container_id=id_, timeout=grace_seconds)
+        limit = grace_seconds + STOP_MARGIN_SECONDS
+        try:
+            await _answer(self._runtime.StopContainer(request, timeout=limit))
+        except NotFound:
+            return
+
+    async def remove_container(self, id_: str) -> None:
+        """Fine when it is gone."""
+        self._ended.pop(id_, None)
+        request = cri.RemoveContainerRequest(container_id=id_)
+        try:
+            await _answer(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS_MAX))
+        except NotFound:
+            return
+
+    def forget(self, observed: Observed) -> None:
+        """Drop what is remembered of these containers."""
+        for container in observed.containers:
+            self._ended.pop(container.id, None)
+
+
+class CriStreams:
+    """The runtime's state, and commands inside containers."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._runtime = RuntimeServiceStub(channel)
+
+    async def state(self) -> RuntimeState:
+        """Whether the runtime and its network are ready, and what it is."""
+        version = await _answer(self._runtime.Version(cri.VersionRequest(), timeout=10.0))
+        answer = await _answer(self._runtime.Status(cri.StatusRequest(), timeout=10.0))
+        conditions = {item.type: item for item in answer.status.conditions}
+        runtime = conditions.get("RuntimeReady")
+        network = conditions.get("NetworkReady")
+        return RuntimeState(
+            name=version.runtime_name,
+            version=version.runtime_version,
+            runtime_problem=_problem("container runtime", runtime),
+            network_problem=_problem("container runtime network", network),
+        )
+
+    async def run(self, id_: str, command: Sequence[str], timeout_seconds: int) -> Ran:
+        """Run a command to its end in a container."""
+        request = cri.ExecSyncRequest(container_id=id_, cmd=command, timeout=timeout_seconds)
+        answer = await _answer(self._runtime.ExecSync(request, timeout=timeout_seconds + 10.0))
+        return Ran(answer.exit_code, answer.stdout + answer.stderr)
+
+    async def exec_url(self, id_: str, command: Sequence[str], streams: frozenset[str]) -> str:
+        """Where to stream a command; ``streams`` of stdin, stdout, stderr, tty."""
+        request = cri.ExecRequest(
+            container_id=id_,
+            cmd=command,
+            tty="tty" in streams,
+            stdin="stdin" in streams,
+            stdout="stdout" in streams,
+            stderr="stderr" in streams and "tty" not in streams,
+        )
+        return (await _answer(self._runtime.Exec(request, timeout=CALL_SECONDS_MAX))).url
+
+    async def attach_url(self, id_: str, streams: frozenset[str]) -> str:
+        """Where to stream the container's own process."""
+        request = cri.AttachRequest(
+            container_id=id_,
+            tty="tty" in streams,
+            stdin="stdin" in streams,
+            stdout="stdout" in streams,
+            stderr="stderr" in streams and "tty" not in streams,
+        )
+        return (await _answer(self._runtime.Attach(request, timeout=CALL_SECONDS_MAX))).url
+
+    async def forward_url(self, sandbox_id: str) -> str:
+        """Where to tunnel to ports of a sandbox."""
+        request = cri.PortForwardRequest(pod_sandbox_id=sandbox_id)
+        return (await _answer(self._runtime.PortForward(request, timeout=CALL_SECONDS_MAX))).url
+
+    async def reopen_log(self, id_: str) -> None:
+        """Make the runtime write to a new file, after the old one was moved away."""
+        request = cri.ReopenContainerLogRequest(container_id=id_)
+        await _answer(self._runtime.ReopenContainerLog(request, timeout=CALL_SECONDS_MAX))
+
+
+class CriImages:
+    """Images on the node."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._images = ImageServiceStub(channel)
+
+    async def find(self, image: str) -> str:
+        """What the runtime calls this image; empty when it is not at hand."""
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=image))
+        answer = await _answer(self._images.ImageStatus(request, timeout=CALL_SECONDS_MAX))
+        return answer.image.id if answer.HasField("image") else ""
+
+    async def pull(self, image: str) -> str:
+        """Fetch it; what the runtime calls it."""
+        request = cri.PullImageRequest(image=cri.ImageSpec(image=image))
+        return (await _answer(self._images.PullImage(request, timeout=PULL_SECONDS_MAX))).image_ref
+
+
+def _problem(what: str, condition: cri.RuntimeCondition | None) -> str:
+    if condition is None:
+        return f"{what} says nothing of itself"
+    if condition.status:
+        return ""
+    return f"{what} is not ready: {condition.reason}: {condition.message}"
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except aio.AioRpcError as error:
+        raise from_rpc(error) from None

@@ -1,0 +1,139 @@
+"""What the runtime is told of a sandbox or container, in the kubelet's words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pilothouse.services.kubelet.qos import Limits
+from pilothouse.services.kubelet.views import Container, Pod
+
+POD_NAME = "io.kubernetes.pod.name"
+POD_NAMESPACE = "io.kubernetes.pod.namespace"
+POD_UID = "io.kubernetes.pod.uid"
+CONTAINER_NAME = "io.kubernetes.container.name"
+CONTAINER_HASH = "io.kubernetes.container.hash"
+RESTART_COUNT = "io.kubernetes.container.restartCount"
+MESSAGE_PATH = "io.kubernetes.container.terminationMessagePath"
+MESSAGE_POLICY = "io.kubernetes.container.terminationMessagePolicy"
+GRACE_PERIOD = "io.kubernetes.pod.terminationGracePeriod"
+WAIT_SECONDS = "pilothouse.io/restart-wait-seconds"
+
+HOSTNAME_CHARACTERS_MAX = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """Content of a pod's ``/etc/resolv.conf``."""
+
+    servers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    pod: Pod
+    attempt: int
+    hostname: str
+    dns: Dns
+    log_directory: str
+    cgroup_parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    container_path: str
+    host_path: str
+    read_only: bool = False
+    propagation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """``command`` and ``args`` are expanded, ``env`` is in order, ``log_path`` is relative."""
+
+    spec: Container
+    attempt: int
+    made_of: str
+    wait_seconds: float
+    command: Sequence[str]
+    args: Sequence[str]
+    env: Mapping[str, str]
+    mounts: Sequence[Mount]
+    limits: Limits
+    run_as_user: int | None = None
+
+    @property
+    def log_path(self) -> str:
+        return f"{self.spec.name}/{self.attempt}.log"
+
+
+def hostname_of(pod: Pod) -> str:
+    """The pod's own host name."""
+    name = pod.spec.hostname or pod.metadata.name
+    return name[:HOSTNAME_CHARACTERS_MAX].rstrip("-.")
+
+
+def dns_of(pod: Pod, cluster: Dns, host: Dns) -> Dns:
+    """``cluster`` has the cluster's servers and domain; ``host`` is the node's own resolv.conf."""
+    policy = pod.spec.dns_policy
+    own = pod.spec.dns_config
+    base = host
+    wants_cluster = policy == "ClusterFirstWithHostNet" or (
+        policy == "ClusterFirst" and not pod.spec.host_network
+    )
+    if policy == "None":
+        base = Dns()
+    elif wants_cluster and cluster.servers:
+        domain = cluster.searches[0]
+        searches = (f"{pod.metadata.namespace}.svc.{domain}", f"svc.{domain}", domain)
+        base = Dns(cluster.servers, (*searches, *host.searches), ("ndots:5",))
+    options = {item.partition(":")[0]: item for item in base.options}
+    for option in own.options:
+        options[option.name] = option.name if option.value is None else (
+            f"{option.name}:{option.value}"
+        )  # fmt: skip
+    return Dns(
+        tuple(dict.fromkeys((*base.servers, *own.nameservers))),
+        tuple(dict.fromkeys((*base.searches, *own.searches))),
+        tuple(options.values()),
+    )
+
+
+def parse_resolv_conf(text: str) -> Dns:
+    """The node's ``/etc/resolv.conf``."""
+    servers: list[str] = []
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    for line in text.splitlines():
+        words = line.split()
+        match words:
+            case ["nameserver", server, *_]:
+                servers.append(server)
+            case ["search", *domains]:
+                searches = tuple(domains)
+            case ["options", *found]:
+                options = tuple(found)
+    return Dns(tuple(servers), searches, options)
+
+
+def hosts_file(pod: Pod, hostname: str, ips: Sequence[str], cluster_domain: str) -> str:
+    """Content of the pod's ``/etc/hosts``."""
+    lines = [
+        "# Kubernetes-managed hosts file.",
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        "fe00::0\tip6-localnet",
+        "fe00::0\tip6-mcastprefix",
+        "fe00::1\tip6-allnodes",
+        "fe00::2\tip6-allrouters",
+    ]
+    for ip in ips:
+        names = hostname
+        if pod.spec.subdomain:
+            domain = f"{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}"
+            names = f"{hostname}.{domain}\t{hostname}"
+        lines.append(f"{ip}\t{names}")
+    if pod.spec.host_aliases:
+        lines.append("\n# Entries added by HostAliases.")
+        lines += [f"{alias.ip}\t" + "\t".join(alias.hostnames) for alias in pod.spec.host_aliases]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,137 @@
+"""``containerStatuses``: what is told of one container."""
+
+from typing import Any
+
+from pilothouse.services.kubelet import restarts
+from pilothouse.services.kubelet.lifecycle import has_started, policy_of
+from pilothouse.services.kubelet.observed import Container, Known, Observed, probes_of
+from pilothouse.services.kubelet.views import Container as Spec
+from pilothouse.services.kubelet.views import Pod, full_name
+from pilothouse.services.machinery import timestamps
+
+RUNTIME = "containerd"
+
+
+def render(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -> dict[str, Any]:
+    """One entry; times come from the runtime, so the same observation gives the same entry."""
+    recorded = pod.recorded(spec.name)
+    instances = observed.of(spec.name)
+    if not instances:
+        return _without_container(pod, spec, recorded, known)
+    current = instances[0]
+    state = _state(pod, spec, current, known, now)
+    entry: dict[str, Any] = {
+        "name": spec.name,
+        "image": spec.image,
+        "imageID": current.image_id,
+        "containerID": f"{RUNTIME}://{current.id}",
+        "restartCount": current.attempt,
+        "state": state,
+        "lastState": {},
+        "ready": False,
+        "started": False,
+    }
+    if "waiting" in state and current.state == "exited":
+        entry["lastState"] = terminated(current)
+    elif len(instances) > 1:
+        entry["lastState"] = terminated(instances[1])
+    elif recorded.get("restartCount") == current.attempt:
+        entry["lastState"] = recorded.get("lastState") or {}
+    if current.state == "running":
+        entry["started"] = has_started(spec, current, known)
+        entry["ready"] = entry["started"] and is_ready(spec, current, known)
+    elif spec in pod.spec.init_containers and not spec.is_sidecar:
+        entry["ready"] = current.state == "exited" and current.exit_code == 0
+    return entry
+
+
+def is_ready(spec: Spec, container: Container, known: Known) -> bool:
+    """Whether the readiness probe, if there is one, says so."""
+    return spec.readiness_probe is None or probes_of(known, container).ready is True
+
+
+def terminated(container: Container) -> dict[str, Any]:
+    """The state of a container that ended."""
+    if container.state != "exited":
+        return {}
+    ended: dict[str, Any] = {
+        "exitCode": container.exit_code,
+        "reason": container.reason or ("Completed" if container.exit_code == 0 else "Error"),
+        "containerID": f"{RUNTIME}://{container.id}",
+    }
+    if container.started_at > 0:
+        ended["startedAt"] = timestamps.render(container.started_at)
+    if container.finished_at > 0:
+        ended["finishedAt"] = timestamps.render(container.finished_at)
+    if container.message:
+        ended["message"] = container.message
+    return {"terminated": ended}
+
+
+def _without_container(
+    pod: Pod, spec: Spec, recorded: dict[str, Any], known: Known
+) -> dict[str, Any]:
+    """The runtime has none: it never ran, or its record outlived it."""
+    state = recorded.get("state") or {}
+    if "terminated" in state:
+        return recorded
+    entry: dict[str, Any] = {
+        "name": spec.name,
+        "image": spec.image,
+        "imageID": "",
+        "restartCount": 0,
+        "state": _waiting(pod, spec, known),
+        "lastState": {},
+        "ready": False,
+        "started": False,
+    }
+    if "running" in state:
+        gone = {
+            "exitCode": 137,
+            "reason": "ContainerStatusUnknown",
+            "message": "The container could not be located when the pod was looked at",
+        }
+        entry.update(imageID=recorded.get("imageID", ""), lastState={"terminated": gone})
+        entry["restartCount"] = recorded.get("restartCount", 0)
+        entry["containerID"] = recorded.get("containerID", "")
+    return entry
+
+
+def _waiting(pod: Pod, spec: Spec, known: Known) -> dict[str, Any]:
+    trouble = known.troubles.get(spec.name)
+    if trouble is not None:
+        return {"waiting": {"reason": trouble.reason, "message": trouble.message}}
+    reason = "ContainerCreating"
+    if pod.spec.init_containers:
+        reason = "PodInitializing"
+    return {"waiting": {"reason": reason}}
+
+
+def _state(
+    pod: Pod, spec: Spec, current: Container, known: Known, now: float
+) -> dict[str, Any]:
+    match current.state:
+        case "running":
+            return {"running": {"startedAt": timestamps.render(current.started_at)}}
+        case "created":
+            return _waiting(pod, spec, known)
+        case "unknown":
+            return {"waiting": {"reason": "ContainerStatusUnknown"}}
+    again = not pod.metadata.deleting and restarts.should_run_again(policy_of(pod, spec), current)
+    if again and pod.status.get("phase") not in {"Succeeded", "Failed"}:
+        if spec.name in known.troubles:
+            return _waiting(pod, spec, known)
+        due = restarts.due_at(current)
+        if now < due:
+            wait = round(due - current.finished_at)
+            return {"waiting": {
+                "reason": "CrashLoopBackOff",
+                "message": f"back-off {_go_duration(wait)} restarting failed "
+                f"container={spec.name} pod={full_name(pod)}",
+            }}  # fmt: skip
+    return terminated(current)
+
+
+def _go_duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

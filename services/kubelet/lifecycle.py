@@ -1,0 +1,338 @@
+"""The life of a pod on its node: from what is and what should be to what to do next.
+
+::
+
+    volumes, sandbox, images ─▶ init containers, one by one ─▶ containers ─▶ (restart, back-off)
+                                                                  │ deleted, finished, too old
+                                                       stop ─▶ sandbox down ─▶ everything removed
+
+Pure: the same observation always gives the same plan, and a plan carried out gives an empty one.
+"""
+
+import zlib
+from dataclasses import dataclass, field
+
+from pilothouse.services.kubelet import restarts
+from pilothouse.services.kubelet.observed import (
+    SANDBOX,
+    VOLUMES,
+    Container,
+    Known,
+    Observed,
+    Sandbox,
+    probes_of,
+)
+from pilothouse.services.kubelet.plans import (
+    Act,
+    EnsureImage,
+    Plan,
+    PrepareVolumes,
+    RemoveContainer,
+    RemoveSandbox,
+    ResumeContainer,
+    RunSandbox,
+    StartContainer,
+    StopContainer,
+    StopSandbox,
+)
+from pilothouse.services.kubelet.views import Container as Spec
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.machinery import conditions, timestamps
+from pilothouse.services.machinery.conditions import Condition
+
+WITHDRAW_SECONDS = 1.0
+"""A ready pod is taken out of its Services for this long before it is asked to end, so that no
+request meets a server that is already going."""
+
+INSTANCES_KEPT = 2
+TERMINAL = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The pod must go, within this grace."""
+
+    grace_seconds: float
+
+
+def fingerprint(spec: Spec) -> str:
+    """Changes when a running container no longer is what the spec asks for."""
+    return f"{zlib.crc32(f'{spec.name} {spec.image}'.encode()):08x}"
+
+
+def policy_of(pod: Pod, spec: Spec) -> str:
+    """The restart policy that counts for this container."""
+    if spec.is_sidecar:
+        return "Always"
+    if spec in pod.spec.init_containers and pod.spec.restart_policy != "Never":
+        return "OnFailure"
+    return pod.spec.restart_policy
+
+
+def deadline(pod: Pod) -> float | None:
+    """When the pod has been active for too long, in seconds since the epoch."""
+    started = pod.status.get("startTime")
+    if pod.spec.active_deadline_seconds is None or not started:
+        return None
+    return timestamps.parse(started) + pod.spec.active_deadline_seconds
+
+
+def is_overdue(pod: Pod, now: float) -> bool:
+    """Whether the pod has run past its ``activeDeadlineSeconds``."""
+    due = deadline(pod)
+    return due is not None and now >= due
+
+
+def failed_init(pod: Pod, observed: Observed) -> Container | None:
+    """The init container whose failure ends the pod."""
+    if pod.spec.restart_policy != "Never":
+        return None
+    for spec in pod.spec.init_containers:
+        current = observed.current(spec.name)
+        if (
+            current is not None
+            and not spec.is_sidecar
+            and current.state == "exited"
+            and current.exit_code != 0
+        ):
+            return current
+    return None
+
+
+def is_finished(pod: Pod, observed: Observed, now: float) -> bool:
+    """Whether its containers have ended for good, or must."""
+    if pod.status.get("phase") in TERMINAL or is_overdue(pod, now):
+        return True
+    if failed_init(pod, observed) is not None:
+        return True
+    for spec in pod.spec.containers:
+        current = observed.current(spec.name)
+        if current is None or current.state != "exited":
+            return False
+        if restarts.should_run_again(policy_of(pod, spec), current):
+            return False
+    return True
+
+
+def pending_init(pod: Pod, observed: Observed, known: Known) -> Spec | None:
+    """The init container whose turn it is in the present sandbox; None when all have had it."""
+    sandbox = observed.sandbox
+    here = {item.name: item for item in reversed(observed.containers) if _is_in(item, sandbox)}
+    if any(spec.name in here for spec in pod.spec.containers):
+        return None
+    for spec in pod.spec.init_containers:
+        found = here.get(spec.name)
+        if found is None:
+            return spec
+        if spec.is_sidecar:
+            if found.state != "running" or not has_started(spec, found, known):
+                return spec
+        elif found.state != "exited" or found.exit_code != 0:
+            return spec
+    return None
+
+
+def has_started(spec: Spec, container: Container, known: Known) -> bool:
+    """Whether a running container is through its postStart hook and startup probe."""
+    if container.name in known.hooking:
+        return False
+    return spec.startup_probe is None or probes_of(known, container).started is True
+
+
+def _is_in(container: Container, sandbox: Sandbox | None) -> bool:
+    return sandbox is not None and container.sandbox_id == sandbox.id
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making."""
+
+    pod: Pod
+    observed: Observed
+    known: Known
+    now: float
+    acts: list[Act] = field(default_factory=list)
+    again: list[float] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        return Plan(tuple(self.acts), min(self.again, default=None))
+
+    def may(self, what: str) -> bool:
+        """Whether ``what`` is not waiting after a failure; asks for another look if it is."""
+        trouble = self.known.troubles.get(what)
+        if trouble is not None and self.now < trouble.until:
+            self.again.append(trouble.until)
+            return False
+        return True
+
+    def stop(
+        self, container: Container, message: str, grace: float, delay_seconds: float = 0.0
+    ) -> None:
+        """Stop unless it is being stopped already, no later than that."""
+        kill_at = self.known.stopping.get(container.id)
+        if kill_at is None or self.now + grace + 1.0 < kill_at:
+            delay = 0.0 if kill_at is not None else min(delay_seconds, grace / 2)
+            self.acts.append(StopContainer(container.id, container.name, message, grace, delay))
+
+
+def plan(
+    pod: Pod, observed: Observed, known: Known, now: float, leaving: Leaving | None = None
+) -> Plan:
+    """What to do now; ``leaving`` when the pod is deleted or no longer meant for this node."""
+    draft = _Draft(pod, observed, known, now)
+    if leaving is not None:
+        return _leave(draft, leaving)
+    if is_finished(pod, observed, now):
+        _rest(draft, float(pod.spec.termination_grace_period_seconds))
+        return draft.plan()
+    overdue = deadline(pod)
+    if overdue is not None:
+        draft.again.append(overdue)
+    if not known.volumes_ready and draft.may(VOLUMES):
+        draft.acts.append(PrepareVolumes())
+    sandbox = observed.sandbox
+    if sandbox is None or not sandbox.ready:
+        _remake(draft, sandbox)
+    else:
+        _tidy(draft, sandbox)
+        _advance(draft, sandbox)
+    return draft.plan()
+
+
+def _leave(draft: _Draft, leaving: Leaving) -> Plan:
+    _rest(draft, leaving.grace_seconds)
+    ended = not draft.acts and not draft.observed.alive()
+    return Plan(tuple(draft.acts), None, ended)
+
+
+def _rest(draft: _Draft, grace: float) -> None:
+    """Stop what runs, sidecars last, then give the address back."""
+    sidecars = {spec.name for spec in draft.pod.spec.init_containers if spec.is_sidecar}
+    alive = draft.observed.alive()
+    first = [item for item in alive if item.name not in sidecars] or alive
+    delay = WITHDRAW_SECONDS if _is_served(draft.pod) else 0.0
+    for container in first:
+        draft.stop(container, f"Stopping container {container.name}", grace, delay)
+    if not alive:
+        draft.acts.extend(StopSandbox(item.id) for item in draft.observed.sandboxes if item.ready)
+
+
+def _is_served(pod: Pod) -> bool:
+    recorded = [
+        Condition(type=item.get("type", ""), status=item.get("status", ""))
+        for item in pod.status.get("conditions") or ()
+    ]
+    return conditions.is_true(recorded, "Ready")
+
+
+def _remake(draft: _Draft, dead: Sandbox | None) -> None:
+    """A first sandbox, or one in the place of the dead one."""
+    for container in draft.observed.alive():
+        draft.stop(container, f"Stopping container {container.name}", _grace(draft.pod))
+    if draft.observed.alive():
+        return
+    if draft.may(SANDBOX):
+        attempt = 0 if dead is None else dead.attempt + 1
+        draft.acts.append(RunSandbox(attempt, "" if dead is None else dead.id))
+    for spec in draft.pod.spec.init_containers[:1] or draft.pod.spec.containers:
+        _ensure_image(draft, spec)
+
+
+def _tidy(draft: _Draft, sandbox: Sandbox) -> None:
+    """Remove what nobody will ask for: all but the two newest instances, emptied sandboxes."""
+    names = {item.name for item in draft.observed.containers}
+    kept: set[str] = set()
+    for name in sorted(names):
+        instances = draft.observed.of(name)
+        kept.add(instances[0].sandbox_id)
+        for container in instances[INSTANCES_KEPT:]:
+            if container.state == "exited" and _is_in(container, sandbox):
+                draft.acts.append(RemoveContainer(container.id, container.log_path))
+    for old in draft.observed.sandboxes[1:]:
+        if old.id not in kept:
+            draft.acts.append(RemoveSandbox(old.id))
+        elif old.ready:
+            draft.acts.append(StopSandbox(old.id))
+
+
+def _advance(draft: _Draft, sandbox: Sandbox) -> None:
+    pod = draft.pod
+    waiting_for = pending_init(pod, draft.observed, draft.known)
+    for spec in pod.spec.init_containers:
+        if waiting_for is not None and spec.name == waiting_for.name:
+            _keep(draft, sandbox, spec)
+            return
+        if spec.is_sidecar:
+            _keep(draft, sandbox, spec)
+    for spec in pod.spec.containers:
+        _keep(draft, sandbox, spec)
+
+
+def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
+    """Start it, let it run, or run it again."""
+    current = draft.observed.current(spec.name)
+    if current is None or not _is_in(current, sandbox):
+        if current is None or _runs_anew(draft.pod, spec, current):
+            _start(draft, sandbox, spec, current)
+        return
+    match current.state:
+        case "created":
+            if draft.may(spec.name):
+                draft.acts.append(ResumeContainer(current.id, spec.name))
+        case "running":
+            _watch_over(draft, spec, current)
+        case "unknown":
+            message = f"Container {spec.name} is in unknown state, try killing it before restart"
+            draft.stop(current, message, _grace(draft.pod))
+        case "exited":
+            if restarts.should_run_again(policy_of(draft.pod, spec), current):
+                due = restarts.due_at(current)
+                if draft.now < due:
+                    draft.again.append(due)
+                else:
+                    _start(draft, sandbox, spec, current)
+
+
+def _runs_anew(pod: Pod, spec: Spec, before: Container) -> bool:
+    """Whether a container of a dead sandbox runs in the new one; init containers always do."""
+    if spec in pod.spec.init_containers:
+        return True
+    return restarts.should_run_again(policy_of(pod, spec), before)
+
+
+def _watch_over(draft: _Draft, spec: Spec, current: Container) -> None:
+    health = probes_of(draft.known, current)
+    if health.failed:
+        grace = _grace(draft.pod) if health.grace_seconds is None else health.grace_seconds
+        message = f"Container {spec.name} failed {health.failed} probe, will be restarted"
+        draft.stop(current, message, float(grace))
+    elif current.made_of and current.made_of != fingerprint(spec):
+        message = f"Container {spec.name} definition changed, will be restarted"
+        draft.stop(current, message, _grace(draft.pod))
+
+
+def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None) -> None:
+    if not _ensure_image(draft, spec) or not draft.known.volumes_ready:
+        return
+    if before is not None:
+        attempt = before.attempt + 1
+    else:
+        recorded = draft.pod.recorded(spec.name)
+        attempt = recorded.get("restartCount", 0) + 1 if recorded.get("containerID") else 0
+    wait = restarts.next_wait(before)
+    draft.acts.append(StartContainer(spec.name, attempt, sandbox.id, wait))
+
+
+def _ensure_image(draft: _Draft, spec: Spec) -> bool:
+    """Whether its image is at hand; asks for it otherwise."""
+    if not draft.may(spec.name):
+        return False
+    if spec.name in draft.known.images:
+        return True
+    if spec.name not in draft.known.pulling:
+        draft.acts.append(EnsureImage(spec.name))
+    return False
+
+
+def _grace(pod: Pod) -> float:
+    return float(pod.spec.termination_grace_period_seconds)

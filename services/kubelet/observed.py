@@ -1,0 +1,119 @@
+"""What the runtime says of one pod, and what the kubelet remembers beside it. Values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["created", "running", "exited", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """One pod sandbox; times in seconds since the epoch."""
+
+    id: str
+    attempt: int
+    ready: bool
+    created_at: float = 0.0
+    ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of the runtime; ``attempt`` is its restart count.
+
+    ``wait_seconds`` is how long its successor waits after it ended; ``made_of`` tells whether the
+    spec still asks for the same container.
+    """
+
+    id: str
+    name: str
+    attempt: int
+    sandbox_id: str
+    state: State
+    image: str = ""
+    image_id: str = ""
+    created_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    made_of: str = ""
+    wait_seconds: float = 0.0
+    log_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything the runtime has of a pod: sandboxes and containers, newest attempt first."""
+
+    sandboxes: tuple[Sandbox, ...] = ()
+    containers: tuple[Container, ...] = ()
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """The newest sandbox."""
+        return self.sandboxes[0] if self.sandboxes else None
+
+    def of(self, name: str) -> list[Container]:
+        """The containers of this name, newest first."""
+        return [item for item in self.containers if item.name == name]
+
+    def current(self, name: str) -> Container | None:
+        """The newest container of this name."""
+        return next((item for item in self.containers if item.name == name), None)
+
+    def alive(self) -> list[Container]:
+        """Those whose process may still run."""
+        return [item for item in self.containers if item.state in {"running", "unknown"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something could not be done; not tried again before ``until`` (monotonic-free: epoch)."""
+
+    reason: str
+    message: str
+    until: float
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What probes found of a running container; None where it has no such probe."""
+
+    started: bool | None = None
+    ready: bool | None = None
+    failed: str = ""
+    grace_seconds: int | None = None
+
+
+NO_PROBES = Health()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The kubelet's memory of a pod. Losing it (a restart) costs time and no correctness.
+
+    ``images``: image references at hand, by container name. ``troubles``: by container name, and
+    under ``SANDBOX`` and ``VOLUMES``. ``stopping``: container id to the time it will be killed.
+    ``hooking``: containers whose postStart hook has not ended.
+    """
+
+    volumes_ready: bool = False
+    images: frozenset[str] = frozenset()
+    pulling: frozenset[str] = frozenset()
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    stopping: Mapping[str, float] = field(default_factory=dict)
+    health: Mapping[str, Health] = field(default_factory=dict)
+    hooking: frozenset[str] = frozenset()
+
+
+SANDBOX = "/sandbox"
+VOLUMES = "/volumes"
+
+
+def probes_of(known: Known, container: Container) -> Health:
+    """What probes found of this very container."""
+    return known.health.get(container.id, NO_PROBES)
