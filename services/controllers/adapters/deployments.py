@@ -5,12 +5,11 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.controllers.adapters import indexes, ownership
+from pilothouse.services.controllers.adapters import indexes, ownership, wiring
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
     controller,
-    enqueue,
     reference,
 )
 from pilothouse.services.controllers.workload.deployment import DeploymentController, Plan
@@ -227,6 +226,10 @@ def _render(status: DeploymentStatus) -> dict[str, Any]:
     }
 
 
+def _selector_of(deployment: Deployment) -> labels.Selector | None:
+    return labels.compile_selector(deployment.spec.selector)
+
+
 def deployment(world: World) -> Controller:
     """The Deployment controller, wired: it hears of Deployments, ReplicaSets and ended pods."""
     deployments = world.cache(DEPLOYMENTS, Deployment)
@@ -236,17 +239,6 @@ def deployment(world: World) -> Controller:
     indexes.add_controller(replicasets)
     indexes.add_controller(found)
     queue: WorkQueue[Key] = WorkQueue()
-
-    def replicaset_changed(old: ReplicaSet | None, new: ReplicaSet | None) -> None:
-        for item in (old, new):
-            owner = controller_of(item.metadata) if item is not None else None
-            if item is not None and owner is not None and owner.kind == "Deployment":
-                queue.add(Key(item.metadata.namespace, owner.name))
-        if new is not None and controller_of(new.metadata) is None:
-            for candidate in deployments.by_index(indexes.NAMESPACE, new.metadata.namespace):
-                selector = labels.compile_selector(candidate.spec.selector)
-                if selector is not None and selector.matches(new.metadata.labels):
-                    queue.add(candidate.metadata.key)
 
     def pod_changed(old: Pod | None, new: Pod | None) -> None:
         if old is None or (new is not None and not pods.is_terminal(new)):
@@ -259,8 +251,9 @@ def deployment(world: World) -> Controller:
         if above is not None:
             queue.add(Key(old.metadata.namespace, above.name))
 
-    deployments.on_change(enqueue(queue))
-    replicasets.on_change(replicaset_changed)
+    deployments.on_change(wiring.itself(queue))
+    replicasets.on_change(wiring.its_controller(queue, DEPLOYMENTS))
+    replicasets.on_change(wiring.its_takers(queue, deployments, _selector_of))
     found.on_change(pod_changed)
     cluster = Deployments(world, deployments, replicasets, found)
     return controller(DeploymentController(cluster), queue, deployments)

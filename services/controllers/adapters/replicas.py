@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pilothouse.services.controllers.adapters import indexes, ownership
+from pilothouse.services.controllers.adapters import indexes, ownership, wiring
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
     controller,
-    enqueue,
     reference,
 )
 from pilothouse.services.controllers.workload.replicaset import ReplicaSetController
@@ -18,7 +17,6 @@ from pilothouse.services.controllers.workload.replicationcontroller import (
 )
 from pilothouse.services.machinery import conditions, labels
 from pilothouse.services.machinery.errors import ApiError, NotFound
-from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.replicas import Plan
 from pilothouse.services.machinery.kinds.workloads import (
@@ -27,7 +25,7 @@ from pilothouse.services.machinery.kinds.workloads import (
     ReplicationController,
 )
 from pilothouse.services.machinery.labels import Selector
-from pilothouse.services.machinery.objects import Key, controller_of, owner_reference
+from pilothouse.services.machinery.objects import Key, owner_reference
 from pilothouse.services.machinery.resources import (
     PODS,
     REPLICA_SETS,
@@ -144,13 +142,13 @@ class Replicas(Generic[R]):
 
 
 def render_status(status: ReplicaStatus) -> dict[str, Any]:
-    """As the API spells it; zeroes are written, so that a merge patch can lower a number."""
+    """As the API spells it; a zero is null, so that it goes from the object as upstream's does."""
     return {
         "replicas": status.replicas,
-        "fullyLabeledReplicas": status.fully_labeled_replicas,
-        "readyReplicas": status.ready_replicas,
-        "availableReplicas": status.available_replicas,
-        "observedGeneration": status.observed_generation,
+        "fullyLabeledReplicas": status.fully_labeled_replicas or None,
+        "readyReplicas": status.ready_replicas or None,
+        "availableReplicas": status.available_replicas or None,
+        "observedGeneration": status.observed_generation or None,
         "conditions": [conditions.rendered(item) for item in status.conditions] or None,
     }
 
@@ -177,20 +175,9 @@ def _wired(world: World, kind: Resource, owners: Cache[R]) -> tuple[Cache[Pod], 
     indexes.add_controller(found)
     indexes.add_namespace(owners)
     queue: WorkQueue[Key] = WorkQueue()
-    owners.on_change(enqueue(queue))
-
-    def changed(old: Pod | None, new: Pod | None) -> None:
-        for pod in (old, new):
-            owner = controller_of(pod.metadata) if pod is not None else None
-            if pod is not None and owner is not None and owner.kind == kind.kind:
-                queue.add(Key(pod.metadata.namespace, owner.name))
-        if new is not None and controller_of(new.metadata) is None and pods.is_active(new):
-            for candidate in owners.by_index(indexes.NAMESPACE, new.metadata.namespace):
-                selector = selector_of(candidate)
-                if selector is not None and selector.matches(new.metadata.labels):
-                    queue.add(candidate.metadata.key)
-
-    found.on_change(changed)
+    owners.on_change(wiring.itself(queue))
+    found.on_change(wiring.its_controller(queue, kind))
+    found.on_change(wiring.its_takers(queue, owners, selector_of))
     return found, queue
 
 

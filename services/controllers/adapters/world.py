@@ -88,14 +88,3 @@ def reference(resource: Resource, metadata: Metadata) -> Reference:
         api_version=resource.api_version,
         resource_version=metadata.resource_version,
     )
-
-
-def enqueue(queue: WorkQueue[Key]) -> Callable[[V | None, V | None], None]:
-    """A handler that looks again at whatever changed."""
-
-    def changed(old: V | None, new: V | None) -> None:
-        item = new if new is not None else old
-        if item is not None:
-            queue.add(item.metadata.key)
-
-    return changed
