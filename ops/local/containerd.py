@@ -1,7 +1,6 @@
 """One containerd a node: its configuration, and the images it starts with."""
 
 import asyncio
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from pilothouse.ops.local.cluster import Node
 CNI_BINARIES = Path("/usr/lib/cni")
 NAMESPACE = "k8s.io"
 CAP_SYS_RESOURCE = 24
-SOCKET_POLL_SECONDS = 0.02
 
-# Off: snapshotters and features that no pod of ours uses. The opt plugin would make /opt/containerd.
+# Off: what no pod of ours uses. The opt plugin would make /opt/containerd.
 DISABLED = (
     "io.containerd.internal.v1.opt",
     "io.containerd.internal.v1.restart",
@@ -75,18 +73,16 @@ def prepare(node: Node) -> Path:
     return path
 
 
-async def import_images(node: Node, archive: Path) -> bool:
+async def import_images(node: Node, archive: Path, *, digest: str) -> bool:
     """Load the archive into the node's containerd unless it has it; whether it was loaded.
 
-    RuntimeError with ctr's words when containerd refuses.
+    ``digest`` names the archive's content. RuntimeError with ctr's words when containerd refuses.
     """
     stamp = node.state / "images.stamp"
-    digest = await asyncio.to_thread(_digest, archive)
-    while not node.containerd_socket.exists():
-        await asyncio.sleep(SOCKET_POLL_SECONDS)
     if stamp.exists() and stamp.read_text() == digest:
         return False
-    await _ctr(node, "images", "import", "--no-unpack", str(archive))
+    snapshotter = _snapshotter(node.state)
+    await _ctr(node, "images", "import", "--snapshotter", snapshotter, str(archive))
     await _ctr(node, "images", "label", PAUSE, "io.cri-containerd.pinned=pinned")
     stamp.write_text(digest)
     return True
@@ -106,11 +102,6 @@ async def _ctr(node: Node, *arguments: str) -> None:
     _, errors = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"ctr {' '.join(arguments)}: {errors.decode().strip()}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _may_lower_oom_score() -> bool:

@@ -1,0 +1,1 @@
+"""The ``pilothouse`` command: one verb a service, and the verbs that run a cluster."""

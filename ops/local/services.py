@@ -1,0 +1,141 @@
+"""Which processes a local cluster is made of, and with which flags each starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pilothouse.ops.local.cluster import (
+    API_PORT,
+    CONTROL_PLANE_ADDRESS,
+    MESH_PORT,
+    POD_CIDR,
+    SERVICE_CIDR,
+    Cluster,
+    Node,
+)
+
+# Long enough that a look at componentstatuses sees who is missing, short enough that nobody waits.
+CONTROL_RESTART_SECONDS = 1.5
+RESTART_SECONDS = 0.3
+# The flag that tells the API server which listening socket it was born with.
+LISTEN_FLAG = "--listen-fd"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A process to keep running: a service of ours that is forked, or a command."""
+
+    name: str
+    arguments: Sequence[str]
+    service: str = ""
+    netns: str = ""
+    restart_seconds: float = RESTART_SECONDS
+    inherits_api_socket: bool = False
+    # Stopped in this order: what uses others goes before them.
+    stop_order: int = 0
+
+
+def plan(cluster: Cluster) -> list[Unit]:
+    """Every process of the cluster, containerd first: it needs the longest until it answers."""
+    units = [_containerd(node) for node in cluster.members]
+    units += [_apiserver(cluster), _controllers(cluster), _scheduler(cluster)]
+    for node in cluster.members:
+        units += [_kubelet(node), _proxy(node)]
+    return [*units, _publish(cluster)]
+
+
+def _mesh(cluster: Cluster, stem: str) -> list[str]:
+    """The flags by which a service reaches the API server."""
+    return [
+        "--server",
+        f"{CONTROL_PLANE_ADDRESS}:{MESH_PORT}",
+        "--client-certificate",
+        f"{cluster.pki}/{stem}.crt",
+        "--client-key",
+        f"{cluster.pki}/{stem}.key",
+        "--certificate-authority",
+        f"{cluster.pki}/ca.crt",
+    ]
+
+
+def _containerd(node: Node) -> Unit:
+    return Unit(
+        f"containerd-{node.name}",
+        ["/usr/bin/containerd", "--config", f"{node.state}/containerd.toml", "--log-level", "warn"],
+        netns=node.netns,
+        stop_order=3,
+    )
+
+
+def _apiserver(cluster: Cluster) -> Unit:
+    pki = cluster.pki
+    arguments = [
+        f"--data-dir={cluster.state}",
+        f"--run-dir={cluster.run}",
+        f"--pki-dir={pki}",
+        f"--bind-address={CONTROL_PLANE_ADDRESS}",
+        f"--secure-port={API_PORT}",
+        f"--mesh-address={CONTROL_PLANE_ADDRESS}:{MESH_PORT}",
+        f"--advertise-address={CONTROL_PLANE_ADDRESS}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+    ]
+    return Unit(
+        "apiserver",
+        arguments,
+        service="apiserver",
+        netns=cluster.slug,
+        inherits_api_socket=True,
+        stop_order=2,
+    )
+
+
+def _controllers(cluster: Cluster) -> Unit:
+    arguments = [
+        *_mesh(cluster, "controllers"),
+        f"--cluster-cidr={POD_CIDR}",
+        f"--socket={cluster.run}/controllers.sock",
+    ]
+    return Unit(
+        "controllers",
+        arguments,
+        service="controllers",
+        netns=cluster.slug,
+        restart_seconds=CONTROL_RESTART_SECONDS,
+    )
+
+
+def _scheduler(cluster: Cluster) -> Unit:
+    arguments = [*_mesh(cluster, "scheduler"), f"--socket={cluster.run}/scheduler.sock"]
+    return Unit(
+        "scheduler",
+        arguments,
+        service="scheduler",
+        netns=cluster.slug,
+        restart_seconds=CONTROL_RESTART_SECONDS,
+    )
+
+
+def _kubelet(node: Node) -> Unit:
+    cluster = node.cluster
+    arguments = [
+        *_mesh(cluster, f"kubelet-{node.name}"),
+        f"--node-name={node.name}",
+        f"--node-ip={node.address}",
+        f"--socket={cluster.run}/kubelet-{node.name}.sock",
+    ]
+    return Unit(f"kubelet-{node.name}", arguments, service="kubelet", netns=node.netns)
+
+
+def _proxy(node: Node) -> Unit:
+    cluster = node.cluster
+    arguments = [
+        *_mesh(cluster, f"proxy-{node.name}"),
+        f"--node-name={node.name}",
+        f"--cluster-cidr={POD_CIDR}",
+        f"--socket={cluster.run}/proxy-{node.name}.sock",
+    ]
+    return Unit(f"proxy-{node.name}", arguments, service="proxy", netns=node.netns)
+
+
+def _publish(cluster: Cluster) -> Unit:
+    arguments = [f"--server=unix://{cluster.run}/apiserver.sock"]
+    return Unit("publish", arguments, service="publish")

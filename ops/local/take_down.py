@@ -1,0 +1,91 @@
+"""Back to the machine as it was: the ledger backwards, tolerant of what is gone."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from pilothouse.ops.local import fabric, kernel, processes
+from pilothouse.ops.local.cluster import Cluster
+from pilothouse.ops.local.ledger import Change, Ledger
+
+CGROUP_ROUNDS = 20
+
+
+def take_down(cluster: Cluster, *, keep_state: bool) -> list[Change]:
+    """Undo every change of the cluster; what was undone, newest first.
+
+    With ``keep_state`` the state and configuration directories stay, ledger included, and the next
+    ``up`` brings the same cluster back.
+    """
+    kept = {str(cluster.state), str(cluster.config)} if keep_state else set()
+    undone = []
+    for change in Ledger(cluster.state / "ledger.jsonl").backwards():
+        if change.kind == "directory" and change.name in kept:
+            _unmount_below(change.name)
+            continue
+        _undo(change)
+        undone.append(change)
+    return undone
+
+
+def _undo(change: Change) -> None:
+    match change.kind:
+        case "processes":
+            end_processes(Path(change.name))
+        case "cgroup":
+            remove_cgroups(change.name)
+        case "netns":
+            fabric.remove(change.name)
+        case "directory":
+            _unmount_below(change.name)
+            shutil.rmtree(change.name, ignore_errors=True)
+        case "file":
+            Path(change.name).unlink(missing_ok=True)
+        case "parent":
+            with contextlib.suppress(OSError):
+                Path(change.name).rmdir()
+
+
+def end_processes(run: Path) -> None:
+    """Kill whatever runs out of this run directory: supervisor first, so that none comes back."""
+    known = processes.remembered(run / "pids")
+    processes.end(process for process in known if process.name == "supervisor")
+    processes.end(processes.remembered(run / "pids"))
+    processes.end(processes.running_from(run))
+    for address in run.glob("nodes/*/containerd/io.containerd.runtime.v2.task/*/*/address"):
+        # A shim that is killed leaves its socket in containerd's own directory.
+        with contextlib.suppress(OSError):
+            Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def remove_cgroups(name: str) -> None:
+    """Kill the processes below this cgroup in every hierarchy and remove it."""
+    directories = cgroup_directories(name)
+    for _ in range(CGROUP_ROUNDS):
+        inside = processes.in_cgroups(directories)
+        if not inside:
+            break
+        processes.end(inside)
+    for directory in directories:
+        children = sorted(directory.rglob("*/"), key=lambda path: len(path.parts), reverse=True)
+        for child in [*children, directory]:
+            with contextlib.suppress(FileNotFoundError):
+                child.rmdir()
+
+
+def cgroup_directories(name: str) -> list[Path]:
+    """This cgroup's directory in each mounted hierarchy, version 1 and 2, where it exists."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if right.split()[0] in ("cgroup", "cgroup2"):
+            directory = Path(left.split()[4]) / name
+            if directory.is_dir():
+                found.append(directory)
+    return found
+
+
+def _unmount_below(directory: str) -> None:
+    for point in kernel.mounts_below(directory):
+        with contextlib.suppress(OSError):
+            kernel.unmount(point)
