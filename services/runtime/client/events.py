@@ -50,11 +50,18 @@ class _Known:
 class Recorder:
     """Writes notes as core/v1 Events in the background; a full queue drops notes."""
 
-    def __init__(self, objects: Objects, clock: Clock, component: str, host: str = "") -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        clock: Clock,
+        component: str,
+        host: str = "",
+        queue_max: int = QUEUE_MAX,
+    ) -> None:
         self._objects = objects
         self._clock = clock
         self._source = {"component": component, **({"host": host} if host else {})}
-        self._queue: asyncio.Queue[Note] = asyncio.Queue(QUEUE_MAX)
+        self._queue: asyncio.Queue[Note] = asyncio.Queue(queue_max)
         self._known: dict[Note, _Known] = {}
         self._log = telemetry.logger(part="events")
 

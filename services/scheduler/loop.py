@@ -1,0 +1,91 @@
+"""The loop around the decisions: wakes when something changed, binds many pods at a time.
+
+One task decides; a bounded queue hands what was decided to the binders. When binds are slow that
+queue fills and deciding waits, so what is assumed never runs far ahead of what is true.
+"""
+
+import asyncio
+import contextlib
+
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.scheduler.ports import Cluster
+from pilothouse.services.scheduler.scheduler import Outcome, Scheduler
+
+BINDS_AT_A_TIME_MAX = 64
+BINDS_DECIDED_MAX = 256
+REFUSALS_AT_A_TIME_MAX = 4
+REFUSALS_DECIDED_MAX = 1000
+DECISIONS_A_TURN = 16
+
+
+class Loop:
+    """Drives a :class:`Scheduler`; alone owns tasks, waiting and logging."""
+
+    def __init__(self, scheduler: Scheduler, cluster: Cluster, clock: Clock) -> None:
+        self._scheduler = scheduler
+        self._cluster = cluster
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self._binds: asyncio.Queue[Outcome] = asyncio.Queue(BINDS_DECIDED_MAX)
+        self._refusals: asyncio.Queue[Outcome] = asyncio.Queue(REFUSALS_DECIDED_MAX)
+        self._log = telemetry.logger(part="loop")
+
+    def wake(self) -> None:
+        """Something changed that decisions may depend on."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Decide and bind until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._decide())
+            for _ in range(BINDS_AT_A_TIME_MAX):
+                group.create_task(self._bind())
+            for _ in range(REFUSALS_AT_A_TIME_MAX):
+                group.create_task(self._refuse())
+
+    async def _decide(self) -> None:
+        decided = 0
+        while True:
+            outcome = self._scheduler.decide(self._clock.monotonic())
+            if outcome is None:
+                await self._wait()
+                continue
+            if outcome.decision.refusals is None:
+                await self._binds.put(outcome)
+            elif outcome.news:
+                await self._refusals.put(outcome)
+            decided += 1
+            if decided % DECISIONS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _wait(self) -> None:
+        due = self._scheduler.next_due()
+        wait = None if due is None else max(due - self._clock.monotonic(), 0.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self._changed.wait()
+        self._changed.clear()
+
+    async def _bind(self) -> None:
+        while True:
+            outcome = await self._binds.get()
+            pod, node = outcome.pod, outcome.decision.node
+            try:
+                await self._cluster.bind(pod, node)
+            except ApiError as error:
+                self._log.info("not bound", pod=str(pod.key), node=node, error=error.message)
+                self._scheduler.bind_failed(pod, self._clock.monotonic())
+                self.wake()
+
+    async def _refuse(self) -> None:
+        while True:
+            outcome = await self._refusals.get()
+            refusals = outcome.decision.refusals
+            if refusals is None:
+                continue
+            try:
+                await self._cluster.refuse(outcome.pod, refusals.sentence())
+            except ApiError as error:
+                self._log.info("not told", pod=str(outcome.pod.key), error=error.message)

@@ -1,0 +1,23 @@
+"""What the scheduler asks of the outside, in its own words."""
+
+from typing import Protocol
+
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.scheduler.candidate import Candidate
+
+
+class Cluster(Protocol):
+    """Acts on pods. Both raise ApiError."""
+
+    async def bind(self, pod: Candidate, node: str) -> None:
+        """Give the pod this node, for good, and say so in an event."""
+
+    async def refuse(self, pod: Candidate, sentence: str) -> None:
+        """Say in an event and in the pod's condition why no node takes it."""
+
+
+class Pods(Protocol):
+    """Looks pods up."""
+
+    def candidate(self, key: Key) -> Candidate | None:
+        """The pod, whoever schedules it and whether or not it has a node; None: no such pod."""

@@ -1,0 +1,36 @@
+"""The default profile: the plugins of Kubernetes' own, with its weights."""
+
+from pilothouse.services.scheduler.framework import Profile, Weighted
+from pilothouse.services.scheduler.plugins.balanced_allocation import BalancedAllocation
+from pilothouse.services.scheduler.plugins.inter_pod_affinity import InterPodAffinity
+from pilothouse.services.scheduler.plugins.least_allocated import LeastAllocated
+from pilothouse.services.scheduler.plugins.node_affinity import NodeAffinity
+from pilothouse.services.scheduler.plugins.node_name import NodeName
+from pilothouse.services.scheduler.plugins.node_ports import NodePorts
+from pilothouse.services.scheduler.plugins.node_resources_fit import NodeResourcesFit
+from pilothouse.services.scheduler.plugins.node_unschedulable import NodeUnschedulable
+from pilothouse.services.scheduler.plugins.owner_spread import OwnerSpread
+from pilothouse.services.scheduler.plugins.pod_topology_spread import PodTopologySpread
+from pilothouse.services.scheduler.plugins.taint_toleration import TaintToleration
+
+DEFAULT = Profile(
+    filters=(
+        NodeUnschedulable(),
+        NodeName(),
+        TaintToleration(),
+        NodeAffinity(),
+        NodePorts(),
+        NodeResourcesFit(),
+        PodTopologySpread(),
+        InterPodAffinity(),
+    ),
+    scores=(
+        Weighted(LeastAllocated(), 1),
+        Weighted(BalancedAllocation(), 1),
+        Weighted(OwnerSpread(), 2),
+        Weighted(PodTopologySpread(), 2),
+        Weighted(InterPodAffinity(), 2),
+        Weighted(NodeAffinity(), 2),
+        Weighted(TaintToleration(), 3),
+    ),
+)
