@@ -136,6 +136,7 @@ def go_type(schema: Mapping[str, Any]) -> str:
 
 def _object(struct: str, checks: Mapping[str, Walk], required: tuple[str, ...]) -> Walk:
     texts = frozenset(name for name, check in checks.items() if check is _TEXT)
+    needed = frozenset(required)
 
     def walk(value: Any, path: Path, report: Report, outer: str) -> Any:
         if type(value) is not dict:
@@ -154,9 +155,8 @@ def _object(struct: str, checks: Mapping[str, Walk], required: tuple[str, ...]) 
             del value[name]
             if name not in checks:
                 report.unknown.append(render(path, name))
-        for name in required:
-            if name not in value:
-                report.require(path, name)
+        if not needed <= value.keys():
+            report.require(path, [name for name in required if name not in value])
         return value
 
     return walk
