@@ -14,27 +14,24 @@ class Config:
     node_name: str
     server: str
     identity: Identity | None
-    run_dir: Path
+    socket: Path
     cluster_cidr: str
     nodeport_addresses: tuple[str, ...]
     node_routes: bool
     cleanup: bool
-
-    @property
-    def socket(self) -> Path:
-        return self.run_dir / f"proxy-{self.node_name}.sock"
 
 
 def parse(argv: list[str]) -> Config:
     """Flags as kube-proxy names them, where it has them. Exits on a wrong one."""
     parser = argparse.ArgumentParser(prog="pilothouse proxy", description=__doc__)
     add = parser.add_argument
-    add("--node-name", "--hostname-override", default="", help="this node's name in the cluster")
+    add("--node-name", "--hostname-override", default="", help="this node's name")
     add("--server", default="", help="the mesh: HOST:PORT, or unix:///PATH")
     add("--client-certificate", type=Path)
     add("--client-key", type=Path)
     add("--certificate-authority", type=Path)
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
+    add("--socket", type=Path, help="gRPC; RUN-DIR/proxy-NODE.sock when not given")
     add("--cluster-cidr", default="", help="addresses of pods; other clients are masqueraded")
     add("--nodeport-addresses", default="", help="CIDRs, comma separated, that serve node ports")
     add("--no-node-routes", action="store_true", help="something else routes between nodes")
@@ -50,7 +47,7 @@ def parse(argv: list[str]) -> Config:
         node_name=flags.node_name,
         server=flags.server,
         identity=None if None in files else Identity(*files),
-        run_dir=flags.run_dir,
+        socket=flags.socket or flags.run_dir / f"proxy-{flags.node_name}.sock",
         cluster_cidr=flags.cluster_cidr,
         nodeport_addresses=tuple(filter(None, flags.nodeport_addresses.split(","))),
         node_routes=not flags.no_node_routes,

@@ -2,12 +2,12 @@
 
 A plain port (no affinity, no Local policy) is data only: an element in a verdict map sends the
 packet to a chain shared by every port with as many endpoints, and that chain looks one of them up
-by (address, protocol, port, random number). So 5,000 Services are a handful of chains, and one
+by (address, port, random number). So 5,000 Services are a handful of chains, and one
 endpoint more or less is a few elements::
 
-    services   10.96.0.7 . tcp . 80      : goto pick-2
-    endpoints  10.96.0.7 . tcp . 80 . 0  : 10.244.1.5 . 8080
-    endpoints  10.96.0.7 . tcp . 80 . 1  : 10.244.2.9 . 8080
+    services       10.96.0.7 . tcp . 80  : goto tcp-pick-2
+    tcp-endpoints  10.96.0.7 . 80 . 0    : 10.244.1.5 . 8080
+    tcp-endpoints  10.96.0.7 . 80 . 1    : 10.244.2.9 . 8080
 
 A port with affinity or a Local policy gets chains of its own. Traffic that no one can answer is
 found in ``unserved`` before any translation.
@@ -22,10 +22,6 @@ from pilothouse.services.proxy.rules import Backend, PortRule
 MASQUERADE_BIT = 0x4000
 MASQUERADE = f"meta mark set meta mark or {MASQUERADE_BIT:#x}"
 CLIENTS_MAX = 65536
-
-_PROTOCOLS = "meta l4proto { tcp, udp, sctp }"
-_ADDRESS = "ip daddr . meta l4proto . th dport"
-_PORT = "meta l4proto . th dport"
 
 
 class Slot(NamedTuple):
@@ -90,25 +86,20 @@ def _refuse(draft: _Draft, rule: PortRule) -> None:
 
 
 def _shared_chains(draft: _Draft, rule: PortRule, cluster_cidr: str) -> None:
-    count = len(rule.endpoints)
-    outside = _mark_outside(cluster_cidr)
-    inside = _lookup(f"pick-{count}", outside, f"{_ADDRESS} . {{}} map @endpoints", count)
-    foreign = _lookup(
-        f"external-pick-{count}", (MASQUERADE,), f"{_ADDRESS} . {{}} map @endpoints", count
-    )
-    node = _lookup(
-        f"node-pick-{count}", (MASQUERADE,), f"{_PORT} . {{}} map @node-endpoints", count
-    )
     for address in (rule.cluster_ip, *rule.external_ips):
-        name, statements = inside if address == rule.cluster_ip else foreign
-        draft.chains[name] = statements
-        draft.elements[Slot("services", _at(rule, address))] = f"goto {name}"
-        _number(draft, "endpoints", _at(rule, address), rule.endpoints)
+        if address == rule.cluster_ip:
+            kind, first = "pick", _mark_outside(cluster_cidr)
+        else:
+            kind, first = "external-pick", (MASQUERADE,)
+        key, map_ = f"ip daddr . {rule.protocol} dport", f"{rule.protocol}-endpoints"
+        chain = _shared_chain(draft, rule, kind, first, f"{key} . {{}} map @{map_}")
+        draft.elements[Slot("services", _at(rule, address))] = f"goto {chain}"
+        _number(draft, map_, f"{address} . {rule.port}", rule.endpoints)
     if rule.node_port:
-        name, statements = node
-        draft.chains[name] = statements
-        draft.elements[Slot("nodeports", _at_node(rule))] = f"goto {name}"
-        _number(draft, "node-endpoints", _at_node(rule), rule.endpoints)
+        key, map_ = f"{rule.protocol} dport", f"node-{rule.protocol}-endpoints"
+        chain = _shared_chain(draft, rule, "node-pick", (MASQUERADE,), f"{key} . {{}} map @{map_}")
+        draft.elements[Slot("nodeports", _at_node(rule))] = f"goto {chain}"
+        _number(draft, map_, str(rule.node_port), rule.endpoints)
 
 
 def _number(draft: _Draft, map_: str, at: str, backends: tuple[Backend, ...]) -> None:
@@ -116,15 +107,19 @@ def _number(draft: _Draft, map_: str, at: str, backends: tuple[Backend, ...]) ->
         draft.elements[Slot(map_, f"{at} . {number}")] = f"{backend.address} . {backend.port}"
 
 
-def _lookup(name: str, first: tuple[str, ...], key: str, count: int) -> tuple[str, tuple[str, ...]]:
-    """A shared chain.
+def _shared_chain(
+    draft: _Draft, rule: PortRule, kind: str, first: tuple[str, ...], lookup: str
+) -> str:
+    """The name of the chain that every port with as many endpoints shares.
 
     A packet that is on its way while elements change may find its number gone: it then takes number
     0, and if that is gone too it is dropped, so that the client's next try is judged anew.
     """
+    count = len(rule.endpoints)
+    name = f"{rule.protocol}-{kind}-{count}"
     choices = [f"numgen random mod {count}"] + (["numgen random mod 1"] if count > 1 else [])
-    picks = (f"{_PROTOCOLS} dnat to {key.format(choice)}" for choice in choices)
-    return name, (*first, *picks, "drop")
+    draft.chains[name] = (*first, *(f"dnat to {lookup.format(c)}" for c in choices), "drop")
+    return name
 
 
 def _mark_outside(cluster_cidr: str) -> tuple[str, ...]:

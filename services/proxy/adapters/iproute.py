@@ -15,11 +15,16 @@ PROTOCOL = "112"
 
 
 class IpRoutes(Routes):
-    """The main table of this network namespace."""
+    """The main table of this network namespace, or of the one that ``enter`` runs commands in."""
+
+    def __init__(self, enter: Sequence[str] = ()) -> None:
+        self._enter = enter
 
     @override
     async def installed(self) -> Sequence[Route]:
-        _, output = await _run("ip", "-json", "-4", "route", "show", "proto", PROTOCOL)
+        _, output = await _run(
+            *self._enter, "ip", "-json", "-4", "route", "show", "proto", PROTOCOL
+        )
         return [Route(item["dst"], item.get("gateway", "")) for item in json.loads(output or "[]")]
 
     @override
@@ -29,7 +34,9 @@ class IpRoutes(Routes):
             f"route replace {route.destination} via {route.gateway} proto {PROTOCOL}"
             for route in plan.write
         ]
-        code, output = await _run("ip", "-force", "-batch", "-", text="\n".join(commands) + "\n")
+        code, output = await _run(
+            *self._enter, "ip", "-force", "-batch", "-", text="\n".join(commands) + "\n"
+        )
         if code != 0:
             raise Refused(output.strip())
 
@@ -37,12 +44,15 @@ class IpRoutes(Routes):
 class Conntrack(Flows):
     """Tracked connections, through the ``conntrack`` program: there is no transaction to join."""
 
+    def __init__(self, enter: Sequence[str] = ()) -> None:
+        self._enter = enter
+
     @override
     async def forget(self, backends: Iterable[Backend]) -> None:
         for backend in backends:
             # Exit code 1 means that no flow matched, which is as good.
             await _run(
-                "conntrack", "-D", "-p", "udp",
+                *self._enter, "conntrack", "-D", "-p", "udp",
                 "--reply-src", backend.address, "--reply-port-src", str(backend.port),
             )  # fmt: skip
 

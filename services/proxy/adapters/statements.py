@@ -1,15 +1,24 @@
 """nftables' own words for a table and for a change of it: text for one transaction."""
 
+import string
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from pilothouse.services.proxy.changes import Change
 from pilothouse.services.proxy.contents import CLIENTS_MAX, MASQUERADE_BIT, Contents, Slot
+from pilothouse.services.proxy.rules import PROTOCOLS
 
 TABLE = "pilothouse"
 
 _AT = "ip daddr . meta l4proto . th dport"
 _AT_NODE = "meta l4proto . th dport"
+# One map a protocol: nft 1.0.6 takes a map's type from an example, and one names a protocol.
+_ENDPOINT_MAPS = "\n".join(
+    f"  map {kind}-endpoints {{ typeof ip daddr . {numbered} : ip daddr . {kind} dport; }}\n"
+    f"  map node-{kind}-endpoints {{ typeof {numbered} : ip daddr . {kind} dport; }}"
+    for kind in PROTOCOLS.values()
+    for numbered in (f"{kind} dport . numgen random mod 2",)
+)
 _FRAME = f"""\
 add table ip {TABLE}
 delete table ip {TABLE}
@@ -18,8 +27,7 @@ table ip {TABLE} {{
   map nodeports {{ type inet_proto . inet_service : verdict; }}
   map unserved {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map unserved-nodeports {{ type inet_proto . inet_service : verdict; }}
-  map endpoints {{ typeof {_AT} . numgen random mod 2 : ip daddr . th dport; }}
-  map node-endpoints {{ typeof {_AT_NODE} . numgen random mod 2 : ip daddr . th dport; }}
+{_ENDPOINT_MAPS}
   set hairpins {{ type ipv4_addr . ipv4_addr; }}
 
   chain refuse {{
@@ -28,18 +36,18 @@ table ip {TABLE} {{
   }}
   chain judge {{
     ct state new {_AT} vmap @unserved
-    ct state new fib daddr type local{{nodes}} {_AT_NODE} vmap @unserved-nodeports
+    ct state new fib daddr type local $nodes {_AT_NODE} vmap @unserved-nodeports
   }}
   chain translate {{
     {_AT} vmap @services
-    fib daddr type local{{nodes}} {_AT_NODE} vmap @nodeports
+    fib daddr type local $nodes {_AT_NODE} vmap @nodeports
   }}
   chain judge-prerouting {{
-    type filter hook prerouting priority dstnat - 10
+    type filter hook prerouting priority -110
     jump judge
   }}
   chain judge-output {{
-    type filter hook output priority dstnat - 10
+    type filter hook output priority -110
     jump judge
   }}
   chain prerouting {{
@@ -47,7 +55,7 @@ table ip {TABLE} {{
     jump translate
   }}
   chain output {{
-    type nat hook output priority dstnat
+    type nat hook output priority -100
     jump translate
   }}
   chain postrouting {{
@@ -55,7 +63,7 @@ table ip {TABLE} {{
     oifname "lo" return
     meta mark & {MASQUERADE_BIT:#x} != 0 masquerade
     ct status dnat ip saddr . ip daddr @hairpins masquerade
-{{leaving}}  }}
+$leaving  }}
 }}
 """
 
@@ -71,8 +79,8 @@ def frame(cluster_cidr: str, nodeport_addresses: tuple[str, ...]) -> str:
     Without ``nodeport_addresses`` every local address but loopback serves node ports.
     """
     accepted = ", ".join(nodeport_addresses)
-    return _FRAME.format(
-        nodes=f" ip daddr {{ {accepted} }}" if accepted else " ip daddr != 127.0.0.0/8",
+    return string.Template(_FRAME).substitute(
+        nodes=f"ip daddr {{ {accepted} }}" if accepted else "ip daddr != 127.0.0.0/8",
         leaving=_LEAVING.format(cluster_cidr) if cluster_cidr else "",
     )
 
