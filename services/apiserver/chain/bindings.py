@@ -78,7 +78,7 @@ class _BoundClaim(View, frozen=True, kw_only=True):
 
 
 class LiveBindings:
-    """Answers from the live objects; what a node's pods name is gathered once per change of pods."""
+    """Answers from the live objects; pods are sorted by node once per change of any pod."""
 
     def __init__(self, live: Live) -> None:
         self._live = live

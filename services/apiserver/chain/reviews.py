@@ -95,8 +95,9 @@ class Reviews:
 
 
 def _attributes(spec: Mapping[str, Any]) -> Attributes:
-    asked, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (asked is None) == (path is None):
+    path: Mapping[str, Any] | None = spec.get("nonResourceAttributes")
+    asked: Mapping[str, Any] = spec.get("resourceAttributes") or {}
+    if ("resourceAttributes" in spec) == (path is not None):
         message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         raise Invalid(
             f"spec: Invalid value: {message}",

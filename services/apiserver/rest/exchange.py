@@ -1,0 +1,205 @@
+"""One request as the verbs see it: who asks, for what, in which words; and its body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from pilothouse.services.apiserver.requests import (
+    DeleteOptions,
+    FieldValidation,
+    ReadOptions,
+    User,
+    WriteOptions,
+)
+from pilothouse.services.apiserver.rest import bodies
+from pilothouse.services.apiserver.rest.negotiation import Accepted, accepted, body_encoding
+from pilothouse.services.apiserver.rest.paths import TRUE
+from pilothouse.services.machinery.errors import (
+    BadRequest,
+    Cause,
+    Invalid,
+    RequestEntityTooLarge,
+)
+
+OBJECT_SHAPES = frozenset({"Table", "PartialObjectMetadata"})
+LIST_SHAPES = frozenset({"Table", "PartialObjectMetadataList"})
+NO_SHAPES: frozenset[str] = frozenset()
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FIELD_MANAGER_LENGTH_MAX = 128
+# Clients that a person reads directly get indented JSON.
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request whose sender is known."""
+
+    request: web.BaseRequest
+    user: User
+    query: Mapping[str, str]
+
+    def accepted(self, shapes: frozenset[str] = NO_SHAPES) -> Accepted:
+        """What the client wants of ``shapes``; NotAcceptable where nothing fits."""
+        return accepted(self.request.headers.get("Accept", ""), shapes)
+
+    @property
+    def pretty(self) -> bool:
+        """Whether JSON is to be indented."""
+        asked = self.query.get("pretty")
+        if asked is not None:
+            return asked in TRUE
+        return self.request.headers.get("User-Agent", "").startswith(_PEOPLE)
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            RequestEntityTooLarge: it is over 3 MiB; what was not read is read and dropped later.
+        """
+        request = self.request
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(CONTINUE)
+            request.writer.output_size = 0
+        if (request.content_length or 0) > bodies.BODY_BYTES_MAX:
+            raise _too_large()
+        content = request.content
+        read = bytearray()
+        while chunk := await content.readany():
+            read += chunk
+            if len(read) > bodies.BODY_BYTES_MAX:
+                raise _too_large()
+        return bytes(read)
+
+    async def document(self) -> bodies.Decoded:
+        """The body as one object, read as its content type says."""
+        encoding = body_encoding(self.request.headers.get("Content-Type", ""))
+        return bodies.decode_object(await self.body(), encoding, field_validation(self.query))
+
+    async def delete_options(self) -> DeleteOptions:
+        """The DeleteOptions of query and body; the body wins."""
+        content: dict[str, Any] = {}
+        if self.request.can_read_body:
+            body = await self.body()
+            if body.strip():
+                encoding = body_encoding(self.request.headers.get("Content-Type", ""))
+                content = bodies.decode_object(body, encoding, "Ignore").value
+        return delete_options(self.query, content)
+
+
+def parse_query(text: str) -> dict[str, str]:
+    """The parameters of a query; of one given several times the first."""
+    if not text:
+        return {}
+    query: dict[str, str] = {}
+    for key, value in parse_qsl(text, keep_blank_values=True):
+        query.setdefault(key, value)
+    return query
+
+
+def _too_large() -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"Request entity too large: limit is {bodies.BODY_BYTES_MAX}")
+
+
+def field_validation(query: Mapping[str, str]) -> FieldValidation:
+    """How strictly a body is read; Warn where nothing is said."""
+    match query.get("fieldValidation", ""):
+        case "" | "Warn":
+            return "Warn"
+        case "Strict":
+            return "Strict"
+        case "Ignore":
+            return "Ignore"
+        case other:
+            raise _unsupported("fieldValidation", other, ("Ignore", "Strict", "Warn"))
+
+
+def write_options(query: Mapping[str, str]) -> WriteOptions:
+    """The options of create, update and patch; Invalid on values that are none."""
+    manager = query.get("fieldManager", "")
+    if len(manager) > FIELD_MANAGER_LENGTH_MAX or not manager.isprintable():
+        message = f"must be printable and at most {FIELD_MANAGER_LENGTH_MAX} characters"
+        raise _invalid_option("fieldManager", message, "FieldValueInvalid")
+    return WriteOptions(
+        dry_run=_dry_run(query.get("dryRun")),
+        field_manager=manager,
+        field_validation=field_validation(query),
+        force=query.get("force", "") in TRUE,
+    )
+
+
+def read_options(query: Mapping[str, str]) -> ReadOptions:
+    """The options of list and watch; BadRequest on numbers that are none."""
+    if not query:
+        return _NO_READ_OPTIONS
+    timeout = query.get("timeoutSeconds", "")
+    return ReadOptions(
+        label_selector=query.get("labelSelector", ""),
+        field_selector=query.get("fieldSelector", ""),
+        resource_version=query.get("resourceVersion", ""),
+        resource_version_match=query.get("resourceVersionMatch", ""),
+        limit=_integer("limit", query.get("limit") or "0"),
+        continue_token=query.get("continue", ""),
+        allow_bookmarks=query.get("allowWatchBookmarks", "") in TRUE,
+        send_initial_events=query.get("sendInitialEvents", "") in TRUE,
+        timeout_seconds=_integer("timeoutSeconds", timeout) if timeout else None,
+    )
+
+
+_NO_READ_OPTIONS = ReadOptions()
+
+
+def delete_options(query: Mapping[str, str], content: Mapping[str, Any]) -> DeleteOptions:
+    """The options of a delete; Invalid and BadRequest on values that are none."""
+    if content.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise BadRequest("the body of a delete must be DeleteOptions")
+    grace = content.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    policy = content.get("propagationPolicy") or query.get("propagationPolicy", "")
+    orphan = content.get("orphanDependents", query.get("orphanDependents"))
+    if orphan is not None:
+        if policy:
+            message = "orphanDependents and propagationPolicy cannot be both set"
+            raise _invalid_option("propagationPolicy", message, "FieldValueInvalid")
+        policy = "Orphan" if orphan in (True, *TRUE) else "Background"
+    if policy not in ("", "Background", "Foreground", "Orphan"):
+        raise _unsupported("propagationPolicy", str(policy), ("Background", "Foreground", "Orphan"))
+    preconditions = content.get("preconditions") or {}
+    uid, version = preconditions.get("uid") or "", preconditions.get("resourceVersion") or ""
+    if not isinstance(uid, str) or not isinstance(version, str):
+        raise BadRequest("preconditions hold text")
+    listed = content.get("dryRun") or query.get("dryRun")
+    return DeleteOptions(
+        grace_period_seconds=None if grace in (None, "") else _integer("gracePeriodSeconds", grace),
+        uid=uid,
+        resource_version=version,
+        propagation_policy=policy,
+        dry_run=_dry_run(listed[0] if isinstance(listed, list) and listed else listed or None),
+    )
+
+
+def _integer(name: str, value: Any) -> int:
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f"{name} must be a whole number") from None
+
+
+def _dry_run(value: Any) -> bool:
+    if value is None:
+        return False
+    if value != "All":
+        raise _unsupported("dryRun", str(value), ("All",))
+    return True
+
+
+def _unsupported(field: str, value: str, supported: tuple[str, ...]) -> Invalid:
+    listed = ", ".join(f'"{word}"' for word in supported)
+    message = f'Unsupported value: "{value}": supported values: {listed}'
+    return _invalid_option(field, message, "FieldValueNotSupported")
+
+
+def _invalid_option(field: str, message: str, reason: str) -> Invalid:
+    return Invalid(f"{field}: {message}", causes=[Cause(field, message, reason)])

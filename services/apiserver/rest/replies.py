@@ -1,0 +1,195 @@
+"""Objects, lists and refusals to bytes, in the encoding and shape that the client takes."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import yaml
+from aiohttp import web
+from multidict import CIMultiDict
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.requests import Listing, Stored
+from pilothouse.services.apiserver.rest.exchange import LIST_SHAPES, OBJECT_SHAPES, Exchange
+from pilothouse.services.apiserver.rest.negotiation import JSON, MEDIA_TYPES, Accepted
+from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
+from pilothouse.services.machinery.errors import ApiError, BadRequest
+
+Headers: TypeAlias = CIMultiDict[str]
+# Under this size, compressing costs more than sending.
+COMPRESS_BYTES_MIN = 128 * 1024
+_WARNING_LENGTH_MAX = 1024
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
+
+
+def refuse(error: ApiError) -> web.Response:
+    """The ``metav1.Status`` of an error."""
+    headers: Headers = CIMultiDict({"Content-Type": JSON})
+    if error.retry_after_seconds:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return web.Response(body=encode(error.status()), status=error.http, headers=headers)
+
+
+def encode(document: Any) -> bytes:
+    """Compact JSON."""
+    return msgspec.json.encode(document)
+
+
+def document_reply(
+    exchange: Exchange, document: Any, *, status: int = 200, content_type: str = JSON
+) -> web.Response:
+    """A document of ours, such as discovery's, as JSON or, where asked, as YAML."""
+    wanted = exchange.accepted()
+    if wanted.encoding == "yaml":
+        return web.Response(body=_yaml(document), status=status, content_type=MEDIA_TYPES["yaml"])
+    body = _indented(document) if exchange.pretty else encode(document)
+    return web.Response(body=body, status=status, headers={"Content-Type": content_type})
+
+
+class Writer:
+    """Writes one kind's objects for one exchange."""
+
+    __slots__ = ("_clock", "_exchange", "_kind")
+
+    def __init__(self, exchange: Exchange, kind: Kind, clock: Callable[[], float]) -> None:
+        self._exchange = exchange
+        self._kind = kind
+        self._clock = clock
+
+    def object(
+        self, stored: Stored, *, status: int = 200, warnings: Sequence[str] = ()
+    ) -> web.Response:
+        """One object: its kept bytes, or what was asked for instead."""
+        wanted = self._exchange.accepted(OBJECT_SHAPES)
+        body = stored.json
+        if wanted.shape:
+            document = msgspec.json.decode(body)
+            body = encode(self._shaped(document, wanted.shape, str(stored.revision or "")))
+        return self._reply(body, wanted, status, warnings)
+
+    async def list(self, listing: Listing) -> web.Response:
+        """A page of the collection."""
+        wanted = self._exchange.accepted(LIST_SHAPES)
+        metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
+        if listing.continue_token:
+            metadata["continue"] = listing.continue_token
+        if listing.remaining is not None:
+            metadata["remainingItemCount"] = listing.remaining
+        if wanted.shape:
+            documents = (msgspec.json.decode(stored.json) for stored in listing.items)
+            body = encode(self._shaped_list(documents, wanted.shape, metadata))
+        else:
+            body = list_bytes(self._kind, metadata, listing.items)
+        reply = self._reply(body, wanted, 200, ())
+        return await compressed(self._exchange, reply)
+
+    def printer(self) -> Printer:
+        """The printer of this kind, rows holding what ``includeObject`` says."""
+        asked = self._exchange.query.get("includeObject", "")
+        include: dict[str, Include] = {
+            "": "Metadata", "Metadata": "Metadata", "None": "None", "Object": "Object",
+        }  # fmt: skip
+        if asked not in include:
+            raise BadRequest("includeObject must be one of None, Metadata, Object")
+        return Printer(self._kind.group, self._kind.plural, include[asked])
+
+    def _shaped(self, document: dict[str, Any], shape: str, revision: str) -> dict[str, Any]:
+        if shape == "Table":
+            metadata = {"resourceVersion": revision}
+            return self.printer().table([document], metadata, self._clock())
+        return partial(document)
+
+    def _shaped_list(
+        self, documents: Iterable[dict[str, Any]], shape: str, metadata: dict[str, Any]
+    ) -> dict[str, Any]:
+        if shape == "Table":
+            return self.printer().table(documents, metadata, self._clock())
+        return {
+            "kind": shape,
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": metadata,
+            "items": [partial(document) for document in documents],
+        }
+
+    def _reply(
+        self, body: bytes, wanted: Accepted, status: int, warnings: Sequence[str]
+    ) -> web.Response:
+        if wanted.encoding == "yaml":
+            body = _yaml(msgspec.json.decode(body))
+        elif self._exchange.pretty:
+            body = _indented(msgspec.json.decode(body))
+        headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding]})
+        warn(headers, warnings)
+        return web.Response(body=body, status=status, headers=headers)
+
+
+def list_bytes(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> bytes:
+    """The list as JSON, of the bytes that are kept."""
+    return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
+        kind.kind.encode(),
+        kind.api_version.encode(),
+        encode(metadata),
+        b",".join([stored.json for stored in items]),
+    )
+
+
+def warn(headers: Headers, warnings: Sequence[str]) -> None:
+    """Add ``Warning`` headers, which kubectl prints."""
+    for text in warnings:
+        headers.add("Warning", f'299 - "{text[:_WARNING_LENGTH_MAX].translate(_ESCAPED)}"')
+
+
+async def compressed(exchange: Exchange, reply: web.Response) -> web.Response:
+    """The reply, compressed off the loop where it is large and the client takes gzip."""
+    body = reply.body
+    if not isinstance(body, bytes) or len(body) < COMPRESS_BYTES_MIN:
+        return reply
+    if "gzip" in exchange.request.headers.get("Accept-Encoding", ""):
+        reply.body = await asyncio.to_thread(_gzip, body)
+        reply.headers["Content-Encoding"] = "gzip"
+        reply.headers["Vary"] = "Accept-Encoding"
+    return reply
+
+
+def _gzip(body: bytes) -> bytes:
+    compressor = zlib.compressobj(level=1, wbits=31)
+    return compressor.compress(body) + compressor.flush()
+
+
+def _indented(document: Any) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _yaml(document: Any) -> bytes:
+    text: str = yaml.dump(
+        document, Dumper=yaml.CSafeDumper, sort_keys=True, default_flow_style=False,
+        allow_unicode=True, width=2**16,
+    )  # fmt: skip
+    return text.encode()
+
+
+class _Identity(msgspec.Struct):
+    name: str = ""
+    uid: str = ""
+
+
+class _Identified(msgspec.Struct):
+    metadata: _Identity
+
+
+def deleted_status(kind: Kind, stored: Stored) -> dict[str, Any]:
+    """The ``metav1.Status`` that says an object is gone."""
+    named = msgspec.json.decode(stored.json, type=_Identified).metadata
+    details = {"name": named.name, "kind": kind.plural, "uid": named.uid}
+    if kind.group:
+        details["group"] = kind.group
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    }

@@ -1,0 +1,118 @@
+"""The verbs of REST, each one call on the registry."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.registry import Registry
+from pilothouse.services.apiserver.requests import Patch, Target
+from pilothouse.services.apiserver.rest import bodies, replies, watching
+from pilothouse.services.apiserver.rest.exchange import (
+    Exchange,
+    field_validation,
+    read_options,
+    write_options,
+)
+from pilothouse.services.apiserver.rest.negotiation import patch_type
+from pilothouse.services.runtime.clock import Clock
+
+Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]
+
+CREATED = 201
+
+
+class Verbs:
+    """Reads the request, asks the registry, writes the answer."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._now = clock.now
+        self.by_name: dict[str, Verb] = {
+            "get": self.get,
+            "list": self.list,
+            "watch": self.watch,
+            "create": self.create,
+            "update": self.update,
+            "patch": self.patch,
+            "delete": self.delete,
+            "deletecollection": self.delete_collection,
+        }
+
+    async def get(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """One object."""
+        writer = self._writer(exchange, kind)
+        return writer.object(await self._registry.get(exchange.user, target))
+
+    async def list(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """A page of a collection."""
+        options = read_options(exchange.query)
+        writer = self._writer(exchange, kind)
+        return await writer.list(await self._registry.list(exchange.user, target, options))
+
+    async def watch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """A stream of changes."""
+        options = read_options(exchange.query)
+        lines = watching.Lines(exchange, kind, self._now)
+        batches = self._registry.watch(exchange.user, target, options)
+        return await watching.stream(exchange, batches, lines, watching.duration_seconds(options))
+
+    async def create(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """A new object, or an act on one through a subresource."""
+        options = write_options(exchange.query)
+        writer = self._writer(exchange, kind)
+        body = await exchange.document()
+        written = await self._registry.create(exchange.user, target, body.value, options)
+        warnings = (*_duplicates(body), *written.warnings)
+        return writer.object(written.object, status=CREATED, warnings=warnings)
+
+    async def update(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """An object replaced."""
+        options = write_options(exchange.query)
+        writer = self._writer(exchange, kind)
+        body = await exchange.document()
+        written = await self._registry.update(exchange.user, target, body.value, options)
+        status = CREATED if written.created else 200
+        warnings = (*_duplicates(body), *written.warnings)
+        return writer.object(written.object, status=status, warnings=warnings)
+
+    async def patch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """An object changed."""
+        options = write_options(exchange.query)
+        writer = self._writer(exchange, kind)
+        sort = patch_type(exchange.request.headers.get("Content-Type", ""))
+        encoding: bodies.Encoding = "yaml" if sort == "apply" else "json"
+        content = await exchange.body()
+        body = bodies.decode(content, encoding, field_validation(exchange.query))
+        patch = Patch(sort, body.value)
+        written = await self._registry.patch(exchange.user, target, patch, options)
+        status = CREATED if written.created else 200
+        warnings = (*_duplicates(body), *written.warnings)
+        return writer.object(written.object, status=status, warnings=warnings)
+
+    async def delete(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
+        """An object deleted, or marked so that whoever holds it back can finish."""
+        options = await exchange.delete_options()
+        writer = self._writer(exchange, kind)
+        stored = await self._registry.delete(exchange.user, target, options)
+        if not stored.deleted:
+            return writer.object(stored)
+        return replies.document_reply(exchange, replies.deleted_status(kind, stored))
+
+    async def delete_collection(
+        self, exchange: Exchange, kind: Kind, target: Target
+    ) -> web.StreamResponse:
+        """Every selected object deleted; the list of what was there."""
+        options = await exchange.delete_options()
+        reading = read_options(exchange.query)
+        writer = self._writer(exchange, kind)
+        gone = await self._registry.delete_collection(exchange.user, target, reading, options)
+        return await writer.list(gone)
+
+    def _writer(self, exchange: Exchange, kind: Kind) -> replies.Writer:
+        return replies.Writer(exchange, kind, self._now)
+
+
+def _duplicates(body: bodies.Decoded) -> tuple[str, ...]:
+    return tuple(f'duplicate field "{key}"' for key in body.duplicates)

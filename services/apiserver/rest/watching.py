@@ -1,0 +1,196 @@
+"""A watch to its client: one JSON line an event, or one WebSocket message.
+
+Nothing is buffered here: while a client does not read, the registry's bounded buffer fills, and
+when that is full the stream ends and the client watches anew.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.requests import ReadOptions, WatchEvent
+from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
+from pilothouse.services.apiserver.rest.negotiation import JSON
+from pilothouse.services.apiserver.rest.replies import Writer, encode
+from pilothouse.services.apiserver.rest.tables.table import Printer, partial
+from pilothouse.services.machinery.errors import ApiError, NotAcceptable
+from pilothouse.services.runtime import telemetry
+
+# Clients that name no end are sent away after a random time between these two.
+SECONDS_MIN = 1800.0
+SECONDS_MAX = 3600.0
+# How long the answer's head waits for the watch to be refused.
+HEAD_SECONDS = 0.01
+INITIAL_END = "k8s.io/initial-events-end"
+PING_SECONDS = 30.0
+
+Batches = AsyncIterator[Sequence[WatchEvent]]
+
+
+class Sink(Protocol):
+    """Where lines go."""
+
+    async def send(self, lines: Sequence[bytes]) -> None:
+        """Hand over; returns when the client's connection takes more."""
+
+
+class Lines:
+    """Events as wire lines, in the shape that the client asked for."""
+
+    def __init__(self, exchange: Exchange, kind: Kind, clock: Callable[[], float]) -> None:
+        wanted = exchange.accepted(OBJECT_SHAPES)
+        if wanted.encoding != "json":
+            raise NotAcceptable(f"a watch is given as {JSON} only")
+        self._kind = kind
+        self._clock = clock
+        self._shape = wanted.shape
+        self._printer: Printer | None = None
+        if wanted.shape == "Table":
+            self._printer = Writer(exchange, kind, clock).printer()
+        self._headed = False
+
+    def line(self, event: WatchEvent) -> bytes:
+        """One event, without its line end."""
+        if event.type == "BOOKMARK":
+            return b'{"type":"BOOKMARK","object":%b}' % self._bookmark(event)
+        body = event.object.json
+        if self._printer is not None:
+            body = self._table(self._printer, event)
+        elif self._shape:
+            body = encode(partial(msgspec.json.decode(body)))
+        return b'{"type":"%b","object":%b}' % (event.type.encode(), body)
+
+    def _table(self, printer: Printer, event: WatchEvent) -> bytes:
+        document = msgspec.json.decode(event.object.json)
+        metadata = {"resourceVersion": str(event.object.revision)}
+        headed, self._headed = not self._headed, True
+        return encode(printer.table([document], metadata, self._clock(), headed=headed))
+
+    def _bookmark(self, event: WatchEvent) -> bytes:
+        metadata: dict[str, Any] = {"resourceVersion": str(event.object.revision)}
+        if event.initial_end:
+            metadata["annotations"] = {INITIAL_END: "true"}
+        if self._printer is not None:
+            return encode(self._printer.table([], metadata, self._clock(), headed=False))
+        kind, version = self._kind.kind, self._kind.api_version
+        if self._shape:
+            kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
+        metadata["creationTimestamp"] = None
+        return encode({"kind": kind, "apiVersion": version, "metadata": metadata})
+
+
+class _Chunks:
+    """A chunked HTTP answer; ``response`` is None until the head was sent."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.response: web.StreamResponse | None = None
+
+    async def open(self) -> web.StreamResponse:
+        if self.response is None:
+            self.response = web.StreamResponse(headers={"Content-Type": JSON})
+            self.response.enable_chunked_encoding()
+            await self.response.prepare(self._request)
+            # The head alone tells a client that its watch stands.
+            await self.response.write(b"")
+        return self.response
+
+    async def send(self, lines: Sequence[bytes]) -> None:
+        response = await self.open()
+        await response.write(b"\n".join(lines) + b"\n")
+
+
+class _Messages:
+    """A WebSocket: one text message an event."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.response: web.WebSocketResponse | None = None
+
+    async def open(self) -> web.StreamResponse:
+        if self.response is None:
+            self.response = web.WebSocketResponse(heartbeat=PING_SECONDS)
+            await self.response.prepare(self._request)
+        return self.response
+
+    async def send(self, lines: Sequence[bytes]) -> None:
+        await self.open()
+        assert self.response is not None  # noqa: S101 - open has set it
+        for line in lines:
+            await self.response.send_str(line.decode())
+
+
+def duration_seconds(options: ReadOptions) -> float:
+    """How long a watch lasts: what the client says, else between half an hour and one."""
+    if options.timeout_seconds:
+        return options.timeout_seconds
+    return random.uniform(SECONDS_MIN, SECONDS_MAX)  # noqa: S311 - spreads reconnects, no secret
+
+
+async def stream(
+    exchange: Exchange, batches: Batches, lines: Lines, seconds: float
+) -> web.StreamResponse:
+    """Send until the time is up, the client goes, or the watch ends.
+
+    Raises:
+        ApiError: refused before anything was sent; later refusals go into the stream.
+    """
+    upgrade = exchange.request.headers.get("Upgrade", "").lower() == "websocket"
+    sink = _Messages(exchange.request) if upgrade else _Chunks(exchange.request)
+    try:
+        async with asyncio.timeout(seconds):
+            await _pump(batches, lines, sink)
+    except TimeoutError:
+        pass
+    except ApiError as error:
+        # Expired is told in the stream even at its start: informers look for it there.
+        if sink.response is None and error.http != 410:  # noqa: PLR2004 - the status Gone
+            raise
+        await sink.send([b'{"type":"ERROR","object":%b}' % encode(error.status())])
+    except ConnectionError:
+        telemetry.logger().debug("watch client gone")
+    response = await sink.open()
+    await response.write_eof()
+    return response
+
+
+async def _pump(batches: Batches, lines: Lines, sink: _Chunks | _Messages) -> None:
+    async with aclosing(_closing(batches)) as events:
+        first = await _head(events, sink)
+        if first is None:
+            return
+        await sink.send([lines.line(event) for event in first])
+        async for batch in events:
+            await sink.send([lines.line(event) for event in batch])
+
+
+async def _closing(batches: Batches) -> AsyncIterator[Sequence[WatchEvent]]:
+    async for batch in batches:
+        if batch:
+            yield batch
+
+
+async def _head(events: Batches, sink: _Chunks | _Messages) -> Sequence[WatchEvent] | None:
+    """The first batch; the head goes out meanwhile, unless the watch is refused at once."""
+
+    async def first() -> Sequence[WatchEvent] | None:
+        return await anext(events, None)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(first())
+            done, _ = await asyncio.wait((task,), timeout=HEAD_SECONDS)
+            if not done:
+                await sink.open()
+    except BaseExceptionGroup as failures:
+        refusal = failures.exceptions[0]
+        if len(failures.exceptions) == 1 and isinstance(refusal, Exception):
+            raise refusal from None
+        raise
+    return task.result()
