@@ -1,0 +1,153 @@
+"""The live objects of one kind, in the order of their names."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pilothouse.services.apiserver.cache.history import History, Record
+from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
+from pilothouse.services.apiserver.cache.selection import Selection
+from pilothouse.services.apiserver.cache.watching import Watcher
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.requests import Stored, WatchEvent
+from pilothouse.services.machinery.objects import Key
+
+Listener = Callable[[Stored | None, Stored | None], None]
+_NONE: dict[str, Item] = {}
+
+
+class KindCache:
+    """Objects by namespace and name, the history of the kind, and its watchers."""
+
+    def __init__(self, kind: Kind, extract: Extract) -> None:
+        self.kind = kind
+        self.encoding = Encoding(kind)
+        self.history = History(0)
+        self.revision = 0
+        self._extract = extract
+        self._items: dict[str, dict[str, Item]] = {}
+        self._ordered: dict[str, list[str]] = {}
+        self._watchers: dict[str, dict[Watcher, None]] = {}
+        self._listeners: list[Listener] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._items.values()))
+
+    def get(self, key: Key) -> Item | None:
+        return self._items.get(key.namespace, _NONE).get(key.name)
+
+    def keys(self) -> set[Key]:
+        """The key of every live object."""
+        return {Key(namespace, name) for namespace, items in self._items.items() for name in items}
+
+    def items(self, namespace: str = "") -> list[Item]:
+        """Those of a namespace, or all, by namespace and name."""
+        if namespace or not self.kind.namespaced:
+            return self._sorted(namespace)
+        return [item for name in sorted(self._items) for item in self._sorted(name)]
+
+    def select(self, selection: Selection) -> list[Item]:
+        """What ``selection`` sees, by namespace and name."""
+        if selection.name and (selection.namespace or not self.kind.namespaced):
+            found = self.get(Key(selection.namespace, selection.name))
+            return [found] if found is not None and selection.matches(found) else []
+        items = self.items(selection.namespace)
+        if not selection.selects:
+            return items
+        matches = selection.matches
+        return [item for item in items if matches(item)]
+
+    def select_at(self, selection: Selection, revision: int) -> list[Item]:
+        """The same as it was at ``revision``; Expired when that is forgotten."""
+        if revision >= self.revision:
+            return self.select(selection)
+        then: dict[Key, Item | None] = {}
+        for record in reversed(self.history.after(revision)):
+            then[record.key] = record.old
+        items = [item for item in self.items() if item.key not in then]
+        items += [item for item in then.values() if item is not None]
+        return sorted((item for item in items if selection.matches(item)), key=_place)
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener(old, new)`` on every change; it must not block."""
+        self._listeners.append(listener)
+
+    def watch(self, selection: Selection, after: int, records: Iterable[Record] = ()) -> Watcher:
+        """A watcher of all changes after ``after``; give it back to :meth:`forget`."""
+        watcher = Watcher(selection, after)
+        watcher.replay(records)
+        self._watchers.setdefault(selection.namespace, {})[watcher] = None
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        """End a watch."""
+        self._watchers.get(watcher.selection.namespace, {}).pop(watcher, None)
+
+    def expire_watchers(self) -> None:
+        """End all watches: changes were missed."""
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.expire()
+
+    def put(self, key: Key, value: bytes, revision: int) -> None:
+        """A stored ``value`` is there from ``revision`` on."""
+        item = self._item(key, value, revision)
+        old = self.get(key)
+        self._set(key, item)
+        event = WatchEvent("ADDED" if old is None else "MODIFIED", item.stored)
+        self._tell(Record(revision, key, old, item, event))
+
+    def drop(self, key: Key, revision: int) -> None:
+        """``key`` is gone from ``revision`` on."""
+        old = self._items.get(key.namespace, _NONE).pop(key.name, None)
+        if old is None:
+            return
+        self._ordered.pop(key.namespace, None)
+        json = self.encoding.at_revision(old.stored.json, revision)
+        last = Stored(key, revision, json, deleted=True)
+        self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)))
+
+    def load(self, key: Key, value: bytes, revision: int) -> None:
+        """Fill at start: no history, nobody is told but the subscribers."""
+        item = self._item(key, value, revision)
+        self._set(key, item)
+        self.revision = max(self.revision, revision)
+        for listener in self._listeners:
+            listener(None, item.stored)
+
+    def _item(self, key: Key, value: bytes, revision: int) -> Item:
+        json = self.encoding.with_revision(value, revision)
+        return Item(Stored(key, revision, json), self._extract)
+
+    def _set(self, key: Key, item: Item) -> None:
+        items = self._items.setdefault(key.namespace, {})
+        if key.name not in items:
+            self._ordered.pop(key.namespace, None)
+        items[key.name] = item
+
+    def _sorted(self, namespace: str) -> list[Item]:
+        items = self._items.get(namespace)
+        if not items:
+            return []
+        names = self._ordered.get(namespace)
+        if names is None:
+            names = self._ordered[namespace] = sorted(items)
+        return [items[name] for name in names]
+
+    def _tell(self, record: Record) -> None:
+        self.revision = record.revision
+        self.history.add(record)
+        for namespace in {record.key.namespace, ""}:
+            for watcher in self._watchers.get(namespace, ()):
+                watcher.offer(record)
+        old = record.old.stored if record.old is not None else None
+        new = record.new.stored if record.new is not None else None
+        for listener in self._listeners:
+            listener(old, new)
+
+
+def _place(item: Item) -> tuple[str, str]:
+    return item.key.namespace, item.key.name
+
+
+def stored(items: Sequence[Item]) -> list[Stored]:
+    """The bytes of each."""
+    return [item.stored for item in items]

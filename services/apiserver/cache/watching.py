@@ -1,0 +1,81 @@
+"""One watcher: a bounded buffer between the cache and a reader of any speed."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from pilothouse.services.apiserver.cache.history import Record
+from pilothouse.services.apiserver.cache.selection import Selection
+from pilothouse.services.apiserver.requests import WatchEvent
+from pilothouse.services.machinery.errors import Expired, TooManyRequests
+
+BUFFER_MAX = 1000
+"""Changes a watcher may fall behind by before it is cut off, besides those of one wake-up."""
+
+
+class Watcher:
+    """Collects what its selection sees; :meth:`take` waits for it."""
+
+    def __init__(self, selection: Selection, after: int) -> None:
+        self.selection = selection
+        self._plain = not selection.selects
+        self._after = after
+        self._buffer: list[WatchEvent] = []
+        self._wake = asyncio.Event()
+        self._cut: Exception | None = None
+        self._held = 0
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Begin with these changes, however many there are."""
+        for record in records:
+            self._collect(record)
+        self._held = len(self._buffer)
+        if self._buffer:
+            self._wake.set()
+
+    def offer(self, record: Record) -> None:
+        """Take note of a change, unless it was cut off."""
+        if self._cut is not None or record.revision <= self._after:
+            return
+        self._collect(record)
+        if not self._buffer:
+            return
+        if len(self._buffer) - self._held > BUFFER_MAX:
+            self._buffer = []
+            self._cut = TooManyRequests(
+                f"the watch fell behind by more than {BUFFER_MAX} changes", retry_after_seconds=1
+            )
+        self._wake.set()
+
+    def expire(self) -> None:
+        """Changes were lost: the reader must list again."""
+        self._cut = Expired("the server lost track of changes, list again")
+        self._wake.set()
+
+    async def take(self) -> Sequence[WatchEvent]:
+        """Wait for changes; all that have come since the last call. Raises when cut off."""
+        await self._wake.wait()
+        return self.take_now()
+
+    def take_now(self) -> Sequence[WatchEvent]:
+        """What has come, without waiting."""
+        self._wake.clear()
+        taken, self._buffer = self._buffer, []
+        self._held = 0
+        if not taken and self._cut is not None:
+            raise self._cut
+        if self._cut is not None:
+            self._wake.set()
+        return taken
+
+    def _collect(self, record: Record) -> None:
+        selection = self.selection
+        if self._plain:
+            if not selection.namespace or selection.namespace == record.key.namespace:
+                self._buffer.append(record.event)
+            return
+        was = record.old is not None and selection.matches(record.old)
+        now = record.new is not None and selection.matches(record.new)
+        if now:
+            self._buffer.append(record.event if was or record.old is None else record.come)
+        elif was:
+            self._buffer.append(record.event if record.new is None else record.gone)
