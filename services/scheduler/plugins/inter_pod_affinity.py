@@ -24,14 +24,11 @@ class InterPodAffinity:
     name: str = "InterPodAffinity"
 
     def refuse(self, pod: Candidate, table: NodeTable) -> Iterator[Refusal]:
-        if pod.neighbours.beside:
-            yield AFFINITY, _far(pod, table)
-        for term in pod.neighbours.apart:
-            counts = table.pods_of_group(term.group)
-            yield ANTI_AFFINITY, table.labels.in_domain(term.topology_key, counts) > 0
-        for term, carriers in table.repelled_by(pod):
-            nodes = table.labels.in_domain(term.topology_key, carriers) > 0
-            yield OTHERS_ANTI_AFFINITY, nodes
+        # Of several reasons on one node Kubernetes tells the first.
+        told = np.zeros(len(table), dtype=np.bool_)
+        for sentence, nodes in _refuse(pod, table):
+            yield sentence, nodes & ~told
+            told |= nodes
 
     def score(self, pod: Candidate, table: NodeTable, fits: Mask) -> Scores | None:
         if not pod.neighbours.prefers:
@@ -41,6 +38,17 @@ class InterPodAffinity:
             counts = table.pods_of_group(term.group)
             total += weight * table.labels.in_domain(term.topology_key, counts)
         return scales.rising(total)
+
+
+def _refuse(pod: Candidate, table: NodeTable) -> Iterator[Refusal]:
+    if pod.neighbours.beside:
+        yield AFFINITY, _far(pod, table)
+    for term in pod.neighbours.apart:
+        counts = table.pods_of_group(term.group)
+        yield ANTI_AFFINITY, table.labels.in_domain(term.topology_key, counts) > 0
+    for term, carriers in table.repelled_by(pod):
+        nodes = table.labels.in_domain(term.topology_key, carriers) > 0
+        yield OTHERS_ANTI_AFFINITY, nodes
 
 
 def _far(pod: Candidate, table: NodeTable) -> Mask:

@@ -1,0 +1,89 @@
+"""The scheduler's rules once more, in plain Python over one node at a time: slow and obvious."""
+
+from fractions import Fraction
+
+from pilothouse.services.machinery import quantity
+from pilothouse.services.machinery.kinds import pods
+
+DEFAULT_MILLICPU = 100
+DEFAULT_MEMORY = 200 * 1024 * 1024
+
+
+class ReferenceNode:
+    """One node and the views of the pods on it."""
+
+    def __init__(self, node):
+        self.node = node
+        self.pods = []
+
+    def amount(self, name):
+        text = self.node.status.allocatable.get(name, 0)
+        return quantity.milli(text) if name == "cpu" else quantity.ceiling(text)
+
+    def fits(self, pod):
+        if self.node.spec.unschedulable or len(self.pods) + 1 > self.amount("pods"):
+            return False
+        for taint in self.node.spec.taints:
+            tolerated = any(
+                pods.tolerates(item, taint.key, taint.value, taint.effect)
+                for item in pod.spec.tolerations
+            )
+            if taint.effect != "PreferNoSchedule" and not tolerated:
+                return False
+        labels = self.node.metadata.labels
+        if any(labels.get(key) != value for key, value in pod.spec.node_selector.items()):
+            return False
+        for name, need in pods.requests(pod.spec).items():
+            used = sum(pods.requests(other.spec).get(name, 0) for other in self.pods)
+            if need and used + need > self.amount(name):
+                return False
+        return True
+
+    def free_share(self, pod, name, default):
+        capacity = self.amount(name)
+        if not capacity:
+            return Fraction(0)
+        needs = [
+            pods.requests(other.spec).get(name, 0)
+            + default * sum(name not in c.resources.requests for c in other.spec.containers)
+            for other in [*self.pods, pod]
+        ]
+        return 1 - Fraction(sum(needs), capacity)
+
+
+def best(nodes, pod):
+    """The names of the nodes that fit and score highest (to a billionth)."""
+    fitting = [node for node in nodes if node.fits(pod)]
+    owner = pod.metadata.owner_references[0].uid if pod.metadata.owner_references else ""
+    of_owner = {
+        node.node.metadata.name: sum(
+            any(reference.uid == owner for reference in other.metadata.owner_references)
+            for other in node.pods
+        )
+        for node in nodes
+    }
+    soft = {
+        node.node.metadata.name: sum(
+            taint.effect == "PreferNoSchedule"
+            and not any(
+                pods.tolerates(item, taint.key, taint.value, taint.effect)
+                for item in pod.spec.tolerations
+            )
+            for taint in node.node.spec.taints
+        )
+        for node in nodes
+    }
+
+    def score(node):
+        name = node.node.metadata.name
+        cpu = node.free_share(pod, "cpu", DEFAULT_MILLICPU)
+        memory = node.free_share(pod, "memory", DEFAULT_MEMORY)
+        total = max(50 * (cpu + memory), 0) + max(100 - 50 * abs(cpu - memory), 0)
+        if owner and max(of_owner.values()):
+            total += 2 * 100 * (1 - Fraction(of_owner[name], max(of_owner.values())))
+        if max(soft.values()):
+            total += 3 * 100 * (1 - Fraction(soft[name], max(soft.values())))
+        return round(float(total), 9)
+
+    scores = {node.node.metadata.name: score(node) for node in fitting}
+    return {name for name, value in scores.items() if value == max(scores.values())}
