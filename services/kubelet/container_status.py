@@ -107,9 +107,7 @@ def _waiting(pod: Pod, spec: Spec, known: Known) -> dict[str, Any]:
     return {"waiting": {"reason": reason}}
 
 
-def _state(
-    pod: Pod, spec: Spec, current: Container, known: Known, now: float
-) -> dict[str, Any]:
+def _state(pod: Pod, spec: Spec, current: Container, known: Known, now: float) -> dict[str, Any]:
     match current.state:
         case "running":
             return {"running": {"startedAt": timestamps.render(current.started_at)}}

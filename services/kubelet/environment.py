@@ -108,9 +108,7 @@ def _one_of(
     return None
 
 
-def _key(
-    selector: KeySelector, known: Mapping[str, Mapping[str, bytes]], kind: str
-) -> str | None:
+def _key(selector: KeySelector, known: Mapping[str, Mapping[str, bytes]], kind: str) -> str | None:
     found = known.get(selector.name)
     if found is not None and selector.key in found:
         return found[selector.key].decode(errors="replace")
@@ -127,8 +125,7 @@ def service_variables(services: Iterable[Service], pod: Pod) -> dict[str, str]:
     for service in sorted(services, key=lambda item: item.metadata.name):
         is_master = service.metadata.key == _MASTER
         linked = (
-            pod.spec.enable_service_links
-            and service.metadata.namespace == pod.metadata.namespace
+            pod.spec.enable_service_links and service.metadata.namespace == pod.metadata.namespace
         )
         if (is_master or linked) and not is_headless(service) and service.spec.cluster_ip:
             values.update(_links(service))

@@ -1,12 +1,12 @@
 """What the kubelet needs of the outside, in its own words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
+from pilothouse.services.kubelet.configs import ContainerConfig, Mount, SandboxConfig
 from pilothouse.services.kubelet.observed import Observed
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.views import Container, Pod
 from pilothouse.services.kubelet.volumes.sources import TokenSource
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.objects import Key
@@ -20,6 +20,24 @@ class RuntimeState:
     version: str
     runtime_problem: str = ""
     network_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """A pod that the runtime knows; the API may not."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the runtime calls an image, and who runs in it when the pod does not say."""
+
+    ref: str
+    user: int | None = None
+    user_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +73,37 @@ class Runtime(Sandboxes, Containers, Protocol):
     """Both."""
 
 
+class Survey(Protocol):
+    """The runtime as a whole."""
+
+    async def survey(self) -> Mapping[PodRef, frozenset[tuple[str, int]]]:
+        """Every pod that the runtime knows, with the states of all that it has of it."""
+
+
+class Exits(Protocol):
+    """Who says that a container has ended, without being asked."""
+
+    def exits(self) -> AsyncIterator[str]:
+        """Ids of containers and sandboxes that ended; ends with an ApiError."""
+
+
+class Leftovers(Protocol):
+    """What pods leave on the node."""
+
+    def pods(self) -> Sequence[str]:
+        """Uids of pods of which there is something."""
+
+    def remove(self, uid: str) -> None: ...
+
+
 class Images(Protocol):
     """Images on the node."""
 
-    async def find(self, image: str) -> str:
-        """What the runtime calls this image; empty when it is not at hand."""
+    async def find(self, image: str) -> Image | None:
+        """The image, when it is at hand."""
 
-    async def pull(self, image: str) -> str:
-        """Fetch it; what the runtime calls it."""
+    async def pull(self, image: str) -> Image:
+        """Fetch it."""
 
 
 class Commands(Protocol):
@@ -98,5 +139,22 @@ class Volumes(Protocol):
         NotFound or BadRequest name what stands in the way.
         """
 
+    def mounts(
+        self,
+        pod: Pod,
+        container: Container,
+        attempt: int,
+        env: Mapping[str, str],
+        ips: Sequence[str],
+    ) -> list[Mount]:
+        """What a container sees of them, with its hosts file and termination message."""
+
     def remove(self, uid: str) -> None:
         """Take all of them away."""
+
+
+class Cgroups(Protocol):
+    """Pods' cgroups."""
+
+    def remove(self, uid: str) -> None:
+        """Take the pod's away."""

@@ -1,4 +1,4 @@
-"""``status`` of a pod: phase, conditions, addresses, containers. Pure; the kubelet is its writer."""
+"""A pod's ``status``: phase, conditions, addresses, containers. Pure; the kubelet writes it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +29,7 @@ class Place:
     host_ip: str
 
 
-def render(
-    pod: Pod, observed: Observed, known: Known, place: Place, now: float
-) -> dict[str, Any]:
+def render(pod: Pod, observed: Observed, known: Known, place: Place, now: float) -> dict[str, Any]:
     """The whole status; conditions that are not the kubelet's are not in it."""
     inits = [
         container_status.render(pod, spec, observed, known, now)
@@ -130,9 +128,7 @@ def _conditions(
         "ContainersReady": containers_ready,
         "PodScheduled": _true("PodScheduled"),
     }
-    return [
-        conditions.render(made[type_], conditions.find(recorded, type_), now) for type_ in OURS
-    ]
+    return [conditions.render(made[type_], conditions.find(recorded, type_), now) for type_ in OURS]
 
 
 def _true(type_: str, reason: str = "") -> Condition:

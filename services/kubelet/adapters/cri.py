@@ -1,7 +1,6 @@
 """CRI v1 on the runtime's unix socket: sandboxes, containers, images, streams."""
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
 from grpc import aio
@@ -12,7 +11,7 @@ from pilothouse.services.kubelet import configs
 from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
 from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
 from pilothouse.services.kubelet.observed import Container, Observed
-from pilothouse.services.kubelet.ports import Ran, RuntimeState
+from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
@@ -21,16 +20,10 @@ SANDBOX_SECONDS_MAX = 240.0
 PULL_SECONDS_MAX = 3600.0
 STOP_MARGIN_SECONDS = 120.0
 
+NOBODY = PodRef("", "", "")
+"""Sandboxes that no kubelet made."""
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PodRef:
-    """A pod that the runtime knows; the API may not."""
-
-    uid: str
-    namespace: str
-    name: str
 
 
 class Cri:
@@ -90,19 +83,21 @@ class Cri:
         answer = await _answer(self._runtime.ContainerStatus(request, timeout=CALL_SECONDS_MAX))
         return cri_decode.container(answer.status, sandbox_id)
 
-    async def pods(self) -> Sequence[PodRef]:
-        """Every pod of which the runtime has a sandbox."""
-        answer = await _answer(
+    async def survey(self) -> dict[PodRef, frozenset[tuple[str, int]]]:
+        """Every pod that the runtime knows, with the states of all that it has of it."""
+        sandboxes = await _answer(
             self._runtime.ListPodSandbox(cri.ListPodSandboxRequest(), timeout=CALL_SECONDS_MAX)
         )
-        found = {
-            item.metadata.uid: PodRef(
-                item.metadata.uid, item.metadata.namespace, item.metadata.name
-            )
-            for item in answer.items
-            if configs.POD_UID in item.labels
-        }
-        return list(found.values())
+        containers = await _answer(
+            self._runtime.ListContainers(cri.ListContainersRequest(), timeout=CALL_SECONDS_MAX)
+        )
+        found: dict[PodRef, set[tuple[str, int]]] = {}
+        for sandbox in sandboxes.items:
+            found.setdefault(_ref(sandbox.labels), set()).add((sandbox.id, sandbox.state))
+        for container in containers.containers:
+            found.setdefault(_ref(container.labels), set()).add((container.id, container.state))
+        found.pop(NOBODY, None)
+        return {ref: frozenset(states) for ref, states in found.items()}
 
     async def run_sandbox(self, config: SandboxConfig) -> str:
         request = cri.RunPodSandboxRequest(config=cri_encode.sandbox(config))
@@ -230,16 +225,29 @@ class CriImages:
     def __init__(self, channel: aio.Channel) -> None:
         self._images = ImageServiceStub(channel)
 
-    async def find(self, image: str) -> str:
-        """What the runtime calls this image; empty when it is not at hand."""
+    async def find(self, image: str) -> Image | None:
+        """The image, when it is at hand."""
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=image))
         answer = await _answer(self._images.ImageStatus(request, timeout=CALL_SECONDS_MAX))
-        return answer.image.id if answer.HasField("image") else ""
+        if not answer.HasField("image"):
+            return None
+        found = answer.image
+        user = found.uid.value if found.HasField("uid") else None
+        return Image(found.id, user, found.username)
 
-    async def pull(self, image: str) -> str:
-        """Fetch it; what the runtime calls it."""
+    async def pull(self, image: str) -> Image:
+        """Fetch it."""
         request = cri.PullImageRequest(image=cri.ImageSpec(image=image))
-        return (await _answer(self._images.PullImage(request, timeout=PULL_SECONDS_MAX))).image_ref
+        pulled = await _answer(self._images.PullImage(request, timeout=PULL_SECONDS_MAX))
+        return await self.find(image) or Image(pulled.image_ref)
+
+
+def _ref(labels: Mapping[str, str]) -> PodRef:
+    return PodRef(
+        labels.get(configs.POD_UID, ""),
+        labels.get(configs.POD_NAMESPACE, ""),
+        labels.get(configs.POD_NAME, ""),
+    )
 
 
 def _problem(what: str, condition: cri.RuntimeCondition | None) -> str:

@@ -1,0 +1,109 @@
+"""The API server as one node needs it: what pods refer to, and what is told of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.volumes import payload
+from pilothouse.services.kubelet.volumes.sources import TokenSource
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.kinds.services import Service
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import (
+    CONFIG_MAPS,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.clock import Clock
+
+FRESH_SECONDS = 30.0
+KEPT_MAX = 1024
+MASTER = Key("default", "kubernetes")
+
+
+class MeshCluster:
+    """Over ``mesh.v1.Objects``; ConfigMaps and Secrets are kept for half a minute."""
+
+    def __init__(self, objects: Objects, services: Cache[Service], clock: Clock) -> None:
+        self._objects = objects
+        self._services = services
+        self._clock = clock
+        self._kept: dict[tuple[str, Key], tuple[float, dict[str, bytes]]] = {}
+
+    async def config_map(self, key: Key) -> Mapping[str, bytes]:
+        """All keys with their bytes."""
+        return await self._fetch(CONFIG_MAPS, key)
+
+    async def secret(self, key: Key) -> Mapping[str, bytes]:
+        """All keys with their bytes."""
+        return await self._fetch(SECRETS, key)
+
+    async def _fetch(self, resource: Resource, key: Key) -> dict[str, bytes]:
+        now = self._clock.monotonic()
+        kept = self._kept.get((resource.plural, key))
+        if kept is not None and now < kept[0]:
+            return kept[1]
+        body = msgspec.json.decode(await self._objects.get(resource, key))
+        read = payload.secret_files if resource is SECRETS else payload.config_map_files
+        if len(self._kept) >= KEPT_MAX:
+            self._kept.clear()
+        files = read(body)
+        self._kept[resource.plural, key] = (now + FRESH_SECONDS, files)
+        return files
+
+    async def token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:
+        """A token bound to the pod, and when it ends."""
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {
+                "audiences": [source.audience] if source.audience else [],
+                "expirationSeconds": source.expiration_seconds,
+                "boundObjectRef": {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "name": pod.metadata.name,
+                    "uid": pod.uid,
+                },
+            },
+        }
+        answer = await self._objects.create(
+            SERVICE_ACCOUNTS,
+            pod.metadata.namespace,
+            request,
+            name=pod.spec.service_account_name or "default",
+            subresource="token",
+        )
+        status = msgspec.json.decode(answer)["status"]
+        return status["token"], timestamps.parse(status["expirationTimestamp"])
+
+    async def write_status(self, pod: Pod, status: dict[str, Any]) -> None:
+        """Patch these fields of the status of this very pod."""
+        patch = {"metadata": {"uid": pod.uid}, "status": status}
+        key = pod.metadata.key
+        await self._objects.patch(PODS, key, patch, subresource="status", strategic=True)
+
+    async def remove(self, pod: Pod) -> None:
+        """Delete this very pod's object at once."""
+        try:
+            key = pod.metadata.key
+            await self._objects.delete(PODS, key, uid=pod.uid, grace_period_seconds=0)
+        except NotFound:
+            return
+
+    def services(self, namespace: str) -> Sequence[Service]:
+        """The namespace's Services and ``default/kubernetes``."""
+        found = [
+            item
+            for item in self._services.values()
+            if item.metadata.namespace == namespace and item.metadata.key != MASTER
+        ]
+        master = self._services.get(MASTER)
+        return found if master is None else [*found, master]

@@ -1,0 +1,23 @@
+"""The CNI configuration that the runtime reads."""
+
+import json
+from pathlib import Path
+
+from pilothouse.services.kubelet import node
+from pilothouse.services.kubelet.adapters import machine
+
+FILE = "10-pilothouse.conflist"
+
+
+def write(directory: Path, pod_cidr: str) -> bool:
+    """Write it in one step, unless it is there already; whether it was written."""
+    networks = directory.parent / "cache" / "networks"
+    wanted = json.dumps(node.conflist(pod_cidr, machine.mtu("eth0"), str(networks)), indent=2)
+    path = directory / FILE
+    if path.exists() and path.read_text() == wanted:
+        return False
+    directory.mkdir(parents=True, exist_ok=True)
+    fresh = directory / f".{FILE}.new"
+    fresh.write_text(wanted)
+    fresh.replace(path)
+    return True

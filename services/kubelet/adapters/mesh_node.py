@@ -1,0 +1,38 @@
+"""This node's own Node object: followed, and written by patches."""
+
+from pathlib import Path
+from typing import Any
+
+from pilothouse.services.kubelet.adapters import cni_conf
+from pilothouse.services.machinery.kinds.nodes import Node
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Objects
+
+
+class MeshNode:
+    """One node's object over ``mesh.v1.Objects``."""
+
+    def __init__(self, objects: Objects, nodes: Cache[Node], name: str, cni: Path) -> None:
+        self._objects = objects
+        self._nodes = nodes
+        self._key = Key("", name)
+        self._cni = cni
+
+    def current(self) -> Node | None:
+        """The newest that was heard."""
+        return self._nodes.get(self._key)
+
+    def configure_network(self, pod_cidr: str) -> None:
+        """Let the runtime give pods addresses of this range."""
+        cni_conf.write(self._cni, pod_cidr)
+
+    async def create(self, resource: Resource, namespace: str, body: dict[str, Any]) -> str:
+        return await self._objects.create(resource, namespace, body)
+
+    async def patch(self, resource: Resource, key: Key, patch: dict[str, Any]) -> str:
+        return await self._objects.patch(resource, key, patch)
+
+    async def patch_status(self, resource: Resource, key: Key, patch: dict[str, Any]) -> str:
+        return await self._objects.patch(resource, key, patch, subresource="status", strategic=True)

@@ -1,0 +1,88 @@
+"""What all pod workers of a node share."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pilothouse.services.kubelet.configs import Dns
+from pilothouse.services.kubelet.downward import Surroundings
+from pilothouse.services.kubelet.observed import Container as Running
+from pilothouse.services.kubelet.ports import Cgroups, Cluster, Images, Runtime, Volumes
+from pilothouse.services.kubelet.probes import Outcome
+from pilothouse.services.kubelet.views import Container, Hook, Pod, Probe
+from pilothouse.services.runtime.client.events import Reference
+from pilothouse.services.runtime.clock import Clock
+
+SANDBOXES_AT_ONCE = 8
+
+
+class Probing(Protocol):
+    """Carries out probes and hooks; never raises."""
+
+    async def check(
+        self, probe: Probe, container: Container, running: Running, ip: str
+    ) -> Outcome: ...
+    async def hook(
+        self, hook: Hook, container: Container, running: Running, ip: str
+    ) -> Outcome: ...
+
+
+class Notes(Protocol):
+    """Events for people."""
+
+    def note(self, about: Reference, type_: str, reason: str, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Facts of this node; ``cluster_dns.searches`` is the cluster's domain."""
+
+    name: str
+    around: Surroundings
+    memory_bytes: int
+    cgroup_root: str
+    logs: Path
+    cluster_dns: Dns
+    host_dns: Dns
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The outside, once for all pods."""
+
+    node: Node
+    clock: Clock
+    runtime: Runtime
+    images: Images
+    probing: Probing
+    cluster: Cluster
+    volumes: Volumes
+    cgroups: Cgroups
+    notes: Notes
+    starting: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE)
+    )
+
+
+def log_directory(node: Node, pod: Pod) -> Path:
+    """Where the logs of all containers of a pod are."""
+    metadata = pod.metadata
+    return node.logs / f"{metadata.namespace}_{metadata.name}_{metadata.uid}"
+
+
+def reference(pod: Pod, spec: Container | None = None) -> Reference:
+    """The pod, or one container of it, as events name it."""
+    field_path = ""
+    if spec is not None:
+        part = "initContainers" if spec in pod.spec.init_containers else "containers"
+        field_path = f"spec.{part}{{{spec.name}}}"
+    metadata = pod.metadata
+    return Reference(
+        kind="Pod",
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        field_path=field_path,
+        resource_version=metadata.resource_version,
+    )

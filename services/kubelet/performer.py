@@ -1,0 +1,198 @@
+"""Carry out a plan's acts for one pod: long ones beside the worker, the rest together."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pilothouse.services.kubelet.memory import Memory
+from pilothouse.services.kubelet.observed import SANDBOX, VOLUMES, Observed, Sandbox
+from pilothouse.services.kubelet.parts import Parts, log_directory, reference
+from pilothouse.services.kubelet.plans import (
+    Act,
+    EnsureImage,
+    PrepareVolumes,
+    RemoveContainer,
+    RemoveSandbox,
+    ResumeContainer,
+    RunSandbox,
+    StartContainer,
+    StopContainer,
+    StopSandbox,
+)
+from pilothouse.services.kubelet.starting import Starter
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.runtime import telemetry
+
+GRACE_MIN_SECONDS = 2.0
+"""What is left of the grace after a preStop hook, at least."""
+TROUBLE_TOLD_SECONDS = 2.0
+
+
+class Performer:
+    """What fails is remembered as a trouble and told as an event; nothing is raised."""
+
+    def __init__(self, parts: Parts, memory: Memory, wake: Callable[[], None]) -> None:
+        self._parts = parts
+        self._memory = memory
+        self._wake = wake
+        self._starter = Starter(parts, memory)
+        self.refresh_at: float | None = None
+        self._log = telemetry.logger(part="performer")
+
+    async def perform(
+        self, group: asyncio.TaskGroup, pod: Pod, observed: Observed, acts: Sequence[Act]
+    ) -> bool:
+        """Do all; whether anything was done after which another look is due at once."""
+        now = self._parts.clock.now()
+        if self.refresh_at is not None and now >= self.refresh_at:
+            acts = (*acts, PrepareVolumes())
+        if not acts:
+            return False
+        starts: list[StartContainer | ResumeContainer] = []
+        together: list[Act] = []
+        for act in acts:
+            match act:
+                case StopContainer():
+                    self._memory.stopping[act.id] = now + act.grace_seconds
+                    group.create_task(self._stop(pod, observed, act))
+                case EnsureImage():
+                    self._memory.pulling.add(act.name)
+                    group.create_task(self._ensure_image(pod, act))
+                case StartContainer() | ResumeContainer():
+                    starts.append(act)
+                case _:
+                    together.append(act)
+        if not starts and not together:
+            return False
+        async with asyncio.TaskGroup() as beside:
+            for act in together:
+                beside.create_task(self._do(pod, observed, act))
+            if starts and observed.sandbox is not None:
+                beside.create_task(self._start(pod, observed.sandbox, starts))
+        return True
+
+    async def _do(self, pod: Pod, observed: Observed, act: Act) -> None:
+        try:
+            match act:
+                case PrepareVolumes():
+                    await self._prepare(pod, observed)
+                case RunSandbox():
+                    await self._run_sandbox(pod, act)
+                case StopSandbox():
+                    await self._parts.runtime.stop_sandbox(act.id)
+                case RemoveSandbox():
+                    await self._parts.runtime.remove_sandbox(act.id)
+                case RemoveContainer():
+                    await self._parts.runtime.remove_container(act.id)
+                    _unlink(act.log_path)
+        except (ApiError, OSError) as error:
+            self._log.warning("act failed", act=type(act).__name__, error=str(error))
+            await self._parts.clock.sleep(1.0)
+
+    async def _prepare(self, pod: Pod, observed: Observed) -> None:
+        ips = observed.sandbox.ips if observed.sandbox is not None else ()
+        try:
+            self.refresh_at = await self._parts.volumes.prepare(pod, ips)
+            self._memory.volumes_ready = True
+            self._memory.well(VOLUMES)
+        except (ApiError, OSError) as error:
+            now = self._parts.clock.now()
+            trouble = self._memory.trouble(VOLUMES, "FailedMount", str(error), now)
+            self.refresh_at = trouble.until if self._memory.volumes_ready else None
+            if trouble.wait_seconds >= TROUBLE_TOLD_SECONDS:
+                text = f"MountVolume.SetUp failed: {error}"
+                self._parts.notes.note(reference(pod), "Warning", "FailedMount", text)
+
+    async def _run_sandbox(self, pod: Pod, act: RunSandbox) -> None:
+        note = self._parts.notes.note
+        if act.replaces:
+            text = "Pod sandbox changed, it will be killed and re-created."
+            note(reference(pod), "Normal", "SandboxChanged", text)
+        try:
+            if act.replaces:
+                await self._parts.runtime.stop_sandbox(act.replaces)
+            log_directory(self._parts.node, pod).mkdir(parents=True, exist_ok=True)
+            async with self._parts.starting:
+                config = self._starter.sandbox_config(pod, act.attempt)
+                await self._parts.runtime.run_sandbox(config)
+        except ApiError as error:
+            text = f"Failed to create pod sandbox: {error.message}"
+            note(reference(pod), "Warning", "FailedCreatePodSandBox", text)
+            now = self._parts.clock.now()
+            self._memory.trouble(SANDBOX, "FailedCreatePodSandBox", error.message, now)
+            return
+        self._memory.well(SANDBOX)
+
+    async def _start(
+        self, pod: Pod, sandbox: Sandbox, acts: Sequence[StartContainer | ResumeContainer]
+    ) -> None:
+        for act in acts:
+            spec = pod.container(act.name)
+            if isinstance(act, StartContainer):
+                await self._starter.start(pod, act, sandbox)
+                continue
+            try:
+                await self._starter.resume(pod, spec, act.id, sandbox.ips)
+            except ApiError as error:
+                now = self._parts.clock.now()
+                self._memory.trouble(spec.name, "RunContainerError", error.message, now)
+
+    async def _ensure_image(self, pod: Pod, act: EnsureImage) -> None:
+        try:
+            await self._starter.ensure_image(pod, pod.container(act.name))
+        finally:
+            self._memory.pulling.discard(act.name)
+            self._wake()
+
+    async def _stop(self, pod: Pod, observed: Observed, act: StopContainer) -> None:
+        """Withdraw, run the preStop hook, ask it to end, kill it; all within the grace."""
+        clock = self._parts.clock
+        began = clock.monotonic()
+        spec = next(
+            (
+                item
+                for item in (*pod.spec.init_containers, *pod.spec.containers)
+                if item.name == act.name
+            ),
+            None,
+        )
+        self._parts.notes.note(reference(pod, spec), "Normal", "Killing", act.message)
+        running = next(item for item in observed.containers if item.id == act.id)
+        hook = spec.lifecycle.pre_stop if spec is not None else None
+        if spec is not None and hook is not None and running.state == "running":
+            sandbox = observed.sandbox
+            ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
+            try:
+                async with asyncio.timeout(act.grace_seconds):
+                    outcome = await self._parts.probing.hook(hook, spec, running, ip)
+                    if not outcome.passed:
+                        text = f"PreStopHook failed: {outcome.message}"
+                        note = self._parts.notes.note
+                        note(reference(pod, spec), "Warning", "FailedPreStopHook", text)
+            except TimeoutError:
+                self._log.info("preStop hook took the whole grace", pod=str(pod.metadata.key))
+        await clock.sleep(max(act.delay_seconds - (clock.monotonic() - began), 0.0))
+        left = act.grace_seconds - (clock.monotonic() - began)
+        grace = max(left, GRACE_MIN_SECONDS) if act.grace_seconds else 0.0
+        try:
+            await self._parts.runtime.stop_container(act.id, round(grace))
+        except ApiError as error:
+            self._log.warning("stop failed", container=act.id, error=error.message)
+            await clock.sleep(1.0)
+        self._memory.stopping.pop(act.id, None)
+        self._wake()
+
+    async def clear(self, pod: Pod, observed: Observed) -> None:
+        """Leave nothing of the pod on the node."""
+        for sandbox in observed.sandboxes:
+            await self._parts.runtime.remove_sandbox(sandbox.id)
+        self._parts.volumes.remove(pod.uid)
+        self._parts.cgroups.remove(pod.uid)
+        shutil.rmtree(log_directory(self._parts.node, pod), ignore_errors=True)
+
+
+def _unlink(path: str) -> None:
+    if path:
+        Path(path).unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""All pods of this node: from what should be here and what is here to one worker each."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pilothouse.services.kubelet.parts import Parts
+from pilothouse.services.kubelet.ports import Exits, Leftovers, PodRef, Survey
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.workers import PodWorker
+from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
+from pilothouse.services.machinery.objects import Key, Metadata
+from pilothouse.services.runtime import telemetry
+
+MIRROR = "kubernetes.io/config.mirror"
+VANISHED_GRACE_SECONDS = 2.0
+ORPHAN_GRACE_SECONDS = 30.0
+SURVEY_SECONDS = 10.0
+EVENTS_RETRY_SECONDS = 1.0
+CRASH_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _States:
+    """What the last survey saw."""
+
+    seen: Mapping[PodRef, frozenset[tuple[str, int]]] = field(default_factory=dict)
+
+
+class Pods:
+    """Keeps one worker a pod; the runtime's own record decides what is an orphan."""
+
+    def __init__(
+        self, parts: Parts, runtime: Survey, exits: Exits, leftovers: Sequence[Leftovers]
+    ) -> None:
+        self._parts = parts
+        self._runtime = runtime
+        self._exits = exits
+        self._leftovers = leftovers
+        self._workers: dict[str, PodWorker] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._early: list[tuple[Pod | None, Pod | None]] = []
+        self._states = _States()
+        self._log = telemetry.logger(part="pods")
+
+    def workers(self) -> list[PodWorker]:
+        """Every pod that is here or going."""
+        return list(self._workers.values())
+
+    def find(self, key: Key) -> PodWorker | None:
+        """The worker of the pod of this name; of several the one that is not going."""
+        found = [worker for worker in self.workers() if worker.pod.metadata.key == key]
+        found.sort(key=lambda worker: worker.pod.metadata.deleting)
+        return found[0] if found else None
+
+    def change(self, old: Pod | None, new: Pod | None) -> None:
+        """A pod of this node is new, has changed, or is gone from the API server."""
+        if self._group is None:
+            self._early.append((old, new))
+            return
+        if old is not None and (new is None or new.uid != old.uid):
+            self.vanish(old)
+        if new is not None:
+            self._adopt(new, in_api=True)
+
+    def keep(self, pod: Pod) -> None:
+        """A pod whose spec comes from this node itself."""
+        self._adopt(pod, in_api=MIRROR in pod.metadata.annotations)
+
+    def vanish(self, pod: Pod) -> None:
+        """The pod is no longer meant to be here."""
+        worker = self._workers.get(pod.uid)
+        if worker is not None:
+            grace = pod.metadata.deletion_grace_period_seconds
+            worker.vanish(VANISHED_GRACE_SECONDS if grace is None else float(grace))
+
+    def _adopt(self, pod: Pod, *, in_api: bool) -> None:
+        worker = self._workers.get(pod.uid)
+        if worker is None:
+            worker = PodWorker(self._parts, pod, in_api=in_api)
+            self._workers[pod.uid] = worker
+            worker.update(pod)
+            self._spawn(worker)
+        else:
+            worker.update(pod)
+
+    def _spawn(self, worker: PodWorker) -> None:
+        if self._group is None:
+            raise RuntimeError("pods are adopted while run() runs")
+        self._group.create_task(self._work(worker))
+
+    async def _work(self, worker: PodWorker) -> None:
+        while True:
+            try:
+                await worker.run()
+                break
+            except Exception as error:  # noqa: BLE001 - a bug with one pod must not end the others
+                key = str(worker.pod.metadata.key)
+                self._log.error("pod worker failed", pod=key, exc_info=error)
+                await self._parts.clock.sleep(CRASH_SECONDS)
+        if self._workers.get(worker.pod.uid) is worker:
+            del self._workers[worker.pod.uid]
+
+    async def run(self) -> None:
+        """Until cancelled. Start it when the present state of the API server is known."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for old, new in self._early:
+                self.change(old, new)
+            self._early.clear()
+            group.create_task(self._listen())
+            while True:
+                try:
+                    self._compare(await self._runtime.survey())
+                except ApiError as error:
+                    self._log.warning("runtime does not answer", error=error.message)
+                await self._parts.clock.sleep(SURVEY_SECONDS)
+
+    async def _listen(self) -> None:
+        """Pass on the runtime's word that something ended."""
+        while True:
+            try:
+                async for id_ in self._exits.exits():
+                    self._tell(id_)
+            except MethodNotAllowed:
+                self._log.info("runtime has no events; looking instead")
+                return
+            except ApiError as error:
+                self._log.info("runtime events ended", error=error.message)
+            await self._parts.clock.sleep(EVENTS_RETRY_SECONDS)
+            for worker in self.workers():
+                worker.wake()
+
+    def _tell(self, id_: str) -> None:
+        if not any(worker.exited(id_) for worker in self.workers()):
+            for worker in self.workers():
+                if not worker.observed.sandboxes:
+                    worker.wake()
+
+    def _compare(self, seen: Mapping[PodRef, frozenset[tuple[str, int]]]) -> None:
+        """Wake who changed unnoticed; adopt, to remove, what nobody wants."""
+        before, self._states.seen = self._states.seen, seen
+        for ref, states in seen.items():
+            worker = self._workers.get(ref.uid)
+            if worker is None:
+                self._log.info("orphan", namespace=ref.namespace, name=ref.name, uid=ref.uid)
+                self._adopt_orphan(ref)
+            elif ref in before and before[ref] != states:
+                worker.wake()
+        self._sweep(ref.uid for ref in seen)
+
+    def _adopt_orphan(self, ref: PodRef) -> None:
+        metadata = Metadata(name=ref.name, namespace=ref.namespace, uid=ref.uid)
+        worker = PodWorker(self._parts, Pod(metadata=metadata), in_api=False)
+        self._workers[ref.uid] = worker
+        worker.vanish(ORPHAN_GRACE_SECONDS)
+        self._spawn(worker)
+
+    def _sweep(self, known: Iterable[str]) -> None:
+        """Directories and cgroups of pods that are neither wanted nor running."""
+        present = {*known, *self._workers}
+        for place in self._leftovers:
+            for uid in place.pods():
+                if uid not in present:
+                    place.remove(uid)

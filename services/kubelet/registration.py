@@ -1,0 +1,160 @@
+"""Keep this node's Node and Lease true.
+
+The lease says every ten seconds that the node is there; the status is written when it changed,
+and every five minutes.
+"""
+
+import asyncio
+from typing import Any, Protocol
+
+from pilothouse.services.kubelet import node
+from pilothouse.services.kubelet.node import Identity, Machine
+from pilothouse.services.kubelet.ports import RuntimeState
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import AlreadyExists, ApiError, NotFound
+from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, Node
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import LEASES, NODES, Resource
+from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.clock import Clock
+
+UNREADY_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+
+
+class Api(Protocol):
+    """Writes of the API server."""
+
+    async def create(self, resource: Resource, namespace: str, body: dict[str, Any], /) -> str: ...
+    async def patch_status(self, resource: Resource, key: Key, patch: dict[str, Any], /) -> str: ...
+    async def patch(self, resource: Resource, key: Key, patch: dict[str, Any], /) -> str: ...
+
+
+class NodeView(Protocol):
+    """The Node as it is now, and a place for its CNI configuration."""
+
+    def current(self) -> Node | None: ...
+    def configure_network(self, pod_cidr: str) -> None: ...
+
+
+class Runtime(Protocol):
+    async def state(self) -> RuntimeState: ...
+
+
+class Registration:
+    """The loops of one node."""
+
+    def __init__(
+        self, api: Api, view: NodeView, runtime: Runtime, clock: Clock, identity: Identity,
+        machine: Machine,
+    ) -> None:  # fmt: skip
+        self._api = api
+        self._view = view
+        self._runtime = runtime
+        self._clock = clock
+        self._identity = identity
+        self._machine = machine
+        self._told: dict[str, Any] | None = None
+        self._told_at = float("-inf")
+        self._changed = asyncio.Event()
+        self._log = telemetry.logger(part="node")
+
+    def changed(self, old: Node | None, new: Node | None) -> None:
+        """The Node object has changed, or is gone."""
+        if new is None:
+            self._told = None
+        if old is None or new is None or old.spec.pod_cidr != new.spec.pod_cidr:
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renew())
+            while True:
+                self._changed.clear()
+                try:
+                    wait = await self._look()
+                except ApiError as error:
+                    self._log.info("node not written", error=error.message)
+                    wait = RETRY_SECONDS
+                await self._wait(wait)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self) -> float:
+        """Write what is new; seconds until the next look."""
+        found = self._view.current()
+        if found is None:
+            await self._register()
+        elif found.spec.pod_cidr:
+            self._view.configure_network(found.spec.pod_cidr)
+        state = await self._state()
+        recorded = found.status.conditions if found is not None else ()
+        now = self._clock.now()
+        status = node.render(self._identity, self._machine, state, recorded, now)
+        due = self._clock.monotonic() - self._told_at >= node.REPORT_SECONDS
+        if due or self._told is None or not node.same(self._told, status):
+            await self._write(status)
+        is_ready = not (state.runtime_problem or state.network_problem)
+        return node.RENEW_SECONDS if is_ready else UNREADY_SECONDS
+
+    async def _state(self) -> RuntimeState:
+        try:
+            return await self._runtime.state()
+        except ApiError as error:
+            text = f"container runtime does not answer: {error.message}"
+            return RuntimeState("containerd", "unknown", runtime_problem=text)
+
+    async def _register(self) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": self._identity.name,
+                "labels": node.labels(self._identity, self._machine),
+            },
+            "spec": {},
+        }
+        try:
+            await self._api.create(NODES, "", body)
+            self._log.info("registered", node=self._identity.name)
+        except AlreadyExists:
+            return
+
+    async def _write(self, status: dict[str, Any]) -> None:
+        key = Key("", self._identity.name)
+        await self._api.patch_status(NODES, key, {"status": status})
+        self._told, self._told_at = status, self._clock.monotonic()
+
+    async def _renew(self) -> None:
+        while True:
+            wait = node.RENEW_SECONDS
+            try:
+                await self._lease()
+            except ApiError as error:
+                self._log.info("lease not renewed", error=error.message)
+                wait = RETRY_SECONDS
+            await self._clock.sleep(wait)
+
+    async def _lease(self) -> None:
+        name = self._identity.name
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": node.LEASE_SECONDS,
+            "renewTime": timestamps.render_micro(self._clock.now()),
+        }
+        try:
+            await self._api.patch(LEASES, Key(LEASE_NAMESPACE, name), {"spec": spec})
+        except NotFound:
+            body = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": name, "namespace": LEASE_NAMESPACE},
+                "spec": spec,
+            }
+            await self._api.create(LEASES, LEASE_NAMESPACE, body)

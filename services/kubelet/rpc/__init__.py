@@ -1,0 +1,1 @@
+"""Inbound gRPC: what runs on this node."""

@@ -1,0 +1,103 @@
+"""Tell the API server a pod's status: only what changed, the newest only, until it is heard."""
+
+import asyncio
+from typing import Any
+
+from pilothouse.services.kubelet.ports import Cluster
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.clock import Clock
+
+RETRY_FIRST_SECONDS = 0.2
+RETRY_MAX_SECONDS = 10.0
+OPTIONAL = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
+
+
+def difference(wanted: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """A strategic patch from ``recorded`` to ``wanted``; empty when nothing changed.
+
+    Conditions are merged by type, so those of others stay.
+    """
+    patch = {key: value for key, value in wanted.items() if recorded.get(key) != value}
+    for key in OPTIONAL:
+        if key in recorded and key not in wanted:
+            patch[key] = None
+    if "conditions" in patch:
+        known = {item.get("type"): item for item in recorded.get("conditions") or ()}
+        changed = [item for item in wanted["conditions"] if known.get(item["type"]) != item]
+        if changed:
+            patch["conditions"] = changed
+        else:
+            del patch["conditions"]
+    for key in ("podIPs", "hostIPs"):
+        if patch.get(key) and recorded.get(key):
+            patch[key] = [{"$patch": "replace"}, *patch[key]]
+    return patch
+
+
+class StatusWriter:
+    """For one pod. What the API server was told last counts as recorded there."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._offered: tuple[Pod, dict[str, Any]] | None = None
+        self._told: dict[str, Any] | None = None
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    def recorded(self, pod: Pod) -> dict[str, Any]:
+        """The status as the API server has it, what was just written included."""
+        if self._told is None:
+            return pod.status
+        ours = {item["type"] for item in self._told["conditions"]}
+        others = [
+            item for item in pod.status.get("conditions") or () if item.get("type") not in ours
+        ]
+        return pod.status | self._told | {"conditions": [*self._told["conditions"], *others]}
+
+    def refresh(self) -> None:
+        """The pod has been read anew: what it says is what is recorded."""
+        if self._settled.is_set():
+            self._told = None
+
+    def offer(self, pod: Pod, status: dict[str, Any]) -> None:
+        """Write this if it says anything new; returns at once."""
+        if not difference(status, self.recorded(pod)) and self._settled.is_set():
+            return
+        self._offered = (pod, status)
+        self._settled.clear()
+        self._changed.set()
+
+    async def wait_written(self) -> None:
+        """Until the newest status is written, or the pod is no longer there."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        wait = RETRY_FIRST_SECONDS
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._offered is None:
+                continue
+            pod, status = self._offered
+            try:
+                patch = difference(status, self.recorded(pod))
+                if patch:
+                    await self._cluster.write_status(pod, patch)
+                self._told = status
+                wait = RETRY_FIRST_SECONDS
+            except NotFound:
+                self._told = status
+            except ApiError as error:
+                log = telemetry.logger(pod=str(pod.metadata.key))
+                log.info("status not written", error=error.message)
+                await self._clock.sleep(wait)
+                wait = min(wait * 2, RETRY_MAX_SECONDS)
+                self._changed.set()
+                continue
+            if not self._changed.is_set():
+                self._settled.set()

@@ -1,0 +1,162 @@
+"""One pod's worker: look, decide, act, tell; again when something may have changed.
+
+::
+
+    wake (API, runtime, probe, time) ─▶ observe ─▶ lifecycle.plan ─▶ acts ─┐
+              ▲                            └─▶ status.render ─▶ API        │
+              └────────────────────────────────────────────────────────────┘
+
+Nothing it knows is needed to go on after a crash: the next worker reads it all from the runtime.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.kubelet import lifecycle, status
+from pilothouse.services.kubelet.lifecycle import Leaving
+from pilothouse.services.kubelet.memory import Memory
+from pilothouse.services.kubelet.observed import Observed
+from pilothouse.services.kubelet.parts import Parts
+from pilothouse.services.kubelet.performer import Performer
+from pilothouse.services.kubelet.prober import Prober
+from pilothouse.services.kubelet.status_writer import StatusWriter
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.runtime import telemetry
+
+EXIT_LOOKS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Waits between looks after an exit was told and before the runtime admits it."""
+RETRY_FIRST_SECONDS = 0.5
+RETRY_MAX_SECONDS = 30.0
+
+
+class PodWorker:
+    """Makes the runtime run ``pod``; ends when nothing of it is left."""
+
+    def __init__(self, parts: Parts, pod: Pod, *, in_api: bool = True) -> None:
+        self._parts = parts
+        self.pod = pod
+        self.observed = Observed()
+        self.status: dict[str, Any] = pod.status
+        self._leaving: Leaving | None = None
+        self._in_api = in_api
+        self._memory = Memory()
+        self._wake = asyncio.Event()
+        self._exited: set[str] = set()
+        self._writer = StatusWriter(parts.cluster, parts.clock)
+        self._performer = Performer(parts, self._memory, self.wake)
+        self._prober = Prober(parts, self._memory, self.wake)
+        self._log = telemetry.logger(pod=str(pod.metadata.key))
+
+    @property
+    def phase(self) -> str:
+        """As it was told last."""
+        return str(self.status.get("phase") or "Pending")
+
+    def wake(self) -> None:
+        """Something may have changed."""
+        self._wake.set()
+
+    def update(self, pod: Pod) -> None:
+        """The pod's object has changed."""
+        self.pod = pod
+        self._writer.refresh()
+        if pod.metadata.deleting:
+            grace = pod.metadata.deletion_grace_period_seconds
+            default = pod.spec.termination_grace_period_seconds
+            self._leaving = Leaving(float(default if grace is None else grace))
+        self.wake()
+
+    def vanish(self, grace_seconds: float) -> None:
+        """The pod is no longer meant for this node, and nobody waits for its status."""
+        self._in_api = False
+        self._leaving = Leaving(grace_seconds)
+        self.wake()
+
+    def exited(self, id_: str) -> bool:
+        """The runtime says that this container or sandbox has ended; whether it is of this pod."""
+        sandboxes = (item.id for item in self.observed.sandboxes)
+        containers = (item.id for item in self.observed.containers)
+        if id_ not in {*sandboxes, *containers}:
+            return False
+        self._exited.add(id_)
+        self.wake()
+        return True
+
+    async def run(self) -> None:
+        """Until nothing of the pod is left on this node."""
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(self._writer.run())
+            wait = RETRY_FIRST_SECONDS
+            while True:
+                self._wake.clear()
+                try:
+                    again_at = await self._look(group)
+                    if again_at is None:
+                        break
+                    wait = RETRY_FIRST_SECONDS
+                except ApiError as error:
+                    self._log.info("again later", error=error.message, seconds=wait)
+                    again_at = self._parts.clock.now() + wait
+                    wait = min(wait * 2, RETRY_MAX_SECONDS)
+                await self._wait(again_at)
+            self._prober.stop()
+            writing.cancel()
+
+    async def _wait(self, until: float) -> None:
+        left = max(until - self._parts.clock.now(), 0.0)
+        try:
+            async with asyncio.timeout(None if left == float("inf") else left):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _look(self, group: asyncio.TaskGroup) -> float | None:
+        """One turn; when to look again (infinity: when woken), None when all is over."""
+        observed = await self._observe()
+        now = self._parts.clock.now()
+        pod = msgspec.structs.replace(self.pod, status=self._writer.recorded(self.pod))
+        known = self._memory.known()
+        plan = lifecycle.plan(pod, observed, known, now, self._leaving)
+        place = status.Place(self._parts.node.around.host_ip)
+        self.status = status.render(pod, observed, known, place, now)
+        if self._in_api:
+            self._writer.offer(pod, self.status)
+        if plan.ended:
+            await self._end(pod, observed)
+            return None
+        if self._leaving is None:
+            self._prober.follow(group, pod, observed)
+        else:
+            self._prober.stop()
+        acted = await self._performer.perform(group, pod, observed, plan.acts)
+        if acted:
+            return now
+        dues = [plan.again_at, self._performer.refresh_at]
+        return min((due for due in dues if due is not None), default=float("inf"))
+
+    async def _observe(self) -> Observed:
+        """What is; where an exit was told, not before the runtime admits it (or a second)."""
+        observed = Observed()
+        for wait in EXIT_LOOKS:
+            await self._parts.clock.sleep(wait)
+            observed = await self._parts.runtime.observe(self.pod.uid)
+            alive = {item.id for item in observed.alive()}
+            alive |= {item.id for item in observed.sandboxes if item.ready}
+            if not self._exited & alive:
+                break
+        self._exited.clear()
+        self._memory.settle(observed)
+        self.observed = observed
+        return observed
+
+    async def _end(self, pod: Pod, observed: Observed) -> None:
+        """Tell how it ended, clear the node of it, let its object go."""
+        if self._in_api:
+            await self._writer.wait_written()
+        await self._performer.clear(pod, observed)
+        if self._in_api:
+            await self._parts.cluster.remove(pod)
+        self._parts.runtime.forget(observed)
