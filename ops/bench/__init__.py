@@ -1,0 +1,1 @@
+"""Figures of ours beside those of Kubernetes, one file a table."""

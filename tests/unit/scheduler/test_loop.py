@@ -1,0 +1,96 @@
+"""The loop around the decisions, against a cluster that binds, fails or hangs as told."""
+
+import asyncio
+import contextlib
+
+from kit.scheduling import node, pod
+
+from pilothouse.services.machinery.errors import ServiceUnavailable
+from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.scheduler import loop as loops
+from pilothouse.services.scheduler.loop import Loop
+from pilothouse.services.scheduler.scheduler import Scheduler
+
+
+class FakeCluster:
+    """Remembers what it was asked; ``failures`` binds fail first, ``gate`` holds binds back."""
+
+    def __init__(self, failures=0):
+        self.failures = failures
+        self.bound, self.refused = [], []
+        self.now_binding = self.most_binding = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def bind(self, candidate, where):
+        self.now_binding += 1
+        self.most_binding = max(self.most_binding, self.now_binding)
+        await self.gate.wait()
+        self.now_binding -= 1
+        if self.failures:
+            self.failures -= 1
+            raise ServiceUnavailable("the store does not answer")
+        self.bound.append((candidate.key.name, where))
+
+    async def refuse(self, candidate, sentence):
+        self.refused.append((candidate.key.name, sentence))
+
+
+@contextlib.asynccontextmanager
+async def running(scheduler, cluster):
+    loop = Loop(scheduler, cluster, SystemClock())
+    task = asyncio.create_task(loop.run())
+    try:
+        yield loop
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def scheduler_with(*nodes):
+    scheduler = Scheduler()
+    for item in nodes:
+        scheduler.put_node(item, 0)
+    return scheduler
+
+
+async def test_pods_are_bound_and_the_hopeless_are_told():
+    scheduler, cluster = scheduler_with(node("a")), FakeCluster()
+    async with running(scheduler, cluster) as loop:
+        scheduler.put_waiting(pod("one"))
+        scheduler.put_waiting(pod("big", requests={"cpu": "64"}))
+        loop.wake()
+        await until(lambda: cluster.bound and cluster.refused)
+    assert cluster.bound == [("one", "a")]
+    assert cluster.refused == [("big", "0/1 nodes are available: 1 Insufficient cpu.")]
+
+
+async def test_a_pod_whose_bind_failed_is_bound_later():
+    scheduler, cluster = scheduler_with(node("a")), FakeCluster(failures=1)
+    async with running(scheduler, cluster):
+        scheduler.put_waiting(pod("one"))
+        await until(lambda: cluster.bound)
+    assert cluster.bound == [("one", "a")]
+    assert cluster.failures == 0
+
+
+async def test_binds_are_bounded_and_deciding_waits_for_them():
+    scheduler, cluster = scheduler_with(node("a", cpu="64", pods="2000")), FakeCluster()
+    cluster.gate.clear()
+    async with running(scheduler, cluster):
+        for number in range(1000):
+            scheduler.put_waiting(pod(f"p{number}"))
+        await until(lambda: cluster.now_binding == loops.BINDS_AT_A_TIME_MAX)
+        await asyncio.sleep(0.05)
+        ahead = len(scheduler.table.on_node("a"))
+        assert ahead <= loops.BINDS_AT_A_TIME_MAX + loops.BINDS_DECIDED_MAX + 1
+        cluster.gate.set()
+        await until(lambda: len(cluster.bound) == 1000)
+    assert cluster.most_binding == loops.BINDS_AT_A_TIME_MAX
