@@ -12,6 +12,7 @@ from pilothouse.ops.local.cluster import (
     Cluster,
     Node,
 )
+from pilothouse.ops.local.fabric import netns_path
 
 # Long enough that a look at componentstatuses sees who is missing, short enough that nobody waits.
 CONTROL_RESTART_SECONDS = 1.5
@@ -120,6 +121,12 @@ def _kubelet(node: Node) -> Unit:
         *_mesh(cluster, f"kubelet-{node.name}"),
         f"--node-name={node.name}",
         f"--node-ip={node.address}",
+        f"--container-runtime-endpoint=unix://{node.containerd_socket}",
+        f"--root-dir={node.state}/kubelet",
+        f"--log-dir={node.state}/logs/pods",
+        f"--cni-conf-dir={node.state}/cni/net.d",
+        f"--cgroup-root=/{cluster.slug}/{node.name}",
+        f"--pod-manifest-path={node.state}/manifests",
         f"--socket={cluster.run}/kubelet-{node.name}.sock",
     ]
     return Unit(f"kubelet-{node.name}", arguments, service="kubelet", netns=node.netns)
@@ -137,5 +144,9 @@ def _proxy(node: Node) -> Unit:
 
 
 def _publish(cluster: Cluster) -> Unit:
-    arguments = [f"--server=unix://{cluster.run}/apiserver.sock"]
+    arguments = [
+        f"--server=unix://{cluster.run}/apiserver.sock",
+        f"--address={cluster.publish_address}",
+    ]
+    arguments += [f"--node={node.address}={netns_path(node.netns)}" for node in cluster.members]
     return Unit("publish", arguments, service="publish")
