@@ -1,6 +1,6 @@
-"""What a kind does beyond its schema: defaults, what the server fills in, and its rules.
+"""What each kind adds to the one request path: defaults, and rules beyond its schema.
 
-    body ─▶ default ─▶ prepare (server's own fields) ─▶ admission ─▶ check ─▶ storage
-
-One :class:`~.strategy.Strategy` per kind, listed in ``table``; all of it is pure.
+A kind without a file here has the generic strategy of :mod:`.every`. All functions are pure; they
+see objects that have already been walked along their schema, so types are right and required
+fields of the schema are there or named in the report.
 """

@@ -1,51 +1,43 @@
-"""The shape of a kind's behaviour: a handful of pure functions over its JSON document."""
+"""The shape of a strategy: four functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
-from pilothouse.services.machinery.names import Rule
 
-Document: TypeAlias = dict[str, Any]
-
-
-def _nothing(document: Document) -> None:
-    """A kind that needs none."""
+Body: TypeAlias = dict[str, Any]
 
 
-def _as_it_is(new: Document, old: Document | None) -> None:
-    """A kind whose fields all belong to the client."""
+def _leave(_body: Body) -> None:
+    """Set nothing."""
 
 
-def _fine(document: Document) -> Sequence[Cause]:
-    return ()
+def _accept(_body: Body) -> list[Cause]:
+    return []
 
 
-def _fine_change(new: Document, old: Document) -> Sequence[Cause]:
-    return ()
+def _accept_update(_new: Body, _old: Body) -> list[Cause]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """``default`` and ``prepare`` change the document they are given; the others only look.
+    """``default`` fills ``body`` in place; the checks return what is wrong, empty when nothing is.
 
-    ``prepare(new, old)`` fills what the server owns; ``old`` is None on create. ``generation``
-    says whether ``metadata.generation`` counts changes of the spec. ``ttl_seconds`` of 0 means
-    forever. ``orphans``: what a delete without a policy does to dependents.
+    ``check`` runs on create and update, ``check_update`` on update besides, with the new and the
+    old object. ``name`` is the rule for ``metadata.name``.
     """
 
-    name: Rule = names.subdomain
-    default: Callable[[Document], None] = _nothing
-    prepare: Callable[[Document, Document | None], None] = _as_it_is
-    check: Callable[[Document], Sequence[Cause]] = _fine
-    check_update: Callable[[Document, Document], Sequence[Cause]] = _fine_change
-    generation: bool = False
-    ttl_seconds: int = 0
-    orphans: bool = False
+    default: Callable[[Body], None] = _leave
+    check: Callable[[Body], list[Cause]] = _accept
+    check_update: Callable[[Body, Body], list[Cause]] = _accept_update
+    name: names.Rule = names.subdomain
 
 
-def immutable(field: str, new: Any, old: Any) -> list[Cause]:
-    """The error of a field that changed and must not."""
-    return [] if new == old else [names.invalid(field, new, "field is immutable")]
+def immutable(field: str, value: Any, new: Any, old: Any) -> list[Cause]:
+    """``field is immutable`` when the two differ; ``value`` is what the message shows."""
+    if new == old:
+        return []
+    return [names.invalid(field, value, "field is immutable")]

@@ -1,0 +1,95 @@
+"""ConfigMaps and Secrets."""
+
+import base64
+
+from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
+from pilothouse.services.machinery import names
+from pilothouse.services.machinery.errors import Cause
+
+BYTES_MAX = 1024 * 1024
+_REQUIRED_KEYS = {
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
+_ACCOUNT_NAME = "kubernetes.io/service-account.name"
+
+
+def _default_secret(body: Body) -> None:
+    """Type Opaque; ``stringData`` is written into ``data`` and not kept."""
+    body.setdefault("type", "Opaque")
+    plain = body.pop("stringData", None)
+    if plain:
+        data = body.get("data") or {}
+        for key, value in plain.items():
+            data[key] = base64.b64encode(value.encode()).decode()
+        body["data"] = data
+
+
+def _check_secret(body: Body) -> list[Cause]:
+    data = body.get("data") or {}
+    causes = _keys(data, "data")
+    size = sum(len(value) * 3 // 4 for value in data.values() if value)
+    if size > BYTES_MAX:
+        message = f"Too long: may not be more than {BYTES_MAX} bytes"
+        causes.append(Cause("data", message, "FieldValueTooLong"))
+    for key in _REQUIRED_KEYS.get(body.get("type", ""), ()):
+        if key not in data:
+            causes.append(names.required(f"data[{key}]"))
+    if body.get("type") == _ACCOUNT_TOKEN:
+        annotations = (body.get("metadata") or {}).get("annotations") or {}
+        if not annotations.get(_ACCOUNT_NAME):
+            causes.append(names.required(f"metadata.annotations[{_ACCOUNT_NAME}]"))
+    return causes
+
+
+def _check_secret_update(new: Body, old: Body) -> list[Cause]:
+    causes = []
+    if new.get("type") != old.get("type"):
+        causes.append(names.invalid("type", new.get("type"), "field is immutable"))
+    return causes + _frozen(new, old, ("data",))
+
+
+def _check_config_map(body: Body) -> list[Cause]:
+    text, binary = body.get("data") or {}, body.get("binaryData") or {}
+    causes = _keys(text, "data") + _keys(binary, "binaryData")
+    causes += [
+        names.invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+        for key in text
+        if key in binary
+    ]
+    size = sum(len(value.encode()) for value in text.values())
+    size += sum(len(value) * 3 // 4 for value in binary.values())
+    if size > BYTES_MAX:
+        message = f"Too long: may not be more than {BYTES_MAX} bytes"
+        causes.append(Cause("", message, "FieldValueTooLong"))
+    return causes
+
+
+def _check_config_map_update(new: Body, old: Body) -> list[Cause]:
+    return _frozen(new, old, ("data", "binaryData"))
+
+
+def _keys(data: Body, field: str) -> list[Cause]:
+    return [
+        names.invalid(f"{field}[{key}]", key, wrong)
+        for key in data
+        if (wrong := names.config_key(key))
+    ]
+
+
+def _frozen(new: Body, old: Body, fields: tuple[str, ...]) -> list[Cause]:
+    """An object that was made immutable stays so, and its contents with it."""
+    if not old.get("immutable"):
+        return []
+    detail = "field is immutable when `immutable` is set"
+    changed = [field for field in fields if (new.get(field) or {}) != (old.get(field) or {})]
+    if not new.get("immutable"):
+        changed.insert(0, "immutable")
+    return [names.forbidden(field, detail) for field in changed]
+
+
+SECRET = Strategy(_default_secret, _check_secret, _check_secret_update)
+CONFIG_MAP = Strategy(check=_check_config_map, check_update=_check_config_map_update)

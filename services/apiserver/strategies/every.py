@@ -1,0 +1,54 @@
+"""The strategy of each kind; a kind not named here has the generic one."""
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.strategies import (
+    batch,
+    cluster,
+    configuration,
+    pods,
+    services,
+    workloads,
+)
+from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
+from pilothouse.services.apiserver.strategies.workloads import default_template
+
+GENERIC = Strategy()
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _default_pod_template(body: Body) -> None:
+    default_template(body)
+
+
+BY_KIND: dict[tuple[str, str], Strategy] = {
+    ("", "Pod"): pods.STRATEGY,
+    ("", "PodTemplate"): Strategy(default=_default_pod_template),
+    ("", "ReplicationController"): workloads.REPLICATION_CONTROLLER,
+    ("", "Service"): services.STRATEGY,
+    ("", "Namespace"): cluster.NAMESPACE,
+    ("", "Node"): cluster.NODE,
+    ("", "Secret"): configuration.SECRET,
+    ("", "ConfigMap"): configuration.CONFIG_MAP,
+    ("", "PersistentVolume"): cluster.PERSISTENT_VOLUME,
+    ("", "PersistentVolumeClaim"): cluster.PERSISTENT_VOLUME_CLAIM,
+    ("apps", "Deployment"): workloads.DEPLOYMENT,
+    ("apps", "ReplicaSet"): workloads.REPLICA_SET,
+    ("apps", "StatefulSet"): workloads.STATEFUL_SET,
+    ("apps", "DaemonSet"): workloads.DAEMON_SET,
+    ("batch", "Job"): batch.JOB,
+    ("batch", "CronJob"): batch.CRON_JOB,
+    ("coordination.k8s.io", "Lease"): cluster.LEASE,
+    ("discovery.k8s.io", "EndpointSlice"): cluster.ENDPOINT_SLICE,
+    ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
+    ("storage.k8s.io", "StorageClass"): cluster.STORAGE_CLASS,
+    ("autoscaling", "HorizontalPodAutoscaler"): cluster.AUTOSCALER,
+    (_RBAC, "Role"): cluster.ROLE,
+    (_RBAC, "ClusterRole"): cluster.ROLE,
+    (_RBAC, "RoleBinding"): cluster.ROLE_BINDING,
+    (_RBAC, "ClusterRoleBinding"): cluster.ROLE_BINDING,
+}
+
+
+def of(kind: Kind) -> Strategy:
+    """The strategy of a kind."""
+    return BY_KIND.get((kind.group, kind.kind), GENERIC)
