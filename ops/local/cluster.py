@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pilothouse.ops.flags import API_PORT
+
 DEFAULT_NAME = "default"
 FABRIC_BRIDGE = "fabric"
 CONTROL_PLANE_ADDRESS = "10.90.0.1"
 FABRIC_PREFIX = 24
 POD_CIDR = "10.244.0.0/16"
-SERVICE_CIDR = "10.96.0.0/12"
-API_PORT = 6443
-MESH_PORT = 6444
 NODES_MAX = 200
 
 # Socket paths hold at most 107 bytes, and the name is in them.

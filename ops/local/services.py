@@ -3,15 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pilothouse.ops.local.cluster import (
-    API_PORT,
-    CONTROL_PLANE_ADDRESS,
-    MESH_PORT,
-    POD_CIDR,
-    SERVICE_CIDR,
-    Cluster,
-    Node,
-)
+from pilothouse.ops import flags
+from pilothouse.ops.local.cluster import CONTROL_PLANE_ADDRESS, POD_CIDR, Cluster, Node
 from pilothouse.ops.local.fabric import netns_path
 
 # Long enough that a look at componentstatuses sees who is missing, short enough that nobody waits.
@@ -45,17 +38,7 @@ def plan(cluster: Cluster) -> list[Unit]:
 
 
 def _mesh(cluster: Cluster, stem: str) -> list[str]:
-    """The flags by which a service reaches the API server."""
-    return [
-        "--server",
-        f"{CONTROL_PLANE_ADDRESS}:{MESH_PORT}",
-        "--client-certificate",
-        f"{cluster.pki}/{stem}.crt",
-        "--client-key",
-        f"{cluster.pki}/{stem}.key",
-        "--certificate-authority",
-        f"{cluster.pki}/ca.crt",
-    ]
+    return flags.mesh(CONTROL_PLANE_ADDRESS, cluster.pki, stem)
 
 
 def _containerd(node: Node) -> Unit:
@@ -68,20 +51,12 @@ def _containerd(node: Node) -> Unit:
 
 
 def _apiserver(cluster: Cluster) -> Unit:
-    pki = cluster.pki
-    arguments = [
-        f"--data-dir={cluster.state}",
-        f"--run-dir={cluster.run}",
-        f"--pki-dir={pki}",
-        f"--bind-address={CONTROL_PLANE_ADDRESS}",
-        f"--secure-port={API_PORT}",
-        f"--mesh-address={CONTROL_PLANE_ADDRESS}:{MESH_PORT}",
-        f"--advertise-address={CONTROL_PLANE_ADDRESS}",
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
-    ]
+    control_plane = flags.ControlPlane(
+        CONTROL_PLANE_ADDRESS, cluster.pki, cluster.state, cluster.run
+    )
     return Unit(
         "apiserver",
-        arguments,
+        control_plane.apiserver(),
         service="apiserver",
         netns=cluster.slug,
         inherits_api_socket=True,
