@@ -16,6 +16,7 @@ class Condition(View, frozen=True, kw_only=True):
     message: str = ""
     last_transition_time: str | None = None
     last_update_time: str | None = None
+    last_heartbeat_time: str | None = None
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
@@ -41,33 +42,38 @@ def render(new: Condition, old: Condition | None, now: float) -> dict[str, Any]:
     return rendered
 
 
-def rendered(condition: Condition) -> dict[str, Any]:
-    """The JSON of a condition whose times are already decided."""
+def rendered(condition: Condition, *, with_update_time: bool = False) -> dict[str, Any]:
+    """The JSON of a condition whose times are decided; few kinds have an update time."""
     fields = {
         "type": condition.type,
         "status": condition.status,
         "reason": condition.reason,
         "message": condition.message,
-        "lastUpdateTime": condition.last_update_time,
+        "lastHeartbeatTime": condition.last_heartbeat_time,
+        "lastUpdateTime": condition.last_update_time if with_update_time else None,
         "lastTransitionTime": condition.last_transition_time,
     }
     return {name: value for name, value in fields.items() if value}
 
 
 def replaced(conditions: Iterable[Condition], new: Condition, now: float) -> tuple[Condition, ...]:
-    """``conditions`` with ``new`` in its type's place; untouched if status and reason are.
+    """``conditions`` with ``new`` in its type's place.
 
-    Only the times of ``new`` are decided here: the transition's is kept while the status is.
+    The times of ``new`` are decided here: both are kept while status and reason are, that of the
+    transition while the status is.
     """
     before = tuple(conditions)
     old = find(before, new.type)
-    if old is not None and (old.status, old.reason) == (new.status, new.reason):
-        return before
-    stamp = timestamps.render(now)
-    same = old is not None and old.status == new.status
-    timed = structs.replace(
-        new,
-        last_update_time=stamp,
-        last_transition_time=old.last_transition_time if same and old is not None else stamp,
-    )
-    return (*(item for item in before if item.type != new.type), timed)
+    if old is None:
+        return (*before, _timed(new, timestamps.render(now), timestamps.render(now)))
+    if (old.status, old.reason) == (new.status, new.reason):
+        timed = structs.replace(old, message=new.message)
+    else:
+        stamp = timestamps.render(now)
+        since = old.last_transition_time if old.status == new.status else stamp
+        timed = _timed(new, stamp, since)
+    return tuple(timed if item is old else item for item in before)
+
+
+def _timed(condition: Condition, updated: str, since: str | None) -> Condition:
+    return structs.replace(condition, last_update_time=updated, last_transition_time=since)

@@ -36,3 +36,55 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+
+_OTHERS = """
+v1: LimitRange PersistentVolumeClaim PodTemplate ResourceQuota
+apps/v1: ControllerRevision DaemonSet StatefulSet
+autoscaling/v2: HorizontalPodAutoscaler
+batch/v1: CronJob Job
+certificates.k8s.io/v1: PodCertificateRequest
+networking.k8s.io/v1: Ingress=ingresses NetworkPolicy=networkpolicies
+policy/v1: PodDisruptionBudget
+rbac.authorization.k8s.io/v1: RoleBinding Role
+storage.k8s.io/v1: CSIStorageCapacity=csistoragecapacities
+resource.k8s.io/v1: ResourceClaim ResourceClaimTemplate
+"""
+_CLUSTER_OTHERS = """
+v1: PersistentVolume
+admissionregistration.k8s.io/v1: MutatingWebhookConfiguration ValidatingWebhookConfiguration
+apiextensions.k8s.io/v1: CustomResourceDefinition
+apiregistration.k8s.io/v1: APIService
+certificates.k8s.io/v1: CertificateSigningRequest
+networking.k8s.io/v1: IngressClass=ingressclasses
+rbac.authorization.k8s.io/v1: ClusterRoleBinding ClusterRole
+scheduling.k8s.io/v1: PriorityClass=priorityclasses
+storage.k8s.io/v1: CSIDriver CSINode StorageClass=storageclasses VolumeAttachment
+"""
+
+
+def _read(table: str, *, namespaced: bool) -> tuple[Resource, ...]:
+    """A line is a group version and its kinds, with the plural where it is not ``kinds``."""
+    found = []
+    for line in table.split("\n"):
+        place, _, kinds = line.partition(": ")
+        group, _, version = place.rpartition("/")
+        for word in kinds.split():
+            kind, _, plural = word.partition("=")
+            named = plural or f"{kind.lower()}s"
+            found.append(Resource(group, version, named, kind, namespaced=namespaced))
+    return tuple(found)
+
+
+NAMESPACED: tuple[Resource, ...] = (
+    PODS, REPLICA_SETS, DEPLOYMENTS, REPLICATION_CONTROLLERS, SERVICES, ENDPOINTS,
+    ENDPOINT_SLICES, SECRETS, CONFIG_MAPS, SERVICE_ACCOUNTS, LEASES, EVENTS,
+    *_read(_OTHERS, namespaced=True),
+)  # fmt: skip
+"""Every stable kind whose objects live in a namespace and are stored."""
+
+CLUSTER_SCOPED: tuple[Resource, ...] = (
+    NODES,
+    NAMESPACES,
+    *_read(_CLUSTER_OTHERS, namespaced=False),
+)
+"""The stable cluster-scoped kinds that own things or are owned."""

@@ -222,7 +222,9 @@ def _render(status: DeploymentStatus) -> dict[str, Any]:
     }
     return {
         **{name: number or None for name, number in numbers.items()},
-        "conditions": [conditions.rendered(item) for item in status.conditions],
+        "conditions": [
+            conditions.rendered(item, with_update_time=True) for item in status.conditions
+        ],
     }
 
 

@@ -83,3 +83,23 @@ class EndpointSlice(View, frozen=True, kw_only=True):
 def is_headless(service: Service) -> bool:
     """Whether it has no virtual address on purpose."""
     return service.spec.cluster_ip == "None"
+
+
+class EndpointAddress(View, frozen=True, kw_only=True):
+    """One address of the older kind, Endpoints."""
+
+    ip: str = ""
+    hostname: str = ""
+    node_name: str | None = None
+    target_ref: TargetReference | None = None
+
+
+class EndpointSubset(View, frozen=True, kw_only=True):
+    addresses: tuple[EndpointAddress, ...] = ()
+    not_ready_addresses: tuple[EndpointAddress, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+class Endpoints(View, frozen=True, kw_only=True):
+    metadata: Metadata = Metadata()
+    subsets: tuple[EndpointSubset, ...] | None = ()

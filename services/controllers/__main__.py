@@ -1,0 +1,35 @@
+"""``pilothouse controllers``: every control loop of the cluster, in one process."""
+
+import asyncio
+import sys
+
+from pilothouse.services.controllers import manager
+from pilothouse.services.controllers.adapters.world import World
+from pilothouse.services.controllers.config import Config, parse
+from pilothouse.services.controllers.rpc import controllers as rpc
+from pilothouse.services.runtime import process
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.rpc.channel import open_channel
+from pilothouse.services.runtime.rpc.server import Listen, serve
+
+
+async def _serve(config: Config, ready: process.Ready) -> None:
+    async with open_channel(config.server, config.identity) as channel:
+        world = World(Objects(channel), SystemClock())
+        controllers = manager.build(world, config.settings, config.controllers)
+        listen = Listen(str(config.socket))
+        async with serve([rpc.service(controllers)], [listen]), asyncio.TaskGroup() as group:
+            group.create_task(world.run())
+            group.create_task(manager.lead(world, controllers.values()))
+            ready.ready()
+
+
+def main(argv: list[str]) -> int:
+    """Run until a signal; the exit code."""
+    config = parse(argv)
+    return process.run("controllers", lambda ready: _serve(config, ready))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,209 @@
+"""Namespaces with their accounts, tokens and trust."""
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.identity import rootca, serviceaccount, token
+from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.kinds import identity
+from pilothouse.services.machinery.kinds.identity import ConfigMap, Secret, ServiceAccount
+from pilothouse.services.machinery.kinds.namespaces import Namespace
+from pilothouse.services.machinery.objects import Key, Viewed
+from pilothouse.services.machinery.resources import (
+    CONFIG_MAPS,
+    NAMESPACES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+)
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Selection
+from pilothouse.services.runtime.control.queue import WorkQueue
+
+TOKEN_SECONDS = 10 * 365 * 24 * 3600
+ROOT_CAS = Selection(fields=f"metadata.name={identity.ROOT_CA}")
+TOKEN_SECRETS = Selection(fields=f"type={identity.TOKEN_TYPE}")
+DESCRIPTION = "Verifies the API server of this cluster; written by Pilothouse, changes are undone"
+
+_ACCOUNT = "account"
+
+
+class Accounts:
+    """What the ServiceAccount controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        self._objects = world.objects
+        self._namespaces = world.cache(NAMESPACES, Namespace)
+        self._accounts = world.cache(SERVICE_ACCOUNTS, ServiceAccount)
+
+    def namespace(self, key: Key) -> Namespace | None:
+        return self._namespaces.get(key)
+
+    def has_account(self, namespace: Namespace) -> bool:
+        key = Key(namespace.metadata.name, identity.DEFAULT_ACCOUNT)
+        return self._accounts.get(key) is not None
+
+    async def create_account(self, namespace: Namespace) -> None:
+        name = namespace.metadata.name
+        body = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": identity.DEFAULT_ACCOUNT, "namespace": name},
+        }
+        await _create_once(self._objects.create(SERVICE_ACCOUNTS, name, body))
+
+
+class RootCAs:
+    """What the root CA controller asks for."""
+
+    def __init__(self, world: World, certificate: str) -> None:
+        self._objects = world.objects
+        self._namespaces = world.cache(NAMESPACES, Namespace)
+        self._published = world.cache(CONFIG_MAPS, ConfigMap, ROOT_CAS)
+        self._certificate = certificate
+
+    def namespace(self, key: Key) -> Namespace | None:
+        return self._namespaces.get(key)
+
+    def root_ca(self, namespace: Namespace) -> ConfigMap | None:
+        return self._published.get(Key(namespace.metadata.name, identity.ROOT_CA))
+
+    def certificate(self) -> str:
+        return self._certificate
+
+    async def write(self, namespace: Namespace, todo: rootca.Plan) -> None:
+        name = namespace.metadata.name
+        if todo.write is rootca.Write.RESTORE:
+            present = self.root_ca(namespace)
+            gone = dict.fromkeys(present.data) if present is not None else {}
+            key = Key(name, identity.ROOT_CA)
+            await self._objects.patch(CONFIG_MAPS, key, {"data": {**gone, **todo.data}})
+            return
+        metadata = {
+            "name": identity.ROOT_CA,
+            "namespace": name,
+            "annotations": {"kubernetes.io/description": DESCRIPTION},
+        }
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": todo.data}
+        await _create_once(self._objects.create(CONFIG_MAPS, name, body))
+
+
+class Tokens:
+    """What the token controller asks for."""
+
+    def __init__(self, world: World, certificate: str) -> None:
+        self._objects = world.objects
+        self._accounts = world.cache(SERVICE_ACCOUNTS, ServiceAccount)
+        self._secrets = world.cache(SECRETS, Secret, TOKEN_SECRETS)
+        self._secrets.add_index(_ACCOUNT, _account_of)
+        self._certificate = certificate
+
+    def secret(self, key: Key) -> Secret | None:
+        return self._secrets.get(key)
+
+    def account(self, secret: Secret) -> ServiceAccount | None:
+        name = secret.metadata.annotations.get(identity.ACCOUNT_NAME, "")
+        return self._accounts.get(Key(secret.metadata.namespace, name))
+
+    def certificate(self) -> str:
+        return self._certificate
+
+    async def fill(self, secret: Secret, account: ServiceAccount, todo: token.Plan) -> None:
+        data = dict(todo.data)
+        if todo.sign:
+            data[token.TOKEN_KEY] = base64.b64encode(await self._sign(secret, account)).decode()
+        metadata = secret.metadata
+        patch = {
+            "metadata": {
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+                "annotations": {identity.ACCOUNT_UID: account.metadata.uid},
+            },
+            "data": data,
+        }
+        await self._objects.patch(SECRETS, metadata.key, patch)
+
+    async def delete(self, secret: Secret) -> None:
+        try:
+            await self._objects.delete(SECRETS, secret.metadata.key, uid=secret.metadata.uid)
+        except NotFound:
+            return
+
+    async def _sign(self, secret: Secret, account: ServiceAccount) -> bytes:
+        """A token that dies with the Secret."""
+        bound = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "name": secret.metadata.name,
+            "uid": secret.metadata.uid,
+        }
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": TOKEN_SECONDS, "boundObjectRef": bound},
+        }
+        key = account.metadata.key
+        answer = await self._objects.create(
+            SERVICE_ACCOUNTS, key.namespace, request, name=key.name, subresource="token"
+        )
+        signed: str = json.loads(answer)["status"]["token"]
+        return signed.encode()
+
+
+def _account_of(secret: Secret) -> Iterable[str]:
+    name = secret.metadata.annotations.get(identity.ACCOUNT_NAME, "")
+    return (str(Key(secret.metadata.namespace, name)),)
+
+
+async def _create_once(creation: Any) -> None:
+    """Two of us, or a cache that lags, may create the same; the first wins and all are content."""
+    try:
+        await creation
+    except AlreadyExists:
+        return
+
+
+def account(world: World) -> Controller:
+    """The ServiceAccount controller, wired."""
+    queue, found = _by_namespace(world, world.cache(SERVICE_ACCOUNTS, ServiceAccount))
+    return controller(serviceaccount.ServiceAccountController(Accounts(world)), queue, found)
+
+
+def root_ca(world: World, certificate: str) -> Controller:
+    """The root CA controller, wired."""
+    queue, found = _by_namespace(world, world.cache(CONFIG_MAPS, ConfigMap, ROOT_CAS))
+    return controller(rootca.RootCAController(RootCAs(world, certificate)), queue, found)
+
+
+def _by_namespace(world: World, kept: Cache[Any]) -> tuple[WorkQueue[Key], Cache[Namespace]]:
+    """A queue of namespaces that changed, or in which something of ``kept`` did."""
+    found = world.cache(NAMESPACES, Namespace)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def lost_or_changed(old: Viewed | None, new: Viewed | None) -> None:
+        if old is not None:
+            queue.add(Key("", old.metadata.namespace))
+
+    found.on_change(wiring.itself(queue))
+    kept.on_change(lost_or_changed)
+    return queue, found
+
+
+def tokens(world: World, certificate: str) -> Controller:
+    """The token controller, wired."""
+    cluster = Tokens(world, certificate)
+    secrets = world.cache(SECRETS, Secret, TOKEN_SECRETS)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def account_changed(old: ServiceAccount | None, new: ServiceAccount | None) -> None:
+        item = new if new is not None else old
+        if item is not None:
+            for secret in secrets.by_index(_ACCOUNT, str(item.metadata.key)):
+                queue.add(secret.metadata.key)
+
+    secrets.on_change(wiring.itself(queue))
+    world.cache(SERVICE_ACCOUNTS, ServiceAccount).on_change(account_changed)
+    return controller(token.TokenController(cluster), queue, secrets)

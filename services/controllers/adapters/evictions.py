@@ -1,0 +1,167 @@
+"""Pods that their node's taints drive away, or whose node is gone."""
+
+from collections.abc import Sequence
+
+from pilothouse.services.controllers.adapters import indexes
+from pilothouse.services.controllers.adapters.disruption import disrupt
+from pilothouse.services.controllers.adapters.world import (
+    Controller,
+    World,
+    controller,
+    reference,
+)
+from pilothouse.services.controllers.node.podgc import PodGCController
+from pilothouse.services.controllers.node.taints import Tainted, TaintEvictionController
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.kinds.nodes import Node, Taint
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import NODES, PODS
+from pilothouse.services.runtime.control.queue import WorkQueue
+
+
+class Taints:
+    """What the taint eviction controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        self._objects = world.objects
+        self._clock = world.clock
+        self._recorder = world.recorder("taint-eviction-controller")
+        self._nodes = world.cache(NODES, Node)
+        self._pods = world.cache(PODS, Pod)
+        self._since: dict[tuple[str, Taint], float] = {}
+        indexes.add_node(self._pods)
+
+    def pod(self, key: Key) -> Pod | None:
+        return self._pods.get(key)
+
+    def tainted(self, pod: Pod) -> Sequence[Tainted]:
+        node = self._nodes.get(Key("", pod.spec.node_name))
+        taints = no_execute(node)
+        return [Tainted(taint, self._since_when(pod.spec.node_name, taint)) for taint in taints]
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def evict(self, pod: Pod) -> None:
+        about = reference(PODS, pod.metadata)
+        text = f"Marking for deletion Pod {pod.metadata.key}"
+        self._recorder.note(about, "Normal", "TaintManagerEviction", text)
+        message = "Taint manager: deleting due to NoExecute taint"
+        await disrupt(self._objects, pod, self._clock.now(), "DeletionByTaintManager", message)
+        try:
+            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
+        except NotFound:
+            return
+
+    def forget(self, name: str, kept: Sequence[Taint]) -> None:
+        """The node ``name`` has only these NoExecute taints now."""
+        for known in [known for known in self._since if known[0] == name]:
+            if known[1] not in kept:
+                del self._since[known]
+
+    def _since_when(self, name: str, taint: Taint) -> float:
+        if taint.time_added:
+            return timestamps.parse(taint.time_added)
+        return self._since.setdefault((name, taint), self._clock.now())
+
+
+def no_execute(node: Node | None) -> tuple[Taint, ...]:
+    """The taints of the node that drive pods away."""
+    taints = node.spec.taints if node is not None else ()
+    return tuple(taint for taint in taints if taint.effect == "NoExecute")
+
+
+def taints(world: World) -> Controller:
+    """The taint eviction controller, wired: pods of untainted nodes never cost a look."""
+    cluster = Taints(world)
+    all_nodes, found = world.cache(NODES, Node), world.cache(PODS, Pod)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def node_changed(old: Node | None, new: Node | None) -> None:
+        item = new if new is not None else old
+        if item is None or no_execute(old) == no_execute(new):
+            return
+        cluster.forget(item.metadata.name, no_execute(new))
+        for pod in found.by_index(indexes.NODE, item.metadata.name):
+            queue.add(pod.metadata.key)
+
+    def pod_changed(old: Pod | None, new: Pod | None) -> None:
+        if new is None or not new.spec.node_name:
+            return
+        if no_execute(all_nodes.get(Key("", new.spec.node_name))):
+            queue.add(new.metadata.key)
+
+    all_nodes.on_change(node_changed)
+    found.on_change(pod_changed)
+    return controller(TaintEvictionController(cluster), queue, found)
+
+
+class Orphans:
+    """What the pod GC controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        self._objects = world.objects
+        self._clock = world.clock
+        self._nodes = world.cache(NODES, Node)
+        self._pods = world.cache(PODS, Pod)
+        self._missing: dict[str, float] = {}
+        indexes.add_node(self._pods)
+
+    def pod(self, key: Key) -> Pod | None:
+        return self._pods.get(key)
+
+    def missing_seconds(self, pod: Pod) -> float | None:
+        name = pod.spec.node_name
+        if self._nodes.get(Key("", name)) is not None:
+            self._missing.pop(name, None)
+            return None
+        now = self._clock.monotonic()
+        return now - self._missing.setdefault(name, now)
+
+    async def is_node_gone(self, pod: Pod) -> bool:
+        try:
+            await self._objects.get(NODES, Key("", pod.spec.node_name))
+        except NotFound:
+            return True
+        return False
+
+    async def fail(self, pod: Pod) -> None:
+        message = "PodGC: node no longer exists"
+        phase = None if pods.is_terminal(pod) else "Failed"
+        now = self._clock.now()
+        await disrupt(self._objects, pod, now, "DeletionByPodGC", message, phase=phase)
+
+    async def delete(self, pod: Pod) -> None:
+        try:
+            await self._objects.delete(
+                PODS, pod.metadata.key, uid=pod.metadata.uid, grace_period_seconds=0
+            )
+        except NotFound:
+            return
+
+
+def podgc(world: World) -> Controller:
+    """The pod GC controller, wired: it looks at pods whose node is missing, or that have none."""
+    cluster = Orphans(world)
+    all_nodes, found = world.cache(NODES, Node), world.cache(PODS, Pod)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def node_changed(old: Node | None, new: Node | None) -> None:
+        item = new if new is not None else old
+        if item is not None and (old is None or new is None):
+            for pod in found.by_index(indexes.NODE, item.metadata.name):
+                queue.add(pod.metadata.key)
+
+    def pod_changed(old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            return
+        name = new.spec.node_name
+        if (not name and new.metadata.deleting) or (name and all_nodes.get(Key("", name)) is None):
+            queue.add(new.metadata.key)
+
+    all_nodes.on_change(node_changed)
+    found.on_change(pod_changed)
+    return controller(PodGCController(cluster), queue, found)

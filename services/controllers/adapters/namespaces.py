@@ -1,0 +1,98 @@
+"""Namespaces on their way out, and all that is in them."""
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+
+from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.namespace.namespace import Item, NamespaceController
+from pilothouse.services.machinery import conditions
+from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.errors import MethodNotAllowed, NotFound
+from pilothouse.services.machinery.kinds.namespaces import FINALIZER, Namespace
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.objects import Key, Object
+from pilothouse.services.machinery.resources import NAMESPACED, NAMESPACES, PODS
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Selection
+from pilothouse.services.runtime.control import batches
+from pilothouse.services.runtime.control.queue import WorkQueue
+
+_OBJECT = msgspec.json.Decoder(Object)
+
+
+class Namespaces:
+    """What the Namespace controller asks for."""
+
+    def __init__(self, world: World, found: Cache[Namespace]) -> None:
+        self._objects = world.objects
+        self._clock = world.clock
+        self._namespaces = found
+
+    def namespace(self, key: Key) -> Namespace | None:
+        return self._namespaces.get(key)
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def contents(self, namespace: Namespace) -> Sequence[Item]:
+        inside = Selection(namespace=namespace.metadata.name)
+        found: list[Item] = []
+        for resource in NAMESPACED:
+            try:
+                texts, _ = await self._objects.list(resource, inside)
+            except (NotFound, MethodNotAllowed):
+                continue  # this API server does not serve the kind, so there is none of it
+            found += [Item(resource, _OBJECT.decode(text).metadata) for text in texts]
+        return found
+
+    async def delete(self, items: Sequence[Item]) -> None:
+        async def delete(item: Item) -> None:
+            try:
+                key, uid = item.metadata.key, item.metadata.uid
+                await self._objects.delete(
+                    item.resource, key, uid=uid, propagation_policy="Background"
+                )
+            except NotFound:
+                return
+
+        failure = await batches.each(items, delete)
+        if failure is not None:
+            raise failure
+
+    async def write_conditions(self, namespace: Namespace, told: Sequence[Condition]) -> None:
+        patch = {
+            "metadata": {"uid": namespace.metadata.uid},
+            "status": {"conditions": [conditions.rendered(item) for item in told]},
+        }
+        await self._objects.patch(NAMESPACES, namespace.metadata.key, patch, subresource="status")
+
+    async def release(self, namespace: Namespace) -> None:
+        key = namespace.metadata.key
+        try:
+            body = json.loads(await self._objects.get(NAMESPACES, key))
+            kept = [name for name in namespace.spec.finalizers if name != FINALIZER]
+            body["spec"] = {**body.get("spec", {}), "finalizers": kept}
+            await self._objects.update(NAMESPACES, key, body, subresource="finalize")
+        except NotFound:
+            return
+
+
+def namespace(world: World) -> Controller:
+    """The Namespace controller, wired: it also hears when a pod of such a namespace is gone."""
+    found = world.cache(NAMESPACES, Namespace)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def pod_changed(old: Pod | None, new: Pod | None) -> None:
+        if old is None or new is not None:
+            return
+        key = Key("", old.metadata.namespace)
+        above = found.get(key)
+        if above is not None and above.metadata.deleting:
+            queue.add(key)
+
+    found.on_change(wiring.itself(queue))
+    world.cache(PODS, Pod).on_change(pod_changed)
+    return controller(NamespaceController(Namespaces(world, found)), queue, found)

@@ -1,0 +1,210 @@
+"""Nodes, their signs of life, and the pods on them."""
+
+from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.world import (
+    Controller,
+    World,
+    controller,
+    reference,
+)
+from pilothouse.services.controllers.node.ipam import NodeIPAMController, Range
+from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan
+from pilothouse.services.machinery import conditions
+from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, Lease, Node, Taint
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.objects import Key, Object
+from pilothouse.services.machinery.resources import LEASES, NODES, PODS
+from pilothouse.services.runtime.control import batches
+from pilothouse.services.runtime.control.queue import WorkQueue
+
+_OBJECT = msgspec.json.Decoder(Object)
+_KUBELETS = frozenset({"NodeStatusUnknown", "NodeStatusNeverUpdated"})
+
+
+class Lives:
+    """What the node lifecycle controller asks for."""
+
+    def __init__(self, world: World, grace_seconds: float) -> None:
+        self._objects = world.objects
+        self._clock = world.clock
+        self._recorder = world.recorder("node-controller")
+        self._grace_seconds = grace_seconds
+        self._nodes = world.cache(NODES, Node)
+        self._pods = world.cache(PODS, Pod)
+        self._heard: dict[str, float] = {}
+        indexes.add_node(self._pods)
+
+    def node(self, key: Key) -> Node | None:
+        return self._nodes.get(key)
+
+    def silent_seconds(self, node: Node) -> float:
+        now = self._clock.monotonic()
+        return now - self._heard.setdefault(node.metadata.name, now)
+
+    def grace_seconds(self) -> float:
+        return self._grace_seconds
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def hear(self, name: str) -> bool:
+        """A sign of life; whether the node was taken for lost before."""
+        now = self._clock.monotonic()
+        silent = now - self._heard.get(name, now)
+        self._heard[name] = now
+        return silent >= self._grace_seconds
+
+    def forget(self, name: str) -> None:
+        self._heard.pop(name, None)
+
+    async def write(self, node: Node, todo: Plan) -> None:
+        metadata = node.metadata
+        version = metadata.resource_version
+        if todo.taints != node.spec.taints:
+            said: dict[str, Any] = {
+                "metadata": {"uid": metadata.uid, "resourceVersion": version},
+                "spec": {"taints": [_taint(item) for item in todo.taints] or None},
+            }
+            answer = await self._objects.patch(NODES, metadata.key, said)
+            version = _OBJECT.decode(answer).metadata.resource_version
+        if todo.conditions == node.status.conditions:
+            return
+        said = {
+            "metadata": {"uid": metadata.uid, "resourceVersion": version},
+            "status": {"conditions": [conditions.rendered(item) for item in todo.conditions]},
+        }
+        await self._objects.patch(NODES, metadata.key, said, subresource="status")
+        about = reference(NODES, metadata)
+        message = f"Node {metadata.name} status is now: NodeNotReady"
+        self._recorder.note(about, "Normal", "NodeNotReady", message)
+
+    async def mark_pods_unready(self, node: Node) -> None:
+        found = self._pods.by_index(indexes.NODE, node.metadata.name)
+        failure = await batches.each([pod for pod in found if pods.is_ready(pod)], self._mark)
+        if failure is not None:
+            raise failure
+
+    async def _mark(self, pod: Pod) -> None:
+        said = Condition(type="Ready", status="False", reason="NodeNotReady")
+        told = conditions.replaced(pod.status.conditions, said, self._clock.now())
+        patch = {
+            "metadata": {"uid": pod.metadata.uid},
+            "status": {"conditions": [conditions.rendered(item) for item in told]},
+        }
+        try:
+            await self._objects.patch(
+                PODS, pod.metadata.key, patch, subresource="status", strategic=True
+            )
+        except NotFound:
+            return
+
+
+def _taint(taint: Taint) -> dict[str, Any]:
+    rendered: dict[str, Any] = msgspec.to_builtins(taint)
+    return {name: value for name, value in rendered.items() if value}
+
+
+def _heartbeat(node: Node) -> tuple[str | None, str] | None:
+    """What its kubelet last said of it; None for our own words."""
+    ready = conditions.find(node.status.conditions, "Ready")
+    if ready is None or ready.reason in _KUBELETS:
+        return None
+    return (ready.last_heartbeat_time, ready.status)
+
+
+def lifecycle(world: World, grace_seconds: float) -> Controller:
+    """The node lifecycle controller, wired: a renewed Lease costs no look, unless it was lost."""
+    cluster = Lives(world, grace_seconds)
+    found = world.cache(NODES, Node)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def node_changed(old: Node | None, new: Node | None) -> None:
+        if new is None:
+            if old is not None:
+                cluster.forget(old.metadata.name)
+            return
+        said = _heartbeat(new)
+        if old is None or (said is not None and said != _heartbeat(old)):
+            cluster.hear(new.metadata.name)
+        queue.add(new.metadata.key)
+
+    def lease_changed(old: Lease | None, new: Lease | None) -> None:
+        if new is None or new.metadata.namespace != LEASE_NAMESPACE:
+            return
+        renewed = old is None or old.spec.renew_time != new.spec.renew_time
+        if renewed and cluster.hear(new.metadata.name):
+            queue.add(Key("", new.metadata.name))
+
+    found.on_change(node_changed)
+    world.cache(LEASES, Lease).on_change(lease_changed)
+    return controller(NodeLifecycleController(cluster), queue, found)
+
+
+class Parts:
+    """What the node IPAM controller asks for."""
+
+    def __init__(self, world: World, cluster: IPv4Network | IPv6Network, mask: int) -> None:
+        self._objects = world.objects
+        self._recorder = world.recorder("cidrAllocator")
+        self._nodes = world.cache(NODES, Node)
+        self._cluster = cluster
+        self._mask = mask
+        self._given: dict[str, int] = {}
+        self._nodes.on_change(self._changed)
+
+    def node(self, key: Key) -> Node | None:
+        return self._nodes.get(key)
+
+    def taken(self) -> Collection[int]:
+        return frozenset(self._given.values())
+
+    def parts(self) -> Range:
+        return Range(2 ** max(self._mask - self._cluster.prefixlen, 0))
+
+    async def give(self, node: Node, part: int) -> None:
+        size = 2 ** (self._cluster.max_prefixlen - self._mask)
+        first = self._cluster.network_address + part * size
+        cidr = f"{first}/{self._mask}"
+        patch = {
+            "metadata": {
+                "uid": node.metadata.uid,
+                "resourceVersion": node.metadata.resource_version,
+            },
+            "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
+        }
+        await self._objects.patch(NODES, node.metadata.key, patch)
+        self._given[node.metadata.name] = part
+
+    def say_full(self, node: Node) -> None:
+        about = reference(NODES, node.metadata)
+        message = f"Node {node.metadata.name} gets no pod addresses: {self._cluster} is given away"
+        self._recorder.note(about, "Warning", "CIDRNotAvailable", message)
+
+    def _changed(self, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            if old is not None:
+                self._given.pop(old.metadata.name, None)
+            return
+        if new.spec.pod_cidr:
+            given = ip_network(new.spec.pod_cidr, strict=False)
+            size = 2 ** (self._cluster.max_prefixlen - self._mask)
+            distance = int(given.network_address) - int(self._cluster.network_address)
+            self._given[new.metadata.name] = distance // size
+
+
+def ipam(world: World, cidr: IPv4Network | IPv6Network, mask: int) -> Controller:
+    """The node IPAM controller, wired; one worker, so that no part is given twice."""
+    found = world.cache(NODES, Node)
+    queue: WorkQueue[Key] = WorkQueue()
+    cluster = Parts(world, cidr, mask)
+    found.on_change(wiring.itself(queue))
+    return controller(NodeIPAMController(cluster), queue, found, workers=1)

@@ -1,0 +1,252 @@
+"""Services with the pods behind them, and the two kinds that tell of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.network import endpoints as older
+from pilothouse.services.controllers.network import endpointslice as newer
+from pilothouse.services.controllers.network.slices import Content
+from pilothouse.services.machinery.errors import AlreadyExists, Conflict, NotFound
+from pilothouse.services.machinery.kinds import endpoints, pods
+from pilothouse.services.machinery.kinds.nodes import Node
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.kinds.services import (
+    MANAGED_BY,
+    SERVICE_NAME,
+    Endpoints,
+    EndpointSlice,
+    Service,
+)
+from pilothouse.services.machinery.objects import Key, owner_reference
+from pilothouse.services.machinery.resources import (
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    NODES,
+    PODS,
+    SERVICES,
+)
+from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.control.settled import Settled
+
+_SERVICE = "service"
+
+
+class _Behind:
+    """Services and the pods of their namespaces: what both controllers ask."""
+
+    def __init__(self, world: World) -> None:
+        self._objects = world.objects
+        self._services = world.cache(SERVICES, Service)
+        self._pods = world.cache(PODS, Pod)
+        indexes.add_namespace(self._services)
+        indexes.add_namespace(self._pods)
+
+    def service(self, key: Key) -> Service | None:
+        return self._services.get(key)
+
+    def pods_beside(self, service: Service) -> Sequence[Pod]:
+        return self._pods.by_index(indexes.NAMESPACE, service.metadata.namespace)
+
+    def tell(self, queue: WorkQueue[Key]) -> None:
+        """Queue Services that changed, and those whose pods changed in a way that matters."""
+
+        def pod_changed(old: Pod | None, new: Pod | None) -> None:
+            before = _seen(old) if old is not None else None
+            after = _seen(new) if new is not None else None
+            if before == after:
+                return
+            for pod in (old, new):
+                if pod is not None:
+                    self._queue_selecting(queue, pod)
+
+        self._services.on_change(wiring.itself(queue))
+        self._pods.on_change(pod_changed)
+
+    def controller(self, reconciler: Any, queue: WorkQueue[Key]) -> Controller:
+        return controller(reconciler, queue, self._services)
+
+    def _queue_selecting(self, queue: WorkQueue[Key], pod: Pod) -> None:
+        labels = pod.metadata.labels.items()
+        for service in self._services.by_index(indexes.NAMESPACE, pod.metadata.namespace):
+            selector = service.spec.selector
+            if selector and selector.items() <= labels:
+                queue.add(service.metadata.key)
+
+
+def _seen(pod: Pod) -> tuple[object, ...]:
+    """All that endpoints say of a pod, and what selects it."""
+    return (
+        pod.metadata.uid,
+        pod.metadata.labels,
+        pod.metadata.deleting,
+        pod.status.pod_ip,
+        pod.status.pod_ips,
+        pod.spec.node_name,
+        pods.is_ready(pod),
+        pods.is_terminal(pod),
+    )
+
+
+class Slices(_Behind):
+    """What the EndpointSlice controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
+        self._slices.add_index(_SERVICE, _service_of)
+        self._nodes = world.cache(NODES, Node)
+        self._settled = Settled(self._slices)
+        self._zones: dict[str, str] = {}
+        self._nodes.on_change(self._node_changed)
+
+    def slices_of(self, service: Service) -> Sequence[EndpointSlice]:
+        key = service.metadata.key
+        return self._slices.by_index(_SERVICE, str(key))
+
+    def zones(self) -> Mapping[str, str]:
+        return self._zones
+
+    def settled(self, key: Key) -> bool:
+        return self._settled.is_settled(key)
+
+    async def apply(self, service: Service, todo: newer.Plan) -> None:
+        key = service.metadata.key
+        for content in todo.write:
+            self._settled.wrote(key, await self._write(service, content, todo.labels))
+        for item in todo.delete:
+            try:
+                uid = item.metadata.uid
+                await self._objects.delete(ENDPOINT_SLICES, item.metadata.key, uid=uid)
+            except NotFound:
+                continue
+            self._settled.deleted(key, item.metadata)
+
+    async def _write(self, service: Service, content: Content, labels: Mapping[str, str]) -> str:
+        metadata = service.metadata
+        body: dict[str, Any] = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "namespace": metadata.namespace,
+                "labels": labels,
+                "ownerReferences": [owner_reference(SERVICES, metadata)],
+            },
+            "addressType": content.family,
+            "endpoints": [_compact(item) for item in content.endpoints],
+            "ports": [{"name": "", **_compact(item)} for item in content.ports],
+        }
+        if content.present is None:
+            body["metadata"]["generateName"] = f"{metadata.name}-"
+            return await self._objects.create(ENDPOINT_SLICES, metadata.namespace, body)
+        present = content.present.metadata
+        gone = {name: None for name in present.labels if name not in labels}
+        body["metadata"] = {
+            "uid": present.uid,
+            "resourceVersion": present.resource_version,
+            "labels": {**labels, **gone},
+        }
+        return await self._objects.patch(ENDPOINT_SLICES, present.key, body)
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        item = new if new is not None else old
+        if item is None:
+            return
+        zone = item.metadata.labels.get(endpoints.ZONE) if new is not None else None
+        if zone:
+            self._zones[item.metadata.name] = zone
+        else:
+            self._zones.pop(item.metadata.name, None)
+
+
+def _service_of(item: EndpointSlice) -> tuple[str, ...]:
+    labels = item.metadata.labels
+    if labels.get(MANAGED_BY) != endpoints.SLICE_CONTROLLER:
+        return ()
+    return (str(Key(item.metadata.namespace, labels.get(SERVICE_NAME, ""))),)
+
+
+class EndpointsObjects(_Behind):
+    """What the Endpoints controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._endpoints = world.cache(ENDPOINTS, Endpoints)
+
+    def endpoints(self, key: Key) -> Endpoints | None:
+        return self._endpoints.get(key)
+
+    async def write(self, service: Service, present: Endpoints | None, todo: older.Plan) -> None:
+        metadata: dict[str, Any] = {"labels": todo.labels}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": metadata,
+            "subsets": [_compact(item) for item in todo.subsets],
+        }
+        key = service.metadata.key
+        if present is not None:
+            metadata["resourceVersion"] = present.metadata.resource_version
+            await self._objects.patch(ENDPOINTS, key, body)
+            return
+        metadata |= {"name": key.name, "namespace": key.namespace}
+        try:
+            await self._objects.create(ENDPOINTS, key.namespace, body)
+        except AlreadyExists as error:
+            raise Conflict("the cache has not seen these Endpoints yet") from error
+
+    async def delete(self, key: Key) -> None:
+        present = self._endpoints.get(key)
+        if present is None or older.MANAGED_BY not in present.metadata.labels:
+            return
+        try:
+            await self._objects.delete(ENDPOINTS, key, uid=present.metadata.uid)
+        except NotFound:
+            return
+
+    def watch(self, queue: WorkQueue[Key]) -> None:
+        """Queue Services whose Endpoints somebody else changed."""
+        self._endpoints.on_change(wiring.itself(queue))
+
+
+def _compact(view: object) -> Any:
+    """The view as JSON without what it does not say."""
+    return _filled(msgspec.to_builtins(view))
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _filled(item) for name, item in value.items() if item not in (None, "", [], ())
+        }
+    if isinstance(value, list | tuple):
+        return [_filled(item) for item in value]
+    return value
+
+
+def endpointslice(world: World) -> Controller:
+    """The EndpointSlice controller, wired."""
+    queue: WorkQueue[Key] = WorkQueue()
+    cluster = Slices(world)
+    cluster.tell(queue)
+
+    def slice_changed(old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for item in (old, new):
+            for name in _service_of(item) if item is not None else ():
+                namespace, _, service = name.partition("/")
+                queue.add(Key(namespace, service))
+
+    world.cache(ENDPOINT_SLICES, EndpointSlice).on_change(slice_changed)
+    return cluster.controller(newer.EndpointSliceController(cluster), queue)
+
+
+def endpoints_controller(world: World) -> Controller:
+    """The Endpoints controller, wired."""
+    queue: WorkQueue[Key] = WorkQueue()
+    cluster = EndpointsObjects(world)
+    cluster.tell(queue)
+    cluster.watch(queue)
+    return cluster.controller(older.EndpointsController(cluster), queue)

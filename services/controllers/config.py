@@ -1,0 +1,61 @@
+"""What the controllers are told on their command line."""
+
+import argparse
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilothouse.services.controllers import manager
+from pilothouse.services.runtime.rpc.tls import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """``socket`` is where it serves gRPC; ``identity`` is None with a unix socket as server."""
+
+    server: str
+    identity: Identity | None
+    socket: Path
+    controllers: frozenset[str]
+    settings: manager.Settings
+
+
+def parse(argv: list[str]) -> Config:
+    """Flags as kube-controller-manager names them, where it has them. Exits on a wrong one."""
+    parser = argparse.ArgumentParser(prog="pilothouse controllers", description=__doc__)
+    add = parser.add_argument
+    add("--server", required=True, help="the mesh: HOST:PORT, or unix:///PATH")
+    add("--client-certificate", type=Path)
+    add("--client-key", type=Path)
+    add("--certificate-authority", type=Path)
+    add("--run-dir", type=Path, default=Path("/run/pilothouse"))
+    add("--socket", type=Path, help="gRPC; RUN-DIR/controllers.sock when not given")
+    add("--controllers", default="*", help="which to run: NAME, -NAME and *, comma separated")
+    add("--cluster-cidr", default="", help="addresses of pods, a part of it for each node")
+    add("--node-cidr-mask-size", type=int, default=24)
+    add("--root-ca-file", type=Path, help="what pods shall trust; --certificate-authority's else")
+    add("--node-monitor-grace-period", type=float, default=50.0, metavar="SECONDS")
+    flags = parser.parse_args(argv)
+    files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
+    if not flags.server.startswith("unix:") and None in files:
+        parser.error(
+            "a TCP server needs --client-certificate, --client-key and --certificate-authority"
+        )
+    try:
+        chosen = manager.chosen(flags.controllers.split(","))
+        cidr = ipaddress.ip_network(flags.cluster_cidr) if flags.cluster_cidr else None
+    except ValueError as error:
+        parser.error(str(error))
+    authority = flags.root_ca_file or flags.certificate_authority
+    return Config(
+        server=flags.server,
+        identity=None if None in files else Identity(*files),
+        socket=flags.socket or flags.run_dir / "controllers.sock",
+        controllers=chosen,
+        settings=manager.Settings(
+            certificate=authority.read_text() if authority is not None else "",
+            cluster_cidr=cidr,
+            node_mask=flags.node_cidr_mask_size,
+            node_grace_seconds=flags.node_monitor_grace_period,
+        ),
+    )

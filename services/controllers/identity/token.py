@@ -1,0 +1,91 @@
+"""
+Token: fill Secrets of type ``kubernetes.io/service-account-token`` for the account they name.
+
+Reads   Secret (of that type), ServiceAccount
+Writes  Secret (data, the account's uid; delete when the account is gone)
+Again   never: whatever matters is a change
+
+Pods do not need these: their kubelet asks for a short-lived token of its own.
+"""
+
+import base64
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from pilothouse.services.machinery.kinds import identity
+from pilothouse.services.machinery.kinds.identity import Secret, ServiceAccount
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.control.loop import DONE, Result
+
+TOKEN_KEY = "token"  # noqa: S105 - the name of a field
+NAMESPACE_KEY = "namespace"
+
+
+class Act(Enum):
+    """What is to be done about the Secret."""
+
+    NOTHING = "nothing"
+    FILL = "fill"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``data`` (base64) is what besides the token shall be in it; ``sign`` asks for a token."""
+
+    act: Act
+    sign: bool
+    data: dict[str, str]
+
+
+def plan(secret: Secret, account: ServiceAccount | None, certificate: str) -> Plan:
+    """``account`` is the one that the Secret names, if it is there; ``certificate`` is PEM."""
+    metadata = secret.metadata
+    bound = metadata.annotations.get(identity.ACCOUNT_UID)
+    if metadata.deleting or not metadata.annotations.get(identity.ACCOUNT_NAME):
+        return Plan(Act.NOTHING, sign=False, data={})
+    if account is None or bound not in {None, account.metadata.uid}:
+        return Plan(Act.DELETE if bound else Act.NOTHING, sign=False, data={})
+    wanted = {
+        identity.ROOT_CA_KEY: _base64(certificate),
+        NAMESPACE_KEY: _base64(metadata.namespace),
+    }
+    sign = not secret.data.get(TOKEN_KEY)
+    full = not sign and bound is not None and wanted.items() <= secret.data.items()
+    return Plan(Act.NOTHING if full else Act.FILL, sign, wanted)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+class Cluster(Protocol):
+    """What this controller asks of the API; keys are of Secrets."""
+
+    def secret(self, key: Key) -> Secret | None: ...
+    def account(self, secret: Secret) -> ServiceAccount | None: ...
+    def certificate(self) -> str: ...
+    async def fill(self, secret: Secret, account: ServiceAccount, todo: Plan) -> None: ...
+    async def delete(self, secret: Secret) -> None: ...
+
+
+class TokenController:
+    """Fills each token Secret, and deletes those whose account is gone."""
+
+    name = "serviceaccount-token"
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def reconcile(self, key: Key) -> Result:
+        secret = self._cluster.secret(key)
+        if secret is None:
+            return DONE
+        account = self._cluster.account(secret)
+        todo = plan(secret, account, self._cluster.certificate())
+        if todo.act is Act.DELETE:
+            await self._cluster.delete(secret)
+        elif todo.act is Act.FILL and account is not None:
+            await self._cluster.fill(secret, account, todo)
+        return DONE

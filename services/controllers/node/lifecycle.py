@@ -1,0 +1,96 @@
+"""
+Node lifecycle: say what a node that fell silent is, and keep others off it.
+
+Reads   Node, Lease (a sign of life), Pod (those on the node)
+Writes  Node conditions (Unknown after silence) and taints, Pod condition Ready on lost nodes
+Again   when the node's silence would become too long
+
+Taints follow from conditions; what a taint does to pods is the taint eviction's promise.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from pilothouse.services.controllers.node import tainting
+from pilothouse.services.machinery import conditions
+from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.kinds.nodes import Node, Taint
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.control.loop import DONE, Result
+
+WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the node shall say of itself; ``lost`` when nobody has heard of it for too long."""
+
+    conditions: tuple[Condition, ...]
+    taints: tuple[Taint, ...]
+    lost: bool
+    again_after: float | None
+
+
+def plan(node: Node, silent_seconds: float, grace_seconds: float, now: float) -> Plan:
+    """``silent_seconds``: since the last sign of life that we saw."""
+    lost = silent_seconds >= grace_seconds
+    told = node.status.conditions
+    if lost:
+        for type_ in WATCHED:
+            told = conditions.replaced(told, _unknown(told, type_), now)
+    return Plan(
+        conditions=told,
+        taints=tainting.taints(node, told, now),
+        lost=lost,
+        again_after=None if lost else grace_seconds - silent_seconds,
+    )
+
+
+def _unknown(told: tuple[Condition, ...], type_: str) -> Condition:
+    known = conditions.find(told, type_)
+    if known is not None and known.status == "Unknown":
+        return known
+    never = known is None
+    return Condition(
+        type=type_,
+        status="Unknown",
+        reason="NodeStatusNeverUpdated" if never else "NodeStatusUnknown",
+        message=f"Kubelet {'never posted' if never else 'stopped posting'} node status.",
+        last_heartbeat_time=None if known is None else known.last_heartbeat_time,
+    )
+
+
+class Cluster(Protocol):
+    """What this controller asks of the API."""
+
+    def node(self, key: Key) -> Node | None: ...
+    def silent_seconds(self, node: Node) -> float: ...
+    def grace_seconds(self) -> float: ...
+    def now(self) -> float: ...
+    async def write(self, node: Node, todo: Plan) -> None: ...
+    async def mark_pods_unready(self, node: Node) -> None:
+        """So that no Service leads to a node nobody hears of."""
+
+
+class NodeLifecycleController:
+    """Watches over each node's signs of life."""
+
+    name = "nodelifecycle"
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def reconcile(self, key: Key) -> Result:
+        node = self._cluster.node(key)
+        if node is None or node.metadata.deleting:
+            return DONE
+        silent, grace = self._cluster.silent_seconds(node), self._cluster.grace_seconds()
+        todo = plan(node, silent, grace, self._cluster.now())
+        spec = msgspec.structs.replace(node.spec, taints=todo.taints)
+        if spec != node.spec or todo.conditions != node.status.conditions:
+            await self._cluster.write(node, todo)
+        if todo.lost:
+            await self._cluster.mark_pods_unready(node)
+        return Result(again_after=todo.again_after)

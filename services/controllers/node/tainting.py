@@ -1,0 +1,48 @@
+"""Which taints a node's conditions ask for; those of others on it stay as they are."""
+
+from pilothouse.services.machinery import conditions, timestamps
+from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.kinds import nodes
+from pilothouse.services.machinery.kinds.nodes import Node, Taint
+
+_PRESSURES = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+    "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
+}
+MANAGED = frozenset({nodes.NOT_READY, nodes.UNREACHABLE, nodes.UNSCHEDULABLE, *_PRESSURES.values()})
+
+
+def taints(node: Node, told: tuple[Condition, ...], now: float) -> tuple[Taint, ...]:
+    """Those of others as they are, and ours as the conditions want them; kept ones stay old."""
+    wanted = _wanted(node, told)
+    kept = [
+        taint
+        for taint in node.spec.taints
+        if taint.key not in MANAGED or (taint.key, taint.effect) in wanted
+    ]
+    present = {(taint.key, taint.effect) for taint in kept}
+    stamp = timestamps.render(now)
+    added = [
+        Taint(key=key, effect=effect, time_added=stamp)
+        for key, effect in wanted
+        if (key, effect) not in present
+    ]
+    return (*kept, *added)
+
+
+def _wanted(node: Node, told: tuple[Condition, ...]) -> list[tuple[str, str]]:
+    ready = conditions.find(told, "Ready")
+    wanted: list[tuple[str, str]] = []
+    if ready is None:
+        wanted.append((nodes.NOT_READY, "NoSchedule"))
+    elif ready.status != "True":
+        key = nodes.UNREACHABLE if ready.status == "Unknown" else nodes.NOT_READY
+        wanted += [(key, "NoSchedule"), (key, "NoExecute")]
+    for type_, key in _PRESSURES.items():
+        if conditions.is_true(told, type_):
+            wanted.append((key, "NoSchedule"))
+    if node.spec.unschedulable:
+        wanted.append((nodes.UNSCHEDULABLE, "NoSchedule"))
+    return wanted
