@@ -15,7 +15,7 @@ from pilothouse.services.apiserver.rest.exchange import (
     read_options,
     write_options,
 )
-from pilothouse.services.apiserver.rest.negotiation import patch_type
+from pilothouse.services.apiserver.rest.negotiation import Encoding, patch_type
 from pilothouse.services.runtime.clock import Clock
 
 Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]
@@ -82,7 +82,7 @@ class Verbs:
         options = write_options(exchange.query)
         writer = self._writer(exchange, kind)
         sort = patch_type(exchange.request.headers.get("Content-Type", ""))
-        encoding: bodies.Encoding = "yaml" if sort == "apply" else "json"
+        encoding: Encoding = "yaml" if sort == "apply" else "json"
         content = await exchange.body()
         body = bodies.decode(content, encoding, field_validation(exchange.query))
         patch = Patch(sort, body.value)

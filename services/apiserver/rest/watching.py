@@ -7,8 +7,7 @@ when that is full the stream ends and the client watches anew.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -31,13 +30,6 @@ INITIAL_END = "k8s.io/initial-events-end"
 PING_SECONDS = 30.0
 
 Batches = AsyncIterator[Sequence[WatchEvent]]
-
-
-class Sink(Protocol):
-    """Where lines go."""
-
-    async def send(self, lines: Sequence[bytes]) -> None:
-        """Hand over; returns when the client's connection takes more."""
 
 
 class Lines:
@@ -90,15 +82,18 @@ class _Chunks:
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
+        self._opening = asyncio.Lock()
         self.response: web.StreamResponse | None = None
 
     async def open(self) -> web.StreamResponse:
-        if self.response is None:
-            self.response = web.StreamResponse(headers={"Content-Type": JSON})
-            self.response.enable_chunked_encoding()
-            await self.response.prepare(self._request)
-            # The head alone tells a client that its watch stands.
-            await self.response.write(b"")
+        if self.response is not None:
+            return self.response
+        async with self._opening:
+            if self.response is None:
+                response = web.StreamResponse(headers={"Content-Type": JSON})
+                response.enable_chunked_encoding()
+                await response.prepare(self._request)
+                self.response = response
         return self.response
 
     async def send(self, lines: Sequence[bytes]) -> None:
@@ -111,19 +106,21 @@ class _Messages:
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
+        self._opening = asyncio.Lock()
         self.response: web.WebSocketResponse | None = None
 
-    async def open(self) -> web.StreamResponse:
-        if self.response is None:
-            self.response = web.WebSocketResponse(heartbeat=PING_SECONDS)
-            await self.response.prepare(self._request)
+    async def open(self) -> web.WebSocketResponse:
+        async with self._opening:
+            if self.response is None:
+                response = web.WebSocketResponse(heartbeat=PING_SECONDS)
+                await response.prepare(self._request)
+                self.response = response
         return self.response
 
     async def send(self, lines: Sequence[bytes]) -> None:
-        await self.open()
-        assert self.response is not None  # noqa: S101 - open has set it
+        response = await self.open()
         for line in lines:
-            await self.response.send_str(line.decode())
+            await response.send_str(line.decode())
 
 
 def duration_seconds(options: ReadOptions) -> float:
@@ -161,36 +158,22 @@ async def stream(
 
 
 async def _pump(batches: Batches, lines: Lines, sink: _Chunks | _Messages) -> None:
-    async with aclosing(_closing(batches)) as events:
-        first = await _head(events, sink)
-        if first is None:
-            return
-        await sink.send([lines.line(event) for event in first])
-        async for batch in events:
-            await sink.send([lines.line(event) for event in batch])
+    """Forward every batch; the head goes out soon, unless the watch is refused at once."""
 
-
-async def _closing(batches: Batches) -> AsyncIterator[Sequence[WatchEvent]]:
-    async for batch in batches:
-        if batch:
-            yield batch
-
-
-async def _head(events: Batches, sink: _Chunks | _Messages) -> Sequence[WatchEvent] | None:
-    """The first batch; the head goes out meanwhile, unless the watch is refused at once."""
-
-    async def first() -> Sequence[WatchEvent] | None:
-        return await anext(events, None)
+    async def forward() -> None:
+        async for batch in batches:
+            if batch:
+                await sink.send([lines.line(event) for event in batch])
 
     try:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(first())
+            task = group.create_task(forward())
             done, _ = await asyncio.wait((task,), timeout=HEAD_SECONDS)
             if not done:
                 await sink.open()
     except BaseExceptionGroup as failures:
+        # The task and the head fail for one reason: the refusal, or the client that went.
         refusal = failures.exceptions[0]
-        if len(failures.exceptions) == 1 and isinstance(refusal, Exception):
+        if isinstance(refusal, Exception):
             raise refusal from None
         raise
-    return task.result()

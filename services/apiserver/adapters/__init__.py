@@ -1,0 +1,1 @@
+"""What the API server calls: nodes' kubelets, its neighbours' health, and a store elsewhere."""

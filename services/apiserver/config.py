@@ -1,0 +1,138 @@
+"""The API server's options: kube-apiserver's names where such exist."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+
+DEFAULT_PKI = Path("/etc/pilothouse/pki")
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """Certificates and keys, as files in PEM."""
+
+    client_ca: Path
+    tls_certificate: Path
+    tls_key: Path
+    account_keys: tuple[Path, ...]
+    account_signing_key: Path
+    kubelet_certificate: Path
+    kubelet_key: Path
+    kubelet_ca: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a start needs; ``listen_fds`` are listening sockets of the parent process."""
+
+    bind_address: str
+    secure_port: int
+    advertise_address: str
+    mesh_address: str
+    listen_fds: tuple[int, ...]
+    etcd_servers: tuple[str, ...]
+    data_dir: Path
+    run_dir: Path
+    service_cluster_ip_range: str
+    service_node_port_range: tuple[int, int]
+    pki: Pki
+    log_level: str
+
+    @property
+    def socket(self) -> Path:
+        """The private door: whoever can open it is taken for an administrator."""
+        return self.run_dir / "apiserver.sock"
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """The configuration of a command line; exits with a message on one that is wrong."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    return Config(
+        bind_address=options.bind_address,
+        secure_port=options.secure_port,
+        advertise_address=options.advertise_address or options.bind_address,
+        mesh_address=options.mesh_address,
+        listen_fds=tuple(options.listen_fd),
+        etcd_servers=tuple(part for part in options.etcd_servers.split(",") if part),
+        data_dir=options.data_dir,
+        run_dir=options.run_dir,
+        service_cluster_ip_range=options.service_cluster_ip_range,
+        service_node_port_range=options.service_node_port_range,
+        pki=_pki(options),
+        log_level=options.log_level,
+    )
+
+
+def _pki(options: argparse.Namespace) -> Pki:
+    folder: Path = options.pki_dir
+    return Pki(
+        client_ca=options.client_ca_file or folder / "ca.crt",
+        tls_certificate=options.tls_cert_file or folder / "apiserver.crt",
+        tls_key=options.tls_private_key_file or folder / "apiserver.key",
+        account_keys=tuple(options.service_account_key_file) or (folder / "sa.pub",),
+        account_signing_key=options.service_account_signing_key_file or folder / "sa.key",
+        kubelet_certificate=options.kubelet_client_certificate
+        or folder / "apiserver-kubelet-client.crt",
+        kubelet_key=options.kubelet_client_key or folder / "apiserver-kubelet-client.key",
+        kubelet_ca=options.kubelet_certificate_authority or folder / "ca.crt",
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pilothouse apiserver", allow_abbrev=False)
+    add = parser.add_argument
+    add("--bind-address", default="127.0.0.1", help="address that HTTPS is served on")
+    add("--secure-port", type=int, default=6443, help="port of HTTPS; 0 serves --listen-fd only")
+    add("--advertise-address", default="", help="address that others reach this server at")
+    add("--mesh-address", default="", help="host:port of gRPC with mutual TLS; empty: none")
+    add(
+        "--listen-fd",
+        type=int,
+        action="append",
+        default=[],
+        metavar="N",
+        help="a listening socket that the parent left open (repeatable)",
+    )
+    add("--etcd-servers", default="", help="etcd v3 endpoints, comma apart; empty: own store")
+    add("--data-dir", type=Path, default=Path("/var/lib/pilothouse"), help="where state lives")
+    add("--run-dir", type=Path, default=Path("/run/pilothouse"), help="where sockets live")
+    add("--service-cluster-ip-range", type=_network, default="10.96.0.0/12")
+    add("--service-node-port-range", type=_ports, default=(30000, 32767))
+    add("--pki-dir", type=Path, default=DEFAULT_PKI, help="where the files below are by default")
+    for name in (
+        "client-ca-file",
+        "tls-cert-file",
+        "tls-private-key-file",
+        "service-account-signing-key-file",
+        "kubelet-client-certificate",
+        "kubelet-client-key",
+        "kubelet-certificate-authority",
+    ):
+        add(f"--{name}", type=Path, default=None, metavar="FILE")
+    add(
+        "--service-account-key-file",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a public key that tokens may be signed with (repeatable)",
+    )
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser  # fmt: skip
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _ports(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if not (low.isdecimal() and high.isdecimal() and 0 < int(low) <= int(high) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{text}: a range is written as 30000-32767")
+    return int(low), int(high)

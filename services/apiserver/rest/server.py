@@ -1,0 +1,158 @@
+"""Listening sockets, TLS, and connections that know whose certificate they carry."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from typing_extensions import override
+
+from pilothouse.services.apiserver.chain.certificates import user_of_peer
+from pilothouse.services.apiserver.requests import User
+from pilothouse.services.apiserver.rest.replies import refuse
+from pilothouse.services.machinery import errors
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.runtime import telemetry
+
+BACKLOG = 1024
+# Selectors and field paths travel in the request line.
+LINE_BYTES_MAX = 64 * 1024
+# A refused body is read to its end for this long, so that its sender sees the Status.
+LINGER_SECONDS = 10.0
+DRAIN_SECONDS = 2.0
+HANDSHAKE_SECONDS = 10.0
+
+Answer = Callable[[web.BaseRequest, User | None], Awaitable[web.StreamResponse]]
+
+_BY_CODE: dict[int, type[ApiError]] = {
+    400: errors.BadRequest,
+    405: errors.MethodNotAllowed,
+    413: errors.RequestEntityTooLarge,
+    415: errors.UnsupportedMediaType,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Files in PEM: the server's own, and the authority of its clients."""
+
+    certificate: Path
+    key: Path
+    client_authority: Path
+
+
+def tls_context(certificates: Certificates) -> ssl.SSLContext:
+    """TLS 1.2 or later; a client certificate may be shown, and must then be our authority's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    context.load_verify_locations(certificates.client_authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+class _Connection(RequestHandler):
+    """aiohttp's protocol, with the user its certificate names, and a Status for bad HTTP."""
+
+    __slots__ = ("certified",)
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.certified: User | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.certified = user_of_peer(transport.get_extra_info("peercert"))
+
+    @override
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun")
+        text = "the request is malformed" if status != 500 else "internal error"  # noqa: PLR2004
+        reply = refuse(_BY_CODE.get(status, errors.InternalError)(text))
+        reply.force_close()
+        return reply
+
+
+class _Server(web.Server):
+    """Makes connections of ours."""
+
+    def __init__(self, answer: Answer) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            connection = request.protocol
+            certified = connection.certified if isinstance(connection, _Connection) else None
+            return await answer(request, certified)
+
+        super().__init__(handle, handler_cancellation=True)
+
+    @override
+    def __call__(self) -> RequestHandler:
+        return _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            logger=_QUIET,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=LINE_BYTES_MAX,
+            lingering_time=LINGER_SECONDS,
+        )
+
+
+# What aiohttp would log of requests could hold a token: our own log says what is ours to say.
+_QUIET = logging.getLogger("pilothouse.aiohttp")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+def listening_socket(address: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 lets the kernel choose."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((address, port))
+    listening.listen(BACKLOG)
+    return listening
+
+
+def inherited_socket(number: int) -> socket.socket:
+    """A socket that the parent process opened and listens on."""
+    return socket.socket(fileno=number)
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    answer: Answer, sockets: Sequence[socket.socket], context: ssl.SSLContext
+) -> AsyncIterator[None]:
+    """Serve until the block ends, then finish what is being answered, for a while."""
+    loop = asyncio.get_running_loop()
+    protocols = _Server(answer)
+    servers = [
+        await loop.create_server(
+            protocols, sock=listening, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+        )
+        for listening in sockets
+    ]
+    telemetry.logger().info("listening", addresses=[str(each.getsockname()) for each in sockets])
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.close()
+        protocols.pre_shutdown()
+        await protocols.shutdown(DRAIN_SECONDS)
