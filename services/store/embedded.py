@@ -42,7 +42,7 @@ class EmbeddedStore:
         return await self.keyspace.delete(current)
 
     def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change]]:
-        """Every change after revision ``after``, a batch a commit; see :mod:`..hub` for bounds.
+        """Every change after revision ``after``, a batch a commit; see ``hub`` for bounds.
 
         A consumer that falls behind is served from the disk, and cut off with Compacted once the
         history it needs is gone. Unavailable when the store closes.
@@ -77,7 +77,7 @@ class EmbeddedStore:
         bucket = self._buckets.get(ttl_seconds)
         if bucket is None or not bucket.fits(ttl_seconds, now):
             lifetime = bucket_of(ttl_seconds)
-            lease = self.keyspace.grant_ahead(secrets.randbits(62) | 1, lifetime)
+            lease = self.keyspace.lessor.grant_ahead(secrets.randbits(62) | 1, lifetime)
             bucket = self._buckets[ttl_seconds] = Bucket(lease.id, lease.deadline)
         return bucket.take()
 

@@ -24,12 +24,13 @@ class Watcher:
 
     def __init__(self, span: Span) -> None:
         self.span = span
+        self.missed_after = 0
         self._batches: deque[Sequence[Change]] = deque()
         self._queued = 0
         self._overflowed = False
+        self._marked = False
         self._ended = False
         self._wake: asyncio.Future[None] | None = None
-        self.missed_after = 0
 
     def offer(self, changes: Sequence[Change]) -> None:
         """Queue one commit's changes, or overflow."""
@@ -43,17 +44,17 @@ class Watcher:
             self._overflowed = True
         else:
             self._batches.append(changes)
-        self.wake()
+        self._look()
+
+    def mark(self) -> None:
+        """Ask for one empty batch once all that is durable has been taken."""
+        self._marked = True
+        self._look()
 
     def end(self) -> None:
         """The store closes."""
         self._ended = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Let the consumer look again."""
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        self._look()
 
     async def take(self) -> Sequence[Change] | None:
         """The next commit's changes, or None after an overflow: read the journal."""
@@ -62,6 +63,9 @@ class Watcher:
                 raise Unavailable("the store is closing")
             if self._overflowed:
                 return None
+            if self._marked:
+                self._marked = False
+                return ()
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
         batch = self._batches.popleft()
@@ -73,6 +77,10 @@ class Watcher:
         self._batches.clear()
         self._queued = 0
         self._overflowed = False
+
+    def _look(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
 
 class Hub:
@@ -107,29 +115,29 @@ class Hub:
         for watcher in self._all():
             watcher.end()
 
-    async def stream(self, span: Span, after: int) -> AsyncIterator[Sequence[Change]]:
-        """Changes in ``span`` after a revision, a batch a commit; Compacted, or Unavailable at end.
+    async def stream(self, watcher: Watcher, after: int) -> AsyncIterator[Sequence[Change]]:
+        """Changes in the watcher's span after a revision, a batch a commit.
 
-        A revision in the future is waited for.
+        A revision in the future is waited for. A batch is empty only where the watcher was marked.
+        Raises Compacted, and Unavailable when the store closes.
         """
         if self._ended:
             raise Unavailable("the store is closing")
-        watcher = Watcher(span)
         self._follow(watcher)
         try:
             while True:
                 watcher.reset()
                 durable = self._revisions.revision
                 while after < durable:
-                    changes, after = await self._missed(span, after, durable)
+                    changes, after = await self._missed(watcher.span, after, durable)
                     if changes:
                         yield changes
                 while (batch := await watcher.take()) is not None:
-                    if batch[0].revision <= after:
+                    if batch and batch[0].revision <= after:
                         batch = [change for change in batch if change.revision > after]
-                    if batch:
-                        after = batch[-1].revision
-                        yield batch
+                        if not batch:
+                            continue
+                    yield batch
                 after = max(after, watcher.missed_after)
         finally:
             self._unfollow(watcher)

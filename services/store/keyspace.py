@@ -6,22 +6,36 @@ the writer has them on the disk. What is decided lives in ``revisions``, ``txn``
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
 
-from pilothouse.services.machinery.storage import Change, Compacted, Entry
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.machinery.storage import Change, Compacted, Entry, Unavailable
+from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.store import errors
 from pilothouse.services.store.compaction import Periodic
-from pilothouse.services.store.hub import Hub
-from pilothouse.services.store.leases import Lease, Leases
-from pilothouse.services.store.ports import Journal, Restored, Size, StoredLease
+from pilothouse.services.store.hub import Hub, Watcher
+from pilothouse.services.store.lessor import Lessor
+from pilothouse.services.store.ports import Journal, Restored, Size
+from pilothouse.services.store.requests import Range, Txn, plain
 from pilothouse.services.store.revisions import Revisions
 from pilothouse.services.store.spans import Span
+from pilothouse.services.store.txn import (
+    Past,
+    RangeAnswer,
+    TxnAnswer,
+    check_revision,
+    evaluate,
+    fetch_limit,
+    select,
+)
 from pilothouse.services.store.writer import Writer
 
 
 class Keyspace:
-    """One open store. ``revisions`` and ``leases`` are for reading; change them through here."""
+    """One open store. ``revisions`` is for reading; it changes through here and ``lessor``."""
 
     def __init__(self, journal: Journal, restored: Restored, clock: Clock) -> None:
         self._journal = journal
@@ -30,23 +44,11 @@ class Keyspace:
         self.revisions = Revisions(
             restored.entries, revision=restored.revision, compacted=restored.compacted
         )
-        now, wall = clock.monotonic(), clock.now()
-        self.leases = Leases(
-            Lease(
-                lease.id,
-                lease.ttl_seconds,
-                now + min(max(lease.expires_at - wall, 0.0), float(lease.ttl_seconds)),
-            )
-            for lease in restored.leases
-        )
-        for entry in restored.entries:
-            if entry.lease:
-                self.leases.attach(entry.key, entry.lease)
         self._hub = Hub(journal, self.revisions)
         self._writer = Writer(journal, self.revisions, self._hub.publish)
-        self._lease_set = asyncio.Event()
-        self._sweeping = asyncio.Lock()
-        self._stack = AsyncExitStack()
+        self.lessor = Lessor(restored, self.revisions, self._writer, clock)
+        self._compacting = asyncio.Lock()
+        self._stack = contextlib.AsyncExitStack()
         self._loops: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -61,10 +63,8 @@ class Keyspace:
     async def _start(self, compact_every_seconds: float) -> None:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._writer.run(), name="store-writer")
-        self._loops.append(group.create_task(self._expire(), name="store-leases"))
-        if compact_every_seconds:
-            loop = self._compact_periodically(compact_every_seconds)
-            self._loops.append(group.create_task(loop, name="store-compaction"))
+        loops = [self.lessor.run(), self._compact_periodically(compact_every_seconds)]
+        self._loops += [group.create_task(_while_writable(loop)) for loop in loops]
 
     async def put(self, key: bytes, value: bytes, lease: int) -> int:
         """Write a key as a transaction of its own; its revision, once durable."""
@@ -72,7 +72,7 @@ class Keyspace:
         revisions = self.revisions
         change = revisions.put(key, value, lease, revisions.tip + 1)
         if lease or (change.previous is not None and change.previous.lease):
-            self.leases.follow(change)
+            self.lessor.leases.follow(change)
         await self._writer.append(change)
         return change.revision
 
@@ -81,9 +81,48 @@ class Keyspace:
         self._writer.check()
         change = self.revisions.delete(entry, self.revisions.tip + 1)
         if entry.lease:
-            self.leases.follow(change)
+            self.lessor.leases.follow(change)
         await self._writer.append(change)
         return change.revision
+
+    async def range(self, request: Range) -> tuple[RangeAnswer, int]:
+        """Answer a checked range from what is durable, and the newest revision."""
+        revisions, span = self.revisions, request.span()
+        check_revision(request.revision, revisions.tip, revisions.compacted)
+        if request.revision > revisions.revision:
+            await self.settled()
+        if 0 < request.revision < revisions.revision:
+            try:
+                entries = await self.at(span, request.revision)
+            except Compacted:
+                raise errors.compacted() from None
+            count = len(entries)
+        else:
+            count = revisions.durable_count(span)
+            limit = 0 if request.count_only else fetch_limit(request)
+            entries = revisions.durable_range(span, limit)
+        return select(request, entries, count), revisions.revision
+
+    async def txn(self, request: Txn) -> tuple[TxnAnswer, int]:
+        """Judge a checked transaction and do it; its answer and revision, once durable.
+
+        A transaction that changes nothing has the revision it was judged at.
+        """
+        past = await self._past(request)
+        self._writer.check()
+        try:
+            answer, changes = evaluate(request, self.revisions, self.lessor.leases, past)
+        except ApiError:
+            # What a refusal shows must be durable too.
+            await self.settled()
+            raise
+        revision = self.revisions.tip
+        if changes:
+            self.lessor.follow(changes)
+            await self._writer.append_all(changes)
+        else:
+            await self.settled()
+        return answer, revision
 
     async def settled(self) -> None:
         """Return when all that was judged so far is durable; Unavailable after a failed write."""
@@ -104,45 +143,19 @@ class Keyspace:
         return [kept[key] for key in sorted(kept)]
 
     def watch(self, span: Span, after: int) -> AsyncIterator[Sequence[Change]]:
-        """See :meth:`Hub.stream`."""
-        return self._hub.stream(span, after)
+        """Changes in ``span`` after a revision; see :meth:`Hub.stream`."""
+        return self._hub.stream(Watcher(span), after)
 
-    async def grant(self, lease_id: int, ttl_seconds: int) -> Lease:
-        """A new lease under a free id, once durable."""
-        lease = self.grant_ahead(lease_id, ttl_seconds)
-        await self.settled()
-        return lease
-
-    def grant_ahead(self, lease_id: int, ttl_seconds: int) -> Lease:
-        """A new lease, durable before whatever is written after it."""
-        self._writer.check()
-        lease = self.leases.grant(lease_id, ttl_seconds, self._clock.monotonic())
-        self._lease_set.set()
-        self._writer.note(self._stored(lease))
-        return lease
-
-    async def renew(self, lease: Lease) -> Lease:
-        """The lease lives its whole time again, and a restart knows it."""
-        self._writer.check()
-        renewed = self.leases.renew(lease, self._clock.monotonic())
-        self._lease_set.set()
-        await self._writer.append_all((), [self._stored(renewed)])
-        return renewed
-
-    async def revoke(self, lease: Lease) -> int:
-        """Delete the lease and its keys, in one revision."""
-        self._writer.check()
-        revision = self.revisions.tip + 1
-        entries = [self.revisions.newest(key) for key in self.leases.revoke(lease)]
-        changes = [self.revisions.delete(entry, revision) for entry in entries if entry is not None]
-        await self._writer.append_all(changes, [lease.id])
-        return self.revisions.revision
+    def follow(self, watcher: Watcher, after: int) -> AsyncIterator[Sequence[Change]]:
+        """The same for a watcher that the caller wants to mark."""
+        return self._hub.stream(watcher, after)
 
     async def compact(self, revision: int) -> None:
         """Forget history before a durable revision, and free its space."""
-        await self._journal.compact(revision)
-        self.revisions.compacted = max(revision, self.revisions.compacted)
-        async with self._sweeping:
+        self._writer.check()
+        async with self._compacting:
+            await self._journal.compact(revision)
+            self.revisions.compacted = max(revision, self.revisions.compacted)
             while await self._journal.sweep():
                 pass
             await self._journal.trim()
@@ -153,37 +166,45 @@ class Keyspace:
 
     async def close(self) -> None:
         """Write what was taken, end the streams, let go of the disk."""
-        self._hub.end()
         self._writer.drain()
         for loop in self._loops:
             loop.cancel()
         await self._stack.aclose()
-        await self._journal.close()
+        self._hub.end()
+        async with self._compacting:
+            await self._journal.close()
 
-    def _stored(self, lease: Lease) -> StoredLease:
-        left = lease.deadline - self._clock.monotonic()
-        return StoredLease(lease.id, lease.ttl_seconds, self._clock.now() + left)
-
-    async def _expire(self) -> None:
-        while True:
-            for lease in self.leases.due(self._clock.monotonic()):
-                await self.revoke(lease)
-            self._lease_set.clear()
-            deadline = self.leases.next_deadline()
-            if deadline is None:
-                await self._lease_set.wait()
+    async def _past(self, request: Txn) -> Past:
+        """What the older revisions held that a transaction may read; those that are there."""
+        past: dict[tuple[Span, int], Sequence[Entry]] = {}
+        for operation in plain((request,)):
+            if not isinstance(operation, Range) or operation.revision <= 0:
                 continue
-            left = max(0.0, deadline - self._clock.monotonic())
-            try:
-                async with asyncio.timeout(left):
-                    await self._lease_set.wait()
-            except TimeoutError:
-                continue
+            if self.revisions.revision < operation.revision <= self.revisions.tip:
+                await self.settled()
+            if self.revisions.compacted <= operation.revision <= self.revisions.revision:
+                span = operation.span()
+                with contextlib.suppress(Compacted):
+                    past[span, operation.revision] = await self.at(span, operation.revision)
+        return past
 
     async def _compact_periodically(self, every_seconds: float) -> None:
         schedule = Periodic()
-        while True:
+        while every_seconds:
             await self._clock.sleep(every_seconds)
             schedule, target = schedule.tick(self.revisions.revision)
             if target > self.revisions.compacted:
-                await self.compact(target)
+                try:
+                    await self.compact(target)
+                except Unavailable:
+                    raise
+                except Exception as error:  # noqa: BLE001 - the next tick tries again
+                    telemetry.logger().error("compaction failed", exc_info=error)
+
+
+async def _while_writable(loop: Coroutine[Any, Any, None]) -> None:
+    """A loop of the store's own ends quietly with the writer, who has told why."""
+    try:
+        await loop
+    except Unavailable:
+        telemetry.logger().warning("a loop of the store ends: it takes no writes")

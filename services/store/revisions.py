@@ -7,6 +7,7 @@ The history behind the live keys is the journal's.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from sortedcontainers import SortedDict
 
@@ -49,10 +50,16 @@ class Revisions:
         """The key has changes that are not durable yet."""
         return key in self._ahead
 
-    def durable_range(self, span: Span) -> list[Entry]:
-        """What readers see in ``span``, by key."""
+    def durable_range(self, span: Span, limit: int | None = None) -> list[Entry]:
+        """What readers see in ``span``, by key; the first ``limit`` of it."""
         live = self._live
-        return [live[key] for key in self._keys(span)]
+        return [live[key] for key in islice(self._keys(span), limit)]
+
+    def durable_count(self, span: Span) -> int:
+        """How many keys readers see in ``span``."""
+        end: int = len(self._live) if span.end is None else self._live.bisect_left(span.end)
+        start: int = self._live.bisect_left(span.first)
+        return max(0, end - start)
 
     def newest_range(self, span: Span) -> list[Entry]:
         """What is in ``span`` at the tip, by key."""

@@ -71,10 +71,9 @@ class Writer:
 
     async def settled(self) -> None:
         """Return when all that is staged now is durable."""
+        self.check()
         if self._in_flight or self._pending.waiters or self._pending.leases:
             await self._wait()
-        else:
-            self.check()
 
     def check(self) -> None:
         """Raise Unavailable when the store takes no writes."""
@@ -125,6 +124,7 @@ class Writer:
     def _fail(self, group: _Group, error: Exception) -> None:
         telemetry.logger().critical("commit failed: the store takes no writes", exc_info=error)
         self._failure = Unavailable(f"the store could not write and is closed for writes: {error}")
+        self._in_flight = False
         for waiter in group.waiters + self._pending.waiters:
             if not waiter.done():
                 waiter.set_exception(self._failure)

@@ -1,6 +1,7 @@
 """A gRPC server with what each of ours has: health, reflection, translated errors."""
 
 import contextlib
+import ipaddress
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -37,10 +38,30 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen: a unix socket's path, or ``host:port`` with an identity for mutual TLS."""
+    """Where to listen: a unix socket's path, or ``host:port`` with an identity for mutual TLS.
+
+    ``insecure`` lets clients that know no TLS in, and is for loopback addresses only.
+    """
 
     address: str
     identity: Identity | None = None
+    insecure: bool = False
+
+    @property
+    def is_unix(self) -> bool:
+        """The address is a path."""
+        return self.address.startswith("/")
+
+    @property
+    def allowed(self) -> bool:
+        """A path, or TCP with mutual TLS, or TCP without it on a loopback address."""
+        if self.is_unix or self.identity is not None:
+            return True
+        host = self.address.rpartition(":")[0].strip("[]")
+        try:
+            return self.insecure and ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 @contextlib.asynccontextmanager
@@ -73,6 +94,11 @@ def _bind(server: aio.Server, listen: Listen) -> None:
     if listen.identity is not None:
         server.add_secure_port(listen.address, listen.identity.server())
         return
+    if listen.insecure:
+        if not listen.allowed:
+            raise ValueError(f"{listen.address}: without TLS only loopback addresses are served")
+        server.add_insecure_port(listen.address)
+        return
     path = Path(listen.address)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     path.unlink(missing_ok=True)
@@ -85,5 +111,5 @@ def _bind(server: aio.Server, listen: Listen) -> None:
 
 def _make_private(listens: Sequence[Listen]) -> None:
     for listen in listens:
-        if listen.identity is None:
+        if listen.identity is None and not listen.insecure:
             Path(listen.address).chmod(SOCKET_MODE)

@@ -145,6 +145,8 @@ async def _connect(path: str) -> _Connection:
             cached_statements=_CACHED_STATEMENTS,
         )
         connection.execute("PRAGMA busy_timeout = 5000")
+        # Joins here go by row id within a few rows; an index made on the fly would read them all.
+        connection.execute("PRAGMA automatic_index = OFF")
         return connection
 
     connection = _Connection(connector, iter_chunk_size=64)
@@ -323,7 +325,8 @@ def _sweep(connection: sqlite3.Connection) -> bool:
 
 
 def _vacuum(connection: sqlite3.Connection) -> bool:
-    connection.execute(f"PRAGMA incremental_vacuum({TRIM_PAGES})").fetchall()
+    # As a script: it runs the statement to its end, execute() would free one page.
+    connection.executescript(f"PRAGMA incremental_vacuum({TRIM_PAGES})")
     return _pragma(connection, "freelist_count") > 0
 
 
