@@ -1,4 +1,4 @@
-"""etcd v3 ``Auth``: there are no users here, who may come is a matter of sockets and certificates."""
+"""etcd v3 ``Auth``: no users here; who may come is a matter of sockets and certificates."""
 
 from pilothouse.protos.etcd import rpc_pb2
 from pilothouse.protos.etcd.rpc_pb2_grpc import AuthServicer
