@@ -1,0 +1,1 @@
+"""What the server itself adds to an object, or refuses, before it is validated."""

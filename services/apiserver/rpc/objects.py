@@ -1,0 +1,180 @@
+"""``mesh.v1.Objects`` over the registry: decode, one call, encode.
+
+Watch streams are bounded by the registry's watcher: one that falls behind is cut off with
+RESOURCE_EXHAUSTED and lists again.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+
+from pilothouse.protos.mesh.v1 import objects_pb2 as pb
+from pilothouse.protos.mesh.v1.objects_pb2_grpc import (
+    ObjectsServicer,
+    add_ObjectsServicer_to_server,
+)
+from pilothouse.services.apiserver.kinds.catalog import Catalog
+from pilothouse.services.apiserver.registry import Registry
+from pilothouse.services.apiserver.requests import (
+    DeleteOptions,
+    Patch,
+    PatchType,
+    ReadOptions,
+    Stored,
+    Target,
+    WatchEvent,
+    WriteOptions,
+)
+from pilothouse.services.apiserver.rpc.peers import Peers
+from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.runtime.rpc.errors import Context
+from pilothouse.services.runtime.rpc.server import Service
+
+NAME = pb.DESCRIPTOR.services_by_name["Objects"].full_name
+
+_PATCHES: dict[int, PatchType] = {
+    pb.PatchRequest.MERGE: "merge",
+    pb.PatchRequest.STRATEGIC: "strategic",
+    pb.PatchRequest.JSON_PATCH: "json",
+    pb.PatchRequest.APPLY: "apply",
+}
+_decode = msgspec.json.Decoder().decode
+
+
+class Objects(ObjectsServicer):
+    """The same request path as REST, one message an object."""
+
+    def __init__(self, registry: Registry, catalog: Catalog) -> None:
+        self._registry = registry
+        self._catalog = catalog
+        self._peers = Peers()
+
+    @override
+    async def Get(self, request: pb.GetRequest, context: Context) -> pb.Object:
+        target = _target(request.resource, request.namespace, request.name, request.subresource)
+        stored = await self._registry.get(self._peers.user(context), target)
+        return self._object(request.resource, stored)
+
+    @override
+    async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:
+        options = ReadOptions(
+            label_selector=request.label_selector,
+            field_selector=request.field_selector,
+            limit=request.limit,
+            continue_token=getattr(request, "continue"),
+        )
+        target = _target(request.resource, request.namespace)
+        listing = await self._registry.list(self._peers.user(context), target, options)
+        rest = {"continue": listing.continue_token}
+        return pb.ListResponse(
+            items=[self._object(request.resource, item) for item in listing.items],
+            revision=listing.revision,
+            **rest,
+        )
+
+    @override
+    async def Watch(
+        self, request: pb.WatchRequest, context: Context
+    ) -> AsyncIterator[pb.WatchResponse]:
+        options = ReadOptions(
+            label_selector=request.label_selector,
+            field_selector=request.field_selector,
+            resource_version=str(request.revision) if request.revision else "",
+            resource_version_match="NotOlderThan" if request.send_initial else "",
+            send_initial_events=request.send_initial,
+            allow_bookmarks=True,
+        )
+        target = _target(request.resource, request.namespace)
+        user = self._peers.user(context)
+        async for batch in self._registry.watch(user, target, options):
+            yield pb.WatchResponse(events=[self._event(request.resource, item) for item in batch])
+
+    @override
+    async def Create(self, request: pb.CreateRequest, context: Context) -> pb.Object:
+        target = _target(request.resource, request.namespace, request.name, request.subresource)
+        options = WriteOptions(dry_run=request.dry_run)
+        written = await self._registry.create(
+            self._peers.user(context), target, _body(request.json), options
+        )
+        return self._object(request.resource, written.object)
+
+    @override
+    async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.Object:
+        target = _target(request.resource, request.namespace, request.name, request.subresource)
+        options = WriteOptions(dry_run=request.dry_run)
+        written = await self._registry.update(
+            self._peers.user(context), target, _body(request.json), options
+        )
+        return self._object(request.resource, written.object)
+
+    @override
+    async def Patch(self, request: pb.PatchRequest, context: Context) -> pb.Object:
+        target = _target(request.resource, request.namespace, request.name, request.subresource)
+        kind = _PATCHES.get(request.type)
+        if kind is None:
+            raise BadRequest("type: must be one of MERGE, STRATEGIC, JSON_PATCH, APPLY")
+        options = WriteOptions(
+            dry_run=request.dry_run, field_manager=request.field_manager, force=request.force
+        )
+        written = await self._registry.patch(
+            self._peers.user(context), target, Patch(kind, _json(request.json)), options
+        )
+        return self._object(request.resource, written.object)
+
+    @override
+    async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.Object:
+        has_grace = request.HasField("grace_period_seconds")
+        options = DeleteOptions(
+            grace_period_seconds=request.grace_period_seconds if has_grace else None,
+            uid=request.uid,
+            resource_version=str(request.revision) if request.revision else "",
+            propagation_policy=request.propagation_policy,
+            dry_run=request.dry_run,
+        )
+        target = _target(request.resource, request.namespace, request.name)
+        stored = await self._registry.delete(self._peers.user(context), target, options)
+        return self._object(request.resource, stored)
+
+    def _object(self, resource: pb.Resource, stored: Stored) -> pb.Object:
+        kind = self._catalog.lookup(resource.group, resource.version, resource.resource)
+        return pb.Object(
+            api_version=kind.api_version,
+            kind=kind.kind,
+            namespace=stored.key.namespace,
+            name=stored.key.name,
+            revision=stored.revision,
+            json=stored.json.decode(),
+        )
+
+    def _event(self, resource: pb.Resource, event: WatchEvent) -> pb.Event:
+        return pb.Event(
+            type=pb.Event.Type.Value(event.type),
+            object=self._object(resource, event.object),
+            initial_end=event.initial_end,
+        )
+
+
+def service(registry: Registry, catalog: Catalog) -> Service:
+    """What the gRPC server serves."""
+    servicer = Objects(registry, catalog)
+    return Service(NAME, lambda server: add_ObjectsServicer_to_server(servicer, server))
+
+
+def _target(resource: pb.Resource, namespace: str, name: str = "", subresource: str = "") -> Target:
+    return Target(resource.group, resource.version, resource.resource, namespace, name, subresource)
+
+
+def _json(text: str) -> Any:
+    try:
+        return _decode(text)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"json: {error}") from None
+
+
+def _body(text: str) -> dict[str, Any]:
+    body = _json(text)
+    if not isinstance(body, dict):
+        raise BadRequest("json: must be an object")
+    return body
