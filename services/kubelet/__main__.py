@@ -1,10 +1,15 @@
 """``pilothouse kubelet``: the pods of one node."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 
 from pilothouse.services.kubelet.adapters import wiring
 from pilothouse.services.kubelet.config import Config, parse
+from pilothouse.services.kubelet.pods import Pods
+from pilothouse.services.kubelet.rest import server
+from pilothouse.services.kubelet.rest.streaming import Streaming
 from pilothouse.services.kubelet.rpc import node
 from pilothouse.services.runtime import process
 from pilothouse.services.runtime.clock import SystemClock
@@ -20,7 +25,12 @@ async def _serve(config: Config, ready: process.Ready) -> None:
     ):
         kubelet = wiring.build(config, mesh, runtime, clock)
         listen = Listen(str(config.socket))
-        async with serve([node.service(kubelet.pods)], [listen]), asyncio.TaskGroup() as group:
+        streaming = Streaming(kubelet.pods, kubelet.streams, clock)
+        async with (
+            serve([node.service(kubelet.pods)], [listen]),
+            _https(config, kubelet.pods, streaming),
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(kubelet.recorder.run())
             for cache in (kubelet.pod_cache, kubelet.node_cache, kubelet.service_cache):
                 group.create_task(cache.run())
@@ -30,6 +40,15 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             await kubelet.pod_cache.wait_synced()
             await kubelet.service_cache.wait_synced()
             await kubelet.pods.run()
+
+
+@contextlib.asynccontextmanager
+async def _https(config: Config, pods: Pods, streaming: Streaming) -> AsyncIterator[None]:
+    if config.serving is None:
+        yield
+        return
+    async with server.serve(config.serving, pods, streaming):
+        yield
 
 
 def main(argv: list[str]) -> int:
