@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from grpc import aio
@@ -180,5 +180,5 @@ async def _answer(call: Awaitable[T]) -> T:
 
 
 def _event(event: pb.Event) -> Event:
-    kind: EventType = pb.Event.Type.Name(event.type)  # type: ignore[assignment]
+    kind = cast("EventType", pb.Event.Type.Name(event.type))
     return Event(kind, event.object.revision, event.object.json, event.initial_end)
