@@ -36,7 +36,9 @@ def template(image, **labels):
     return PodTemplate(metadata=Metadata(labels={**LABELS, **labels}), spec=spec)
 
 
-def wanting(number, image="v1", *, surge="25%", unavailable="25%", strategy="RollingUpdate", **more):
+def wanting(
+    number, image="v1", *, surge="25%", unavailable="25%", strategy="RollingUpdate", **more
+):
     rolling = RollingUpdate(max_surge=surge, max_unavailable=unavailable)
     status = more.pop("status", DeploymentStatus())
     return Deployment(
@@ -71,9 +73,7 @@ def having(name, image, number, *, available=None, revision="1", desired=None, p
             owner_references=(OWNER,),
         ),
         spec=ReplicaSetSpec(replicas=number, template=template(image, **{TEMPLATE_HASH: name})),
-        status=ReplicaStatus(
-            replicas=running, ready_replicas=serving, available_replicas=serving
-        ),
+        status=ReplicaStatus(replicas=running, ready_replicas=serving, available_replicas=serving),
     )
 
 
@@ -242,9 +242,7 @@ class Simulation:
                     creation_timestamp=timestamps.render(self.now + len(self.sets)),
                     owner_references=(OWNER,),
                 ),
-                spec=ReplicaSetSpec(
-                    replicas=born.replicas, template=self.deployment.spec.template
-                ),
+                spec=ReplicaSetSpec(replicas=born.replicas, template=self.deployment.spec.template),
             )
         for change in todo.change:
             name = change.replicaset.metadata.name
