@@ -154,11 +154,10 @@ class Keyspace:
         """Forget history before a durable revision, and free its space."""
         self._writer.check()
         async with self._compacting:
-            await self._journal.compact(revision)
-            self.revisions.compacted = max(revision, self.revisions.compacted)
-            while await self._journal.sweep():
-                pass
-            await self._journal.trim()
+            more = True
+            while more:
+                more = await self._journal.compact(revision)
+                self.revisions.compacted = max(revision, self.revisions.compacted)
 
     async def size(self) -> Size:
         """Bytes on the disk."""

@@ -60,15 +60,12 @@ class Journal(Protocol):
         """The keys that changed after ``revision`` as they were then, where they were."""
         ...
 
-    async def compact(self, revision: int) -> None:
-        """Write down that history before ``revision`` is gone; ``sweep`` removes it."""
+    async def compact(self, revision: int) -> bool:
+        """Remove a bounded part of the history before ``revision``; False when none is left.
 
-    async def sweep(self) -> bool:
-        """Remove a bounded part of what is compacted; False when nothing is left to remove."""
+        The first call for a revision only writes down that what is before it counts as gone.
+        """
         ...
-
-    async def trim(self) -> None:
-        """Give free pages back to the file system and shorten the write-ahead log."""
 
     async def size(self) -> Size: ...
 

@@ -111,17 +111,13 @@ class SqliteJournal:
         entries: Sequence[Entry] = await self._reader.run(_undone, span, revision)
         return entries
 
-    async def compact(self, revision: int) -> None:
-        await self._writer.run(_set_fact, "compacted", revision)
-
-    async def sweep(self) -> bool:
-        more: bool = await self._writer.run(_sweep)
-        return more
-
-    async def trim(self) -> None:
+    async def compact(self, revision: int) -> bool:
+        if await self._writer.run(_note_compacted, revision) or await self._writer.run(_sweep):
+            return True
         while await self._writer.run(_vacuum):
             pass
         await self._writer.run(_checkpoint)
+        return False
 
     async def size(self) -> Size:
         size: Size = await self._reader.run(_size)
@@ -297,6 +293,14 @@ def _undone(connection: sqlite3.Connection, span: Span, revision: int) -> Sequen
         f"{_SUPERSEDED} AND {condition}", [revision << _ORDER_BITS | _ORDER_MASK, revision, *keys]
     )
     return [entry for entry in map(_entry, rows) if entry is not None]
+
+
+def _note_compacted(connection: sqlite3.Connection, revision: int) -> bool:
+    facts = dict(connection.execute("SELECT name, value FROM facts"))
+    if revision <= facts.get("compacted", 0):
+        return False
+    _set_fact(connection, "compacted", revision)
+    return True
 
 
 def _set_fact(connection: sqlite3.Connection, name: str, value: int) -> None:
