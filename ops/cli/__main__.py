@@ -11,13 +11,14 @@ USAGE = """usage: pilothouse VERB [flags]
   a cluster on this machine    up  down  status  kubectl
   a cluster of real machines   server  join  pki
   one service                  apiserver  controllers  kubelet  proxy  publish  scheduler  store
-  other                        version
+  other                        bench  version
 
 `pilothouse VERB --help` tells a verb's flags.
 """
 
 # Verb to the module whose main(argv) it is.
 _VERBS = {
+    "bench": "pilothouse.ops.bench.__main__",
     "up": "pilothouse.ops.cli.up",
     "down": "pilothouse.ops.cli.down",
     "status": "pilothouse.ops.cli.status",
