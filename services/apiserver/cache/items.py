@@ -15,11 +15,11 @@ _metadata = msgspec.json.Decoder(Object)
 _RV = b'"resourceVersion":"'
 
 
-class _Labelled(msgspec.Struct):
+class _Labelled(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
-class _WithLabels(msgspec.Struct):
+class _WithLabels(msgspec.Struct, frozen=True):
     metadata: _Labelled = _Labelled()
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.kinds.fields import field_labels
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.machinery import labels
 from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.machinery.labels import EVERYTHING, Selector, parse
 
 _TERM = re.compile(r"((?:[^\\,=!]|\\.)*)(==|=|!=)((?:[^\\,=]|\\.)*)")
 _TERMS = re.compile(r"(?:[^\\,]|\\.)+")
@@ -30,7 +30,7 @@ class Selection:
 
     namespace: str = ""
     name: str = ""
-    labels: labels.Selector = labels.EVERYTHING
+    labels: Selector = EVERYTHING
     fields: tuple[FieldRequirement, ...] = ()
     nothing: bool = False
 
@@ -70,7 +70,7 @@ def parse_selection(
     kind: Kind, namespace: str, label_selector: str, field_selector: str
 ) -> Selection:
     """The selection that a request means; BadRequest when it can not be read."""
-    selector = labels.parse(label_selector) if label_selector else labels.EVERYTHING
+    selector = parse(label_selector) if label_selector else EVERYTHING
     name = ""
     nothing = False
     rest: list[FieldRequirement] = []
