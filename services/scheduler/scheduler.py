@@ -4,6 +4,7 @@ A pod that was given a node counts on it at once (it is *assumed*), long before 
 said yes; what is seen of the pod until then changes nothing, and a failed bind takes it back.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -71,6 +72,11 @@ class Scheduler:
             self.table.drop_node(name)
             self._queue.move(Change.NODE, now)
 
+    def put_namespace(self, name: str, labels: Mapping[str, str] | None, now: float) -> None:
+        """A namespace has these labels; None: it is gone."""
+        self.table.put_namespace(name, labels)
+        self._queue.move(Change.POD_PLACED, now)
+
     def put_waiting(self, pod: Candidate) -> None:
         """A pod of ours waits for a node."""
         if self._assumed.get(pod.key) == pod.uid:
@@ -94,11 +100,13 @@ class Scheduler:
 
     def put_placed(self, pod: Candidate, now: float) -> None:
         """A pod has a node, whoever gave it."""
-        new = self.table.placed(pod.key) is None
+        before = self.table.placed(pod.key)
         self._forget(pod.key)
         self.table.place(pod, pod.node_name)
-        if new:
-            self._queue.move(Change.POD_PLACED, now)
+        self._queue.move(Change.POD_PLACED, now)
+        if before is not None:
+            # It may hold less than before, or no longer count where it did.
+            self._queue.move(Change.POD_GONE, now)
 
     def drop_pod(self, key: Key, now: float) -> None:
         """The pod is gone, has ended, or is not for us to place."""

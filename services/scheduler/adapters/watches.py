@@ -99,7 +99,8 @@ class Watches:
         named = new or old
         if named is not None:
             labels = new.metadata.labels if new is not None else None
-            self._scheduler.table.put_namespace(named.metadata.name, labels)
+            now = self._clock.monotonic()
+            self._scheduler.put_namespace(named.metadata.name, labels, now)
             self._wake()
 
 
