@@ -15,13 +15,13 @@ SERVICES = {
 }
 
 # Services do not know each other: whoever puts them together hands the API server its store.
-_EMBEDDED_STORE = "pilothouse.services.store.embedded"
+_STORAGE = "pilothouse.ops.storage"
 
 
 def run_service(name: str, argv: Sequence[str]) -> int:
     """Run a service in this process until it ends; its exit code."""
     module = importlib.import_module(SERVICES[name])
     if name == "apiserver":
-        store = importlib.import_module(_EMBEDDED_STORE)
-        return cast("int", module.main(list(argv), open_storage=store.open_storage))
+        storage = importlib.import_module(_STORAGE)
+        return cast("int", module.main(list(argv), open_storage=storage.open_storage))
     return cast("int", module.main(list(argv)))
