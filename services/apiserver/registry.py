@@ -1,15 +1,29 @@
 """The one request path: authorize, decode, default, admit, validate, store; then cache, watchers.
 
-    rest/ ─┐             ┌─▶ Reads    ─▶ cache
-           ├─▶ Registry ─┼─▶ Writes   ─▶ strategies, admission ─▶ storage ─▶ cache
-    rpc/  ─┘             └─▶ Removals ─▶ storage ─▶ cache
+    rest/ ─┐             ┌─▶ Reads                  ─▶ cache
+           ├─▶ Registry ─┼─▶ Writes, Updates, Acts  ─▶ storage ─▶ cache ─▶ watchers
+    rpc/  ─┘             └─▶ Removals               ─▶ storage ─▶ cache ─▶ watchers
 
-Raises only :mod:`pilothouse.services.machinery.errors`.
+Raises only :mod:`pilothouse.services.machinery.errors`. The parts are in
+:mod:`pilothouse.services.apiserver.objects`.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+import msgspec
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects import refusals
+from pilothouse.services.apiserver.objects.acts import Acts, refuse_connect
+from pilothouse.services.apiserver.objects.commits import Commits
+from pilothouse.services.apiserver.objects.parts import Parts
+from pilothouse.services.apiserver.objects.reads import Reads
+from pilothouse.services.apiserver.objects.removals import Removals
+from pilothouse.services.apiserver.objects.served import Kinds
+from pilothouse.services.apiserver.objects.updates import Updates, show_scale
+from pilothouse.services.apiserver.objects.writes import Writes
 from pilothouse.services.apiserver.requests import (
     DeleteOptions,
     Listing,
@@ -22,49 +36,127 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.objects import Key
+
+_SHOWN = frozenset({"status", "approval", "ephemeralcontainers", "resize"})
 
 
 class Registry:
-    """Every request, whichever door it came through, is one of these eight calls."""
+    """Every request, whichever door it came through, is one of these eight calls.
+
+    Its :class:`Parts` carry the cache, whose ``load`` has run before the first request and whose
+    ``run`` goes on beside.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._kinds = Kinds(parts)
+        commits = Commits(parts.storage, parts.cache)
+        self._reads = Reads(self._kinds, parts.cache)
+        self._writes = Writes(parts, self._kinds, commits)
+        self._updates = Updates(parts, self._kinds, self._writes)
+        self._removals = Removals(self._kinds, commits, parts.clock)
+        self._acts = Acts(parts, self._kinds, self._writes, self._removals)
+        services = parts.catalog.lookup("", "v1", "services")
+        parts.cache.of(services).subscribe(parts.allocator.observe)
 
     async def get(self, user: User, target: Target) -> Stored:
         """The object, or what its subresource shows (``status``, ``scale``)."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "get")
+        await self.parts.authorizer.allow(user, "get", target)
+        if not kind.persistent:
+            return await self._computed_one(user, kind, target)
+        if target.subresource == "scale":
+            return show_scale(self._reads.get(kind, target))
+        if target.subresource and target.subresource not in _SHOWN:
+            raise refuse_connect(kind, target.subresource)
+        return self._reads.get(kind, target)
 
     async def list(self, user: User, target: Target, options: ReadOptions) -> Listing:
         """A page of the collection; sorted by namespace and name."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "list")
+        await self.parts.authorizer.allow(user, "list", target)
+        if not kind.persistent:
+            items = await self._computed(user, kind, target)
+            return Listing(items, self.parts.cache.applied)
+        return await self._reads.list(kind, target, options)
 
-    def watch(
+    async def watch(
         self, user: User, target: Target, options: ReadOptions
     ) -> AsyncIterator[Sequence[WatchEvent]]:
-        """Batches of changes that became visible together."""
-        raise NotImplementedError
+        """Batches of changes that became visible together.
+
+        The first batch comes at once and may be empty: the watch stands. Refusals are raised when
+        it is asked for. A reader that falls behind is cut off with TooManyRequests; one whose
+        changes are forgotten gets Expired.
+        """
+        kind = self._kinds.kind(target, "watch")
+        await self.parts.authorizer.allow(user, "watch", target)
+        async for batch in self._reads.watch(kind, target, options):
+            yield batch
 
     async def create(
         self, user: User, target: Target, body: dict[str, Any], options: WriteOptions
     ) -> Written:
-        """Create ``body``; with a subresource, ``target.name`` is the parent."""
-        raise NotImplementedError
+        """Create ``body``, which is consumed; with a subresource, ``target.name`` is the parent."""
+        kind = self._kinds.kind(target, "create")
+        await self.parts.authorizer.allow(user, "create", target)
+        if target.subresource or not kind.persistent:
+            return await self._acts.create(user, kind, target, body, options)
+        return await self._writes.create(user, kind, target, body, options)
 
     async def update(
         self, user: User, target: Target, body: dict[str, Any], options: WriteOptions
     ) -> Written:
         """Replace; ``metadata.resourceVersion`` in ``body`` makes it conditional."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "update")
+        await self.parts.authorizer.allow(user, "update", target)
+        return await self._updates.update(user, kind, target, body, options)
 
     async def patch(
         self, user: User, target: Target, patch: Patch, options: WriteOptions
     ) -> Written:
         """Change what is there; retried when somebody else was faster."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "patch")
+        await self.parts.authorizer.allow(user, "patch", target)
+        return await self._updates.patch(user, kind, target, patch, options)
 
     async def delete(self, user: User, target: Target, options: DeleteOptions) -> Stored:
         """The object as it was deleted (``deleted``) or marked for deletion."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "delete")
+        await self.parts.authorizer.allow(user, "delete", target)
+        if target.subresource:
+            raise refusals.not_allowed(kind, "delete", target.subresource)
+        return await self._removals.delete(user, kind, target, options)
 
     async def delete_collection(
         self, user: User, target: Target, reading: ReadOptions, options: DeleteOptions
     ) -> Listing:
         """Delete each object that ``reading`` selects; what was deleted or marked."""
-        raise NotImplementedError
+        kind = self._kinds.kind(target, "deletecollection")
+        await self.parts.authorizer.allow(user, "deletecollection", target)
+        listing = await self._reads.list(kind, target, reading)
+        gone = []
+        for item in listing.items:
+            one = replace(target, namespace=item.key.namespace, name=item.key.name)
+            try:
+                gone.append(await self._removals.delete(user, kind, one, options))
+            except NotFound:
+                continue
+        return replace(listing, items=gone)
+
+    async def _computed(self, user: User, kind: Kind, target: Target) -> Sequence[Stored]:
+        computed = self.parts.computed.get(kind.plural)
+        if computed is None:
+            raise refusals.not_allowed(kind, "list")
+        return [
+            Stored(Key("", document["metadata"]["name"]), 0, msgspec.json.encode(document))
+            for document in await computed.list(user, target)
+        ]
+
+    async def _computed_one(self, user: User, kind: Kind, target: Target) -> Stored:
+        for stored in await self._computed(user, kind, target):
+            if stored.key.name == target.name:
+                return stored
+        raise refusals.not_found(kind, target.name)

@@ -13,7 +13,7 @@ BUFFER_MAX = 1000
 
 
 class Watcher:
-    """Collects what its selection sees; :meth:`take` waits for it."""
+    """Collects what its selection sees, until :meth:`take`."""
 
     def __init__(self, selection: Selection, after: int) -> None:
         self.selection = selection
@@ -51,13 +51,12 @@ class Watcher:
         self._cut = Expired("the server lost track of changes, list again")
         self._wake.set()
 
-    async def take(self) -> Sequence[WatchEvent]:
-        """Wait for changes; all that have come since the last call. Raises when cut off."""
+    async def wait(self) -> None:
+        """Until there is something to take."""
         await self._wake.wait()
-        return self.take_now()
 
-    def take_now(self) -> Sequence[WatchEvent]:
-        """What has come, without waiting."""
+    def take(self) -> Sequence[WatchEvent]:
+        """All that has come since the last call; raises when the watcher was cut off."""
         self._wake.clear()
         taken, self._buffer = self._buffer, []
         self._held = 0

@@ -1,0 +1,48 @@
+"""A kubelet makes only its own node, its own lease, and mirrors of pods that run on it."""
+
+from pilothouse.services.apiserver.admission.accounts import MIRROR
+from pilothouse.services.apiserver.admission.request import Admission
+from pilothouse.services.apiserver.requests import User
+from pilothouse.services.machinery.errors import Forbidden
+from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE
+
+GROUP = "system:nodes"
+PREFIX = "system:node:"
+
+
+def node_of(user: User) -> str:
+    """The node whose kubelet asks; empty for anybody else."""
+    if GROUP in user.groups and user.name.startswith(PREFIX):
+        return user.name.removeprefix(PREFIX)
+    return ""
+
+
+def admit(request: Admission) -> None:
+    """Nodes and leases are the kubelet's own."""
+    node = node_of(request.user)
+    if not node:
+        return
+    lease = request.kind.plural == "leases" and request.key.namespace == LEASE_NAMESPACE
+    if (lease or request.kind.plural == "nodes") and request.key.name != node:
+        _refuse(request, f'node "{node}" is not allowed to modify node "{request.key.name}"')
+
+
+def admit_pod(request: Admission) -> None:
+    """A kubelet's pods are mirrors, bound to its node."""
+    node = node_of(request.user)
+    if not node:
+        return
+    document = request.document
+    if MIRROR not in (document["metadata"].get("annotations") or ()):
+        _refuse(request, f'pod does not have "{MIRROR}" annotation, node "{node}" can only '
+                "create mirror pods")  # fmt: skip
+    if document["spec"].get("nodeName") != node:
+        _refuse(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
+
+
+def _refuse(request: Admission, why: str) -> None:
+    name = request.key.name
+    raise Forbidden(
+        f'{request.kind.qualified} "{name}" is forbidden: {why}',
+        subject=request.kind.subject(name),
+    )

@@ -1,0 +1,1 @@
+"""Addresses and node ports of Services: given out once, kept while the Service lives."""

@@ -1,0 +1,112 @@
+"""Writes to the store, and the wait until every reader sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.apiserver.cache.cache import Cache, storage_key
+from pilothouse.services.apiserver.cache.items import Item
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.requests import Stored
+from pilothouse.services.machinery.errors import RequestEntityTooLarge, ServiceUnavailable
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.storage import Changed, Unavailable
+
+OBJECT_BYTES_MAX = 1_572_864
+
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Every method returns when the cache has applied what it did; Changed means a lost race."""
+
+    storage: Storage
+    cache: Cache
+
+    async def create(
+        self, kind: Kind, key: Key, document: Mapping[str, Any], *, ttl_seconds: int, dry_run: bool
+    ) -> Stored:
+        """Write a new object."""
+        value = encode(document)
+        if dry_run:
+            return Stored(key, 0, value)
+        return await self._put(kind, key, value, expect=0, ttl_seconds=ttl_seconds)
+
+    async def update(
+        self,
+        kind: Kind,
+        item: Item,
+        document: Mapping[str, Any],
+        *,
+        ttl_seconds: int = 0,
+        dry_run: bool = False,
+    ) -> Stored:
+        """Write over ``item``; nothing is written when nothing changed."""
+        value = encode(document)
+        stored = item.stored
+        encoding = self.cache.of(kind).encoding
+        json = encoding.with_revision(value, stored.revision)
+        if json == stored.json or dry_run:
+            return Stored(stored.key, stored.revision, json)
+        return await self._put(
+            kind, stored.key, value, expect=stored.revision, ttl_seconds=ttl_seconds
+        )
+
+    async def delete(self, kind: Kind, item: Item, *, dry_run: bool = False) -> Stored:
+        """Remove ``item``; its last state, at the revision of its end."""
+        stored = item.stored
+        if dry_run:
+            return Stored(stored.key, stored.revision, stored.json, deleted=True)
+        try:
+            revision = await self.storage.delete(
+                storage_key(kind, stored.key), expect=stored.revision
+            )
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        await self.cache.wait_applied(revision)
+        json = self.cache.of(kind).encoding.at_revision(stored.json, revision)
+        return Stored(stored.key, revision, json, deleted=True)
+
+    async def wait_for_winner(self, lost: Changed) -> None:
+        """After a lost race: until the cache shows what won."""
+        if lost.current is not None:
+            await self.cache.wait_applied(lost.current.mod_revision)
+            return
+        try:
+            await self.cache.wait_applied(await self.storage.revision())
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+
+    async def _put(
+        self, kind: Kind, key: Key, value: bytes, *, expect: int, ttl_seconds: int
+    ) -> Stored:
+        if len(value) > OBJECT_BYTES_MAX:
+            raise RequestEntityTooLarge(
+                f"the object is {len(value)} bytes, the limit is {OBJECT_BYTES_MAX}"
+            )
+        path = storage_key(kind, key)
+        try:
+            revision = await self.storage.put(path, value, expect=expect, ttl_seconds=ttl_seconds)
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        await self.cache.wait_applied(revision)
+        objects = self.cache.of(kind)
+        item = objects.get(key)
+        if item is not None and item.stored.revision == revision:
+            return item.stored
+        # Somebody has written again already: what this write made is rebuilt.
+        return Stored(key, revision, objects.encoding.with_revision(value, revision))
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The stored text: apiVersion, kind and metadata first, no revision."""
+    head = {
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "metadata": document["metadata"],
+    }
+    return _encoder.encode(head | {name: document[name] for name in document if name not in head})

@@ -1,0 +1,82 @@
+"""Kinds that rest in another kind's shape: events of both groups, autoscalers of both versions."""
+
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.requests import Stored
+
+Document = dict[str, Any]
+
+_EVENT = {
+    "note": "message",
+    "regarding": "involvedObject",
+    "reportingController": "reportingComponent",
+    "deprecatedCount": "count",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedSource": "source",
+}
+_EVENT_BACK = {stored: served for served, stored in _EVENT.items()}
+_PERCENT = "targetCPUUtilizationPercentage"
+_PERCENT_NOW = "currentCPUUtilizationPercentage"
+
+
+def to_stored(kind: Kind, stored_kind: Kind, document: Document) -> Document:
+    """A document of ``kind`` in the shape of ``stored_kind``."""
+    event = kind.plural == "events"
+    result = _renamed(document, _EVENT) if event else _autoscaler_up(document)
+    return {**result, "apiVersion": stored_kind.api_version}
+
+
+def to_served(kind: Kind, document: Document) -> Document:
+    """A stored document in the shape of ``kind``."""
+    event = kind.plural == "events"
+    result = _renamed(document, _EVENT_BACK) if event else _autoscaler_down(document)
+    return {**result, "apiVersion": kind.api_version}
+
+
+def serve(kind: Kind, stored: Stored) -> Stored:
+    """The bytes of a stored object as a reader of ``kind`` gets them."""
+    if not kind.stored_as or not stored.json:
+        return stored
+    document = to_served(kind, msgspec.json.decode(stored.json))
+    return Stored(stored.key, stored.revision, msgspec.json.encode(document), stored.deleted)
+
+
+def _renamed(document: Document, words: dict[str, str]) -> Document:
+    return {words.get(name, name): value for name, value in document.items()}
+
+
+def _autoscaler_up(document: Document) -> Document:
+    spec = dict(document.get("spec") or {})
+    percent = spec.pop(_PERCENT, None)
+    if percent is not None:
+        target = {"type": "Utilization", "averageUtilization": percent}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    status = dict(document.get("status") or {})
+    now = status.pop(_PERCENT_NOW, None)
+    if now is not None:
+        current = {"averageUtilization": now}
+        status["currentMetrics"] = [
+            {"type": "Resource", "resource": {"name": "cpu", "current": current}}
+        ]
+    return {**document, "spec": spec, **({"status": status} if status else {})}
+
+
+def _autoscaler_down(document: Document) -> Document:
+    spec = {key: value for key, value in document["spec"].items() if key != "behavior"}
+    for metric in spec.pop("metrics", None) or ():
+        resource = metric.get("resource") or {}
+        percent = (resource.get("target") or {}).get("averageUtilization")
+        if resource.get("name") == "cpu" and percent is not None:
+            spec[_PERCENT] = percent
+    status = dict(document.get("status") or {})
+    status.pop("conditions", None)
+    for metric in status.pop("currentMetrics", None) or ():
+        resource = metric.get("resource") or {}
+        percent = (resource.get("current") or {}).get("averageUtilization")
+        if resource.get("name") == "cpu" and percent is not None:
+            status[_PERCENT_NOW] = percent
+    return {**document, "spec": spec, "status": status}

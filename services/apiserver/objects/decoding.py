@@ -1,0 +1,64 @@
+"""A body as a document of its kind: right types, known fields, its own kind."""
+
+from typing import Any
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects import refusals
+from pilothouse.services.apiserver.requests import FieldValidation
+from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.machinery.schema.report import Report, Unreadable
+from pilothouse.services.machinery.schema.walker import Walkers
+
+Document = dict[str, Any]
+
+
+def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation) -> tuple[str, ...]:
+    """Walk ``body`` in place; the warnings to give.
+
+    Raises:
+        BadRequest: not an object of this kind, wrong types, or unknown fields under Strict.
+        Invalid: required fields are missing.
+    """
+    if not isinstance(body, dict):
+        raise BadRequest(f"the body is not an object of kind {kind.kind}")
+    _own_kind(kind, body)
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        metadata.pop("managedFields", None)
+    report = Report()
+    try:
+        walkers.of_kind(kind.definition)(body, None, report, "")
+    except Unreadable as error:
+        raise _unreadable(kind, str(error)) from None
+    warnings: tuple[str, ...] = ()
+    if report.unknown:
+        told = [f'unknown field "{path}"' for path in report.unknown]
+        if validation == "Strict":
+            raise _unreadable(kind, f"strict decoding error: {', '.join(told)}")
+        warnings = tuple(told) if validation == "Warn" else ()
+    if report.missing:
+        named = body.get("metadata") or {}
+        name = named.get("name") or named.get("generateName") or ""
+        raise refusals.invalid(kind, name, report.missing)
+    return warnings
+
+
+def _own_kind(kind: Kind, body: Document) -> None:
+    version = body.get("apiVersion") or kind.api_version
+    name = body.get("kind") or kind.kind
+    if version != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+    if name != kind.kind:
+        raise BadRequest(
+            f'{name} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"the data is of kind {name}"
+        )
+    body["apiVersion"], body["kind"] = version, name
+
+
+def _unreadable(kind: Kind, why: str) -> BadRequest:
+    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a '
+                      f"{kind.kind}: {why}")  # fmt: skip

@@ -1,0 +1,167 @@
+"""What the server, and not the client, decides about objects of certain kinds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.machinery.kinds import qos
+
+Document = dict[str, Any]
+
+EVENT_SECONDS = 3600
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+EXTERNAL = frozenset({"NodePort", "LoadBalancer"})
+_JOB_UID = "batch.kubernetes.io/controller-uid"
+_JOB_NAME = "batch.kubernetes.io/job-name"
+_UNCOUNTED = frozenset(
+    {"services", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims",
+     "resourcequotas", "certificatesigningrequests", "volumeattachments"}
+)  # fmt: skip
+_COUNTED = frozenset({"endpointslices", "networkpolicies"})
+_STATUS_LABELS = frozenset({"pods", "nodes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the server treats objects of a kind.
+
+    ``counts``: ``metadata.generation`` counts changes of the spec. ``orphans``: a delete without
+    a policy leaves dependents. ``ttl_seconds`` of 0 is for ever.
+    """
+
+    has_status: bool
+    counts: bool
+    orphans: bool
+    ttl_seconds: int
+
+
+def ways_of(kind: Kind) -> Ways:
+    """The ways of a kind."""
+    has_status = "status" in kind.subresources
+    return Ways(
+        has_status=has_status,
+        counts=kind.plural in _COUNTED or (has_status and kind.plural not in _UNCOUNTED),
+        orphans=kind.plural in {"replicationcontrollers", "jobs"},
+        ttl_seconds=EVENT_SECONDS if kind.plural == "events" else 0,
+    )
+
+
+def born(kind: Kind, document: Document) -> None:
+    """What a new object gets after its defaults."""
+    match kind.plural:
+        case "pods":
+            quality = qos.of(document["spec"])
+            document["status"] = {"phase": "Pending", "qosClass": quality}
+        case "namespaces":
+            _namespace(document)
+        case "services":
+            document["status"] = {"loadBalancer": {}}
+        case "jobs":
+            _job(document)
+        case "persistentvolumes" | "persistentvolumeclaims":
+            document["status"] = {"phase": "Pending"}
+        case _:
+            if ways_of(kind).has_status:
+                document.setdefault("status", {})
+
+
+def _namespace(document: Document) -> None:
+    metadata = document["metadata"]
+    metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
+    document.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    document["status"] = {"phase": "Active"}
+
+
+def _job(document: Document) -> None:
+    """A selector of its own: the Job's pods carry its uid."""
+    document["status"] = {}
+    spec = document["spec"]
+    if spec.get("manualSelector"):
+        return
+    uid, name = document["metadata"]["uid"], document["metadata"]["name"]
+    carried = spec.setdefault("template", {}).setdefault("metadata", {}).setdefault("labels", {})
+    carried.update({_JOB_UID: uid, _JOB_NAME: name, "controller-uid": uid, "job-name": name})
+    spec["selector"] = {"matchLabels": {_JOB_UID: uid}}
+
+
+def kept(kind: Kind, new: Document, old: Document) -> None:
+    """What an update may leave out because the server gave it."""
+    if kind.plural == "namespaces":
+        new.setdefault("spec", {})["finalizers"] = old.get("spec", {}).get("finalizers", [])
+        metadata = new["metadata"]
+        metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
+        if not new["spec"]["finalizers"]:
+            del new["spec"]["finalizers"]
+    elif kind.plural == "services":
+        _keep_service(new.get("spec") or {}, old["spec"])
+
+
+def _keep_service(spec: Document, before: Document) -> None:
+    """Addresses and node ports stay while the type allows them."""
+    type_ = spec.get("type", "ClusterIP")
+    if "ExternalName" not in {type_, before["type"]}:
+        for field in ("clusterIP", "clusterIPs"):
+            if not spec.get(field) and before.get(field):
+                spec[field] = before[field]
+    if type_ in EXTERNAL:
+        _keep_node_ports(spec, before)
+    elif before["type"] in EXTERNAL:
+        _drop_external(spec, before)
+
+
+def _keep_node_ports(spec: Document, before: Document) -> None:
+    given = {
+        (port.get("protocol"), port.get("port")): port["nodePort"]
+        for port in before.get("ports") or ()
+        if port.get("nodePort")
+    }
+    taken = {port.get("nodePort") for port in spec.get("ports") or ()}
+    for port in spec.get("ports") or ():
+        number = given.get((port.get("protocol", "TCP"), port.get("port")))
+        if number and not port.get("nodePort") and number not in taken:
+            port["nodePort"] = number
+
+
+def _drop_external(spec: Document, before: Document) -> None:
+    """What belonged to NodePort or LoadBalancer goes with it, unless it was changed."""
+    given = {port.get("nodePort") for port in before.get("ports") or ()}
+    for port in spec.get("ports") or ():
+        if port.get("nodePort") in given:
+            port.pop("nodePort", None)
+    for field in ("externalTrafficPolicy", "allocateLoadBalancerNodePorts"):
+        if field in spec and spec[field] == before.get(field):
+            del spec[field]
+
+
+def combine(kind: Kind, part: str, new: Document, old: Document) -> Document:
+    """What a write of ``part`` (empty: the object itself) may change of ``old``; apart from
+    ``metadata``, which the caller has set.
+    """
+    result = dict(new)
+    if part == "":
+        if ways_of(kind).has_status:
+            _take(result, "status", old)
+        return result
+    result = dict(old)
+    if part == "finalize":
+        finalizers = (new.get("spec") or {}).get("finalizers") or []
+        result["spec"] = {**(old.get("spec") or {}), "finalizers": finalizers}
+        return result
+    _take(result, "status", new)
+    return result
+
+
+def _take(document: Document, member: str, source: Document) -> None:
+    if member in source:
+        document[member] = source[member]
+    else:
+        document.pop(member, None)
+
+
+def status_metadata(kind: Kind, new: Document, old: Document) -> Document:
+    """The free metadata after a write of status: annotations, and of some kinds labels."""
+    result = dict(old)
+    fields = ("annotations", "labels") if kind.plural in _STATUS_LABELS else ("annotations",)
+    for field in fields:
+        _take(result, field, new)
+    return result

@@ -1,0 +1,49 @@
+"""What the request path works with, put together once at start."""
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pilothouse.services.apiserver.allocation.allocator import Allocator
+from pilothouse.services.apiserver.cache.cache import Cache
+from pilothouse.services.apiserver.kinds.catalog import Catalog
+from pilothouse.services.apiserver.kinds.schemas import Schemas
+from pilothouse.services.apiserver.ports import Authorizer, Computed, Storage, TokenIssuer
+from pilothouse.services.machinery import names
+from pilothouse.services.machinery.schema.shape import Shapes
+from pilothouse.services.machinery.schema.walker import Walkers
+from pilothouse.services.runtime.clock import Clock
+
+
+class Entropy:
+    """Where uids and the ends of generated names come from."""
+
+    def uid(self) -> str:
+        return str(uuid.uuid4())
+
+    def suffix(self) -> str:
+        """Five characters that form no word."""
+        return "".join(secrets.choice(names.SUFFIX_ALPHABET) for _ in range(names.SUFFIX_LENGTH))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``computed`` is by plural: the kinds that are answered and not stored."""
+
+    storage: Storage
+    cache: Cache
+    catalog: Catalog
+    schemas: Schemas
+    authorizer: Authorizer
+    tokens: TokenIssuer
+    clock: Clock
+    allocator: Allocator
+    computed: Mapping[str, Computed] = field(default_factory=dict)
+    entropy: Entropy = field(default_factory=Entropy)
+    walkers: Walkers = field(init=False)
+    shapes: Shapes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "walkers", Walkers(self.schemas.definition))
+        object.__setattr__(self, "shapes", Shapes(self.schemas.definition))

@@ -1,0 +1,59 @@
+"""The refusals of the request path, in the real server's sentences."""
+
+from collections.abc import Sequence
+
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.machinery.errors import (
+    AlreadyExists,
+    Cause,
+    Conflict,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    Subject,
+)
+
+
+def not_found(kind: Kind, name: str) -> NotFound:
+    return NotFound(f'{kind.qualified} "{name}" not found', subject=kind.subject(name))
+
+
+def already_exists(kind: Kind, name: str) -> AlreadyExists:
+    return AlreadyExists(f'{kind.qualified} "{name}" already exists', subject=kind.subject(name))
+
+
+def invalid(kind: Kind, name: str, causes: Sequence[Cause]) -> Invalid:
+    """All causes in one sentence and one by one."""
+    told = [f"{cause.field}: {cause.message}" for cause in causes]
+    shown = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    title = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    subject = Subject(group=kind.group, kind=kind.kind, name=name)
+    return Invalid(f'{title} "{name}" is invalid: {shown}', subject=subject, causes=causes)
+
+
+def conflict(kind: Kind, name: str, why: str) -> Conflict:
+    return Conflict(
+        f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}',
+        subject=kind.subject(name),
+    )
+
+
+def changed(kind: Kind, name: str) -> Conflict:
+    """Somebody else wrote in between."""
+    return conflict(
+        kind,
+        name,
+        "the object has been modified; please apply your changes to the latest version "
+        "and try again",
+    )
+
+
+def forbidden(kind: Kind, name: str, why: str) -> Forbidden:
+    return Forbidden(f'{kind.qualified} "{name}" is forbidden: {why}', subject=kind.subject(name))
+
+
+def not_allowed(kind: Kind, verb: str, subresource: str = "") -> MethodNotAllowed:
+    """The kind, or its subresource, does not know the verb."""
+    what = f"{kind.qualified}/{subresource}" if subresource else kind.qualified
+    return MethodNotAllowed(f"{verb} is not supported on resources of kind {what!r}")

@@ -1,0 +1,268 @@
+"""Create, update and patch of stored objects."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pilothouse.services.apiserver.admission import chain
+from pilothouse.services.apiserver.admission.nodes import node_of
+from pilothouse.services.apiserver.admission.request import Admission
+from pilothouse.services.apiserver.cache.items import Item
+from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects import conversion, metadata, owned, refusals
+from pilothouse.services.apiserver.objects.commits import Commits
+from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.parts import Parts
+from pilothouse.services.apiserver.objects.served import Kinds, Served
+from pilothouse.services.apiserver.requests import (
+    Stored,
+    Target,
+    User,
+    WriteOptions,
+    Written,
+)
+from pilothouse.services.machinery import names, timestamps
+from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.storage import Changed
+
+Document = dict[str, Any]
+Build = Callable[[Document], Document]
+"""Takes what is stored and returns what is wanted, in the stored kind's shape; may raise."""
+
+RACES_MAX = 8
+GENERATED_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A write on what is there. ``part``: empty for the object itself, else a subresource."""
+
+    user: User
+    served: Served
+    key: Key
+    build: Build
+    part: str = ""
+    dry_run: bool = False
+
+
+class Writes:
+    """The writing half of the request path, after authorization."""
+
+    def __init__(self, parts: Parts, kinds: Kinds, commits: Commits) -> None:
+        self._parts = parts
+        self._kinds = kinds
+        self._commits = commits
+
+    async def create(
+        self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
+    ) -> Written:
+        """A new object; a generated name is chosen anew when it is taken."""
+        warnings = decode(self._parts.walkers, kind, body, options.field_validation)
+        metadata.place(kind, target.namespace, target.name, body)
+        served = self._kinds.served(kind)
+        if kind is not served.rests:
+            body = conversion.to_stored(kind, served.rests, body)
+        tries = GENERATED_MAX if _generates(served.rests, body["metadata"]) else 1
+        while True:
+            tries -= 1
+            try:
+                stored = await self._create(user, served, body, options)
+            except Changed as lost:
+                if tries > 0:
+                    continue
+                name = lost.key.decode().rpartition("/")[2]
+                raise refusals.already_exists(served.kind, name) from None
+            return Written(conversion.serve(kind, stored), created=True, warnings=warnings)
+
+    async def _create(
+        self, user: User, served: Served, body: Document, options: WriteOptions
+    ) -> Stored:
+        kind, parts = served.rests, self._parts
+        given = body["metadata"]
+        name = given.get("name") or (
+            given["generateName"][: metadata.GENERATED_BASE_MAX] + parts.entropy.suffix()
+        )
+        key = Key(given.get("namespace", ""), name)
+        if key.namespace and served.objects.get(key) is not None and given.get("name"):
+            raise refusals.already_exists(served.kind, name)
+        now = timestamps.render(parts.clock.now())
+        document = {**body, "metadata": metadata.born(given, name, parts.entropy.uid(), now)}
+        if served.ways.has_status:
+            document.pop("status", None)
+        if served.ways.counts:
+            document["metadata"]["generation"] = 1
+        served.strategy.default(document)
+        owned.born(kind, document)
+        chain.admit_create(
+            Admission(user, kind, key, document, parts.cache, parts.entropy.suffix())
+        )
+        causes = metadata.check(document["metadata"], served.strategy.name)
+        causes += served.strategy.check(document)
+        if causes:
+            raise refusals.invalid(served.kind, name, causes)
+        return await self._put_new(served, key, document, options)
+
+    async def _put_new(
+        self, served: Served, key: Key, document: Document, options: WriteOptions
+    ) -> Stored:
+        """Store it, holding the addresses of a Service if that is what it is."""
+        kind = served.rests
+
+        async def put() -> Stored:
+            return await self._commits.create(
+                kind,
+                key,
+                document,
+                ttl_seconds=served.ways.ttl_seconds,
+                dry_run=options.dry_run,
+            )
+
+        if kind.plural != "services":
+            return await put()
+        uid = document["metadata"]["uid"]
+        claim = self._parts.allocator.claim(document)
+        keep = False
+        try:
+            if claim.causes:
+                raise refusals.invalid(kind, key.name, claim.causes)
+            stored = await put()
+            keep = not options.dry_run
+        finally:
+            if not keep:
+                self._parts.allocator.undo(claim, uid)
+        return stored
+
+    async def change(self, change: Change) -> Stored:
+        """Read, build, check and write; again when somebody else was faster."""
+        served = change.served
+        for _ in range(RACES_MAX):
+            item = served.objects.get(change.key)
+            if item is None:
+                raise refusals.not_found(served.kind, change.key.name)
+            try:
+                return await self._change(change, item)
+            except Changed as lost:
+                await self._commits.wait_for_winner(lost)
+        raise refusals.changed(served.kind, change.key.name)
+
+    async def _change(self, change: Change, item: Item) -> Stored:
+        served = change.served
+        kind = served.rests
+        old = msgspec.json.decode(item.stored.json)
+        new = change.build(old)
+        document = self._combined(change, new, old)
+        self._admit(change, old)
+        causes = metadata.check_update(document["metadata"], old["metadata"])
+        if not change.part:
+            causes += metadata.check(document["metadata"], served.strategy.name)
+            causes += served.strategy.check(document)
+            causes += served.strategy.check_update(document, old)
+        if causes:
+            raise refusals.invalid(served.kind, change.key.name, causes)
+        if _gone(document):
+            return await self._commits.delete(kind, item, dry_run=change.dry_run)
+        if kind.plural == "services" and not change.part:
+            return await self._update_service(change, item, document)
+        return await self._commits.update(
+            kind, item, document, ttl_seconds=served.ways.ttl_seconds, dry_run=change.dry_run
+        )
+
+    def _combined(self, change: Change, new: Document, old: Document) -> Document:
+        """The whole document that this write makes of the old one."""
+        served, part = change.served, change.part
+        kind = served.rests
+        if part == "binding":
+            return {**new, "metadata": metadata.changed(new["metadata"], old["metadata"])}
+        document = owned.combine(kind, part, new, old)
+        given = new.get("metadata") or {}
+        if part:
+            given = owned.status_metadata(kind, given, old["metadata"])
+        document["metadata"] = metadata.changed(given, old["metadata"])
+        if part:
+            return document
+        owned.kept(kind, document, old)
+        served.strategy.default(document)
+        if served.ways.counts and _desired(document) != _desired(old):
+            generation = old["metadata"].get("generation", 0) + 1
+            document["metadata"]["generation"] = generation
+        return document
+
+    def _admit(self, change: Change, old: Document) -> None:
+        """A kubelet changes only its own node, lease and pods."""
+        node = node_of(change.user)
+        if not node:
+            return
+        kind, key = change.served.rests, change.key
+        owner = key.name
+        if kind.plural == "pods":
+            owner = old.get("spec", {}).get("nodeName", "")
+        elif kind.plural not in {"nodes", "leases"}:
+            return
+        if owner != node:
+            why = f'node "{node}" is not allowed to change what belongs to "{owner}"'
+            raise refusals.forbidden(kind, key.name, why)
+
+    async def _update_service(self, change: Change, item: Item, document: Document) -> Stored:
+        allocator, kind = self._parts.allocator, change.served.rests
+        uid = document["metadata"]["uid"]
+        claim = allocator.claim(document)
+        keep = False
+        try:
+            if claim.causes:
+                raise refusals.invalid(kind, change.key.name, claim.causes)
+            stored = await self._commits.update(kind, item, document, dry_run=change.dry_run)
+            keep = not change.dry_run
+        finally:
+            if not keep:
+                allocator.undo(claim, uid)
+        return stored
+
+
+def _generates(kind: Kind, given: Document) -> bool:
+    """Whether the name is to be generated; BadRequest-like Invalid when there is none at all."""
+    if given.get("name"):
+        return False
+    if given.get("generateName"):
+        return True
+    raise refusals.invalid(
+        kind, "", [names.required("metadata.name", "name or generateName is required")]
+    )
+
+
+def _desired(document: Document) -> Document:
+    """What generation counts: everything but metadata and status."""
+    return {name: value for name, value in document.items() if name not in {"metadata", "status"}}
+
+
+def _gone(document: Document) -> bool:
+    """Whether it was only waiting for this write to be gone."""
+    held = document["metadata"]
+    if "deletionTimestamp" not in held or held.get("finalizers"):
+        return False
+    if held.get("deletionGracePeriodSeconds"):
+        return False
+    return document["kind"] != "Namespace" or not document.get("spec", {}).get("finalizers")
+
+
+def expect_revision(kind: Kind, name: str, given: Document, old: Document) -> None:
+    """Refuse a body that was made from another revision or another object.
+
+    Raises:
+        Conflict: the object has changed, or is another one of that name.
+    """
+    revision = given.get("resourceVersion")
+    if revision and revision != old["resourceVersion"]:
+        if not str(revision).isdigit():
+            raise BadRequest(f"invalid resourceVersion {revision!r}")
+        raise refusals.changed(kind, name)
+    uid = given.get("uid")
+    if uid and uid != old["uid"]:
+        raise _precondition(kind, name, uid, old["uid"])
+
+
+def _precondition(kind: Kind, name: str, wanted: str, found: str) -> ApiError:
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    return refusals.conflict(kind, name, why)
