@@ -1,94 +1,131 @@
-"""What a cluster is born with: namespaces, the Service of the API server, priority classes, roles.
+"""What is there from the first start on: namespaces, the API's own Service, priority classes."""
 
-Everything is created where it is absent and otherwise left as its owner made it, but for the
-API server's own endpoints, which follow its address.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.requests import Target, User, WriteOptions
-from pilothouse.services.machinery.errors import AlreadyExists
+from pilothouse.services.machinery.errors import AlreadyExists, NotFound
 
-Body = dict[str, Any]
-Wanted = tuple[Target, Body]
+Document = dict[str, Any]
 
-BOOTSTRAP = User(name="system:apiserver", groups=("system:masters",))
+SERVER = User("system:apiserver", ("system:masters",))
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-HTTPS = 443
-_SCHEDULING = "scheduling.k8s.io"
-_DISCOVERY = "discovery.k8s.io"
+SERVICE_PORT = 443
 _CRITICAL = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_WHAT_FOR = {
+    "system-cluster-critical": "Used for system critical pods that must run in the cluster, but "
+    "can be moved to another node if necessary.",
+    "system-node-critical": "Used for system critical pods that must not be moved from their "
+    "current node.",
+}
+_API_LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
-async def ensure(registry: Registry, wanted: Sequence[Wanted]) -> None:
-    """Create what is absent, in order."""
-    for target, body in wanted:
-        try:
-            await registry.create(BOOTSTRAP, target, body, WriteOptions())
-        except AlreadyExists:
-            continue
+async def bootstrap(
+    registry: Registry,
+    address: str,
+    port: int,
+    more: Iterable[tuple[Target, Document]],
+    service_address: str = "10.96.0.1",
+) -> None:
+    """Create what is absent, and bring the API's endpoints in line with ``address:port``.
+
+    ``more`` are the objects of others (roles), created in the same way.
+    """
+    for target, document in _objects(service_address):
+        await _create(registry, target, document)
+    for target, document in _endpoints(address, port):
+        await _bring_up(registry, target, document)
+    for target, document in more:
+        await _create(registry, target, document)
 
 
-async def publish(registry: Registry, wanted: Sequence[Wanted]) -> None:
-    """Create or replace: the endpoints of this very server."""
-    for target, body in wanted:
-        name = body["metadata"]["name"]
-        at = Target(target.group, target.version, target.plural, target.namespace, name)
-        try:
-            await registry.create(BOOTSTRAP, target, body, WriteOptions())
-        except AlreadyExists:
-            await registry.update(BOOTSTRAP, at, body, WriteOptions())
+async def _create(registry: Registry, target: Target, document: Document) -> None:
+    kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
+    name = document["metadata"]["name"]
+    if registry.parts.cache.of(kind).get(Target("", "", "", target.namespace, name).key):
+        return
+    try:
+        await registry.create(SERVER, target, document, WriteOptions())
+    except AlreadyExists:
+        return
 
 
-def objects(service_ip: str) -> list[Wanted]:
-    """Namespaces, the kubernetes Service at ``service_ip``, the two critical priority classes."""
-    namespaces = Target("", "v1", "namespaces")
-    wanted: list[Wanted] = [
-        (namespaces, _object("v1", "Namespace", {"name": name})) for name in NAMESPACES
-    ]
-    classes = Target(_SCHEDULING, "v1", "priorityclasses")
-    wanted += [
-        (
-            classes,
+async def _bring_up(registry: Registry, target: Target, document: Document) -> None:
+    name = document["metadata"]["name"]
+    named = Target(target.group, target.version, target.plural, target.namespace, name)
+    try:
+        await registry.update(SERVER, named, document, WriteOptions())
+    except NotFound:
+        await registry.create(SERVER, target, document, WriteOptions())
+
+
+def _objects(service_address: str) -> Iterator[tuple[Target, Document]]:
+    for name in NAMESPACES:
+        yield (
+            Target("", "v1", "namespaces"),
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        )
+    for name, value in _CRITICAL.items():
+        yield (
+            Target("scheduling.k8s.io", "v1", "priorityclasses"),
             {
-                **_object(f"{_SCHEDULING}/v1", "PriorityClass", {"name": name}),
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
                 "value": value,
-                "description": "For pods without which the cluster or a node does not work.",
+                "description": _WHAT_FOR[name],
+                "preemptionPolicy": "PreemptLowerPriority",
             },
         )
-        for name, value in _CRITICAL.items()
-    ]
-    wanted.append((Target("", "v1", "services", "default"), _service(service_ip)))
-    return wanted
+    yield (
+        Target("", "v1", "services", "default"),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "kubernetes", "namespace": "default", "labels": {**_API_LABELS}},
+            "spec": {
+                "clusterIP": service_address,
+                "ports": [
+                    {"name": "https", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": 6443}
+                ],
+            },
+        },
+    )
 
 
-def endpoints(address: str, port: int) -> list[Wanted]:
-    """Where the kubernetes Service leads: the addresses of the API server."""
-    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
-    core = _object("v1", "Endpoints", {"name": "kubernetes", "namespace": "default"})
-    core["metadata"]["labels"] = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    core["subsets"] = [{"addresses": [{"ip": address}], "ports": ports}]
-    labels = {"kubernetes.io/service-name": "kubernetes"}
-    metadata = {"name": "kubernetes", "namespace": "default", "labels": labels}
-    sliced = _object(f"{_DISCOVERY}/v1", "EndpointSlice", metadata)
-    sliced["addressType"] = "IPv4"
-    sliced["endpoints"] = [{"addresses": [address], "conditions": {"ready": True}}]
-    sliced["ports"] = ports
-    return [
-        (Target("", "v1", "endpoints", "default"), core),
-        (Target(_DISCOVERY, "v1", "endpointslices", "default"), sliced),
-    ]
-
-
-def _service(service_ip: str) -> Body:
-    labels = {"component": "apiserver", "provider": "kubernetes"}
-    metadata = {"name": "kubernetes", "namespace": "default", "labels": labels}
-    port = {"name": "https", "port": HTTPS, "protocol": "TCP", "targetPort": 6443}
-    spec = {"type": "ClusterIP", "clusterIP": service_ip, "clusterIPs": [service_ip]}
-    return {**_object("v1", "Service", metadata), "spec": {**spec, "ports": [port]}}
-
-
-def _object(api_version: str, kind: str, metadata: Body) -> Body:
-    return {"apiVersion": api_version, "kind": kind, "metadata": dict(metadata)}
+def _endpoints(address: str, port: int) -> Iterator[tuple[Target, Document]]:
+    yield (
+        Target("", "v1", "endpoints", "default"),
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+            },
+            "subsets": [
+                {
+                    "addresses": [{"ip": address}],
+                    "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+                }
+            ],
+        },
+    )
+    yield (
+        Target("discovery.k8s.io", "v1", "endpointslices", "default"),
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"kubernetes.io/service-name": "kubernetes"},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        },
+    )
