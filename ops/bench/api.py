@@ -1,0 +1,219 @@
+"""The first table of the goals: what one request costs the API server and its store, over TLS.
+
+Each figure is CPU time of the server's process (``/proc/PID/stat``) divided by the number of
+requests, while a client on the other core keeps 32 connections busy; rates are of the same run.
+"""
+
+import asyncio
+import contextlib
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from pilothouse.ops.bench import server
+from pilothouse.ops.bench.rows import Row
+from pilothouse.services.runtime.clock import SystemClock
+
+PODS = 2000
+CLIENTS = 32
+WATCHERS = 20
+WATCHED_PODS = 2000
+LISTS = 40
+NAMESPACE = "bench"
+
+# Kubernetes' own CPU in microseconds a request, and our goal, on this class of machine.
+KUBERNETES = {
+    "create pod": (715.0, 500.0),
+    "get pod": (235.0, 120.0),
+    "merge patch of a label": (1045.0, 600.0),
+    "strategic patch of status": (1100.0, 650.0),
+    "list 2,000 pods (resourceVersion=0)": (52_500.0, 3000.0),
+    "list 40 of 2,000 by label": (700.0, 300.0),
+    "delete pod": (965.0, 600.0),
+    "create pod with 20 watchers": (1000.0, 700.0),
+}
+
+
+@dataclass(slots=True)
+class Client:
+    """One TLS session with keep-alive connections, as an API client has it."""
+
+    session: aiohttp.ClientSession
+    url: str
+    pod: server.Process
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    async def call(self, method: str, path: str, body: Any = None, kind: str = "json") -> bytes:
+        """Send one request; RuntimeError when it is refused."""
+        headers = {"Content-Type": f"application/{kind}", "Accept": "application/json"}
+        data = None if body is None else msgspec.json.encode(body)
+        async with self.session.request(
+            method, self.url + path, data=data, headers=headers
+        ) as answer:
+            content = await answer.read()
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {path}: {answer.status} {content[:300]!r}")
+            return content
+
+    async def measure(self, name: str, calls: Sequence[Callable[[], Awaitable[Any]]]) -> list[Row]:
+        """Make all calls, 32 at a time; rows of server CPU and rate."""
+        waiting = iter(calls)
+        cpu, began = self.pod.cpu_seconds(), self.clock.monotonic()
+
+        async def work() -> None:
+            for call in waiting:
+                await call()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(work())
+        cpu, took = self.pod.cpu_seconds() - cpu, self.clock.monotonic() - began
+        theirs, goal = KUBERNETES[name]
+        return [
+            Row(name, "server us", cpu / len(calls) * 1e6, theirs=theirs, goal=goal),
+            Row(name, "per s", len(calls) / took),
+        ]
+
+
+def pod(name: str) -> dict[str, Any]:
+    """A pod of the size that people write by hand; one in fifty is labelled ``tier=rare``."""
+    number = int(name.rsplit("-", 1)[1])
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {"app": "bench", "tier": "rare" if number % 50 == 0 else "usual"},
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "web",
+                    "image": "nginx:1.29",
+                    "ports": [{"containerPort": 80}],
+                    "env": [{"name": "MODE", "value": "bench"}],
+                    "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                }
+            ],
+        },
+    }
+
+
+def status_patch() -> dict[str, Any]:
+    """What a kubelet writes when a pod has started."""
+    now = "2026-01-01T00:00:00Z"
+    return {
+        "status": {
+            "phase": "Running",
+            "podIP": "10.244.1.7",
+            "podIPs": [{"ip": "10.244.1.7"}],
+            "startTime": now,
+            "conditions": [
+                {"type": kind, "status": "True", "lastTransitionTime": now}
+                for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+            ],
+        }
+    }
+
+
+async def run() -> list[Row]:
+    """All rows of the table, against a fresh API server on a disk of its own."""
+    with tempfile.TemporaryDirectory(prefix="pilothouse-bench-") as folder:
+        async with server.running(Path(folder)) as (process, start_seconds):
+            rows = [
+                Row("start to ready", "s", start_seconds, theirs=3.8, goal=1.0),
+                Row("memory, empty", "MB", process.resident_mb(), theirs=362.0, goal=80.0),
+            ]
+            async with _client(process) as client:
+                rows += await _table(client)
+            rows.append(
+                Row("memory, with 2,000 pods", "MB", process.resident_mb(), theirs=707.0, goal=120)
+            )
+            return rows
+
+
+async def _table(client: Client) -> list[Row]:
+    await client.call(
+        "POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}, "kind": "Namespace"}
+    )
+    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    names = [f"pod-{number}" for number in range(PODS)]
+    rows = await client.measure(
+        "create pod", [_bound(client, "POST", pods, pod(name)) for name in names]
+    )
+    rows += await client.measure("get pod", [_bound(client, "GET", f"{pods}/{n}") for n in names])
+    label = {"metadata": {"labels": {"seen": "yes"}}}
+    rows += await client.measure(
+        "merge patch of a label",
+        [_bound(client, "PATCH", f"{pods}/{n}", label, "merge-patch+json") for n in names],
+    )
+    rows += await client.measure(
+        "strategic patch of status",
+        [
+            _bound(
+                client, "PATCH", f"{pods}/{n}/status", status_patch(), "strategic-merge-patch+json"
+            )
+            for n in names
+        ],
+    )
+    every, rare = f"{pods}?resourceVersion=0", f"{pods}?labelSelector=tier%3Drare"
+    rows += await client.measure(
+        "list 2,000 pods (resourceVersion=0)", [_bound(client, "GET", every)] * LISTS
+    )
+    rows += await client.measure("list 40 of 2,000 by label", [_bound(client, "GET", rare)] * 400)
+    rows += await _watched(client)
+    now = {"gracePeriodSeconds": 0}
+    rows += await client.measure(
+        "delete pod", [_bound(client, "DELETE", f"{pods}/{n}", now) for n in names]
+    )
+    return rows
+
+
+def _bound(client: Client, method: str, path: str, body: Any = None, kind: str = "json") -> Any:
+    return lambda: client.call(method, path, body, kind)
+
+
+async def _watched(client: Client) -> list[Row]:
+    """Create pods while 20 watchers follow their namespace; every event must arrive."""
+    name = "watched"
+    await client.call(
+        "POST", "/api/v1/namespaces", {"metadata": {"name": name}, "kind": "Namespace"}
+    )
+    pods = f"/api/v1/namespaces/{name}/pods"
+    seen = [0] * WATCHERS
+
+    async def follow(number: int) -> None:
+        async with client.session.get(client.url + pods + "?watch=true") as answer:
+            async for line in answer.content:
+                seen[number] += b'"ADDED"' in line[:20]
+                if seen[number] == WATCHED_PODS:
+                    return
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        for number in range(WATCHERS):
+            group.create_task(follow(number))
+        await client.clock.sleep(0.5)
+        rows = await client.measure(
+            "create pod with 20 watchers",
+            [_bound(client, "POST", pods, pod(f"pod-{i}")) for i in range(WATCHED_PODS)],
+        )
+    expected = WATCHERS * WATCHED_PODS
+    rows.append(Row("events delivered to 20 watchers", f"of {expected}", sum(seen), goal=expected))
+    return rows
+
+
+@contextlib.asynccontextmanager
+async def _client(process: server.Process) -> AsyncIterator[Client]:
+    context = ssl.create_default_context(cafile=str(process.pki / "ca.crt"))
+    context.load_cert_chain(process.pki / "admin.crt", process.pki / "admin.key")
+    connector = aiohttp.TCPConnector(ssl=context, limit=CLIENTS + WATCHERS)
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=120)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        yield Client(session, process.url, process)
