@@ -18,6 +18,7 @@ ORPHAN_GRACE_SECONDS = 30.0
 SURVEY_SECONDS = 10.0
 EVENTS_RETRY_SECONDS = 1.0
 CRASH_SECONDS = 5.0
+STRAYS_MAX = 512
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Pods:
         self._group: asyncio.TaskGroup | None = None
         self._early: list[tuple[Pod | None, Pod | None]] = []
         self._states = _States()
+        self._strays: dict[str, None] = {}
         self._log = telemetry.logger(part="pods")
 
     def workers(self) -> list[PodWorker]:
@@ -77,7 +79,7 @@ class Pods:
     def _adopt(self, pod: Pod, *, in_api: bool) -> None:
         worker = self._workers.get(pod.uid)
         if worker is None:
-            worker = PodWorker(self._parts, pod, in_api=in_api)
+            worker = PodWorker(self._parts, pod, self._strays, in_api=in_api)
             self._workers[pod.uid] = worker
             worker.update(pod)
             self._spawn(worker)
@@ -132,10 +134,11 @@ class Pods:
                 worker.wake()
 
     def _tell(self, id_: str) -> None:
+        """To whom it concerns; an exit of what nobody has seen yet is kept until somebody does."""
         if not any(worker.exited(id_) for worker in self.workers()):
-            for worker in self.workers():
-                if not worker.observed.sandboxes:
-                    worker.wake()
+            self._strays[id_] = None
+            if len(self._strays) > STRAYS_MAX:
+                del self._strays[next(iter(self._strays))]
 
     def _compare(self, seen: Mapping[PodRef, frozenset[tuple[str, int]]]) -> None:
         """Wake who changed unnoticed; adopt, to remove, what nobody wants."""
@@ -151,7 +154,7 @@ class Pods:
 
     def _adopt_orphan(self, ref: PodRef) -> None:
         metadata = Metadata(name=ref.name, namespace=ref.namespace, uid=ref.uid)
-        worker = PodWorker(self._parts, Pod(metadata=metadata), in_api=False)
+        worker = PodWorker(self._parts, Pod(metadata=metadata), self._strays, in_api=False)
         self._workers[ref.uid] = worker
         worker.vanish(ORPHAN_GRACE_SECONDS)
         self._spawn(worker)

@@ -10,6 +10,7 @@ Nothing it knows is needed to go on after a crash: the next worker reads it all 
 """
 
 import asyncio
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -35,7 +36,10 @@ RETRY_MAX_SECONDS = 30.0
 class PodWorker:
     """Makes the runtime run ``pod``; ends when nothing of it is left."""
 
-    def __init__(self, parts: Parts, pod: Pod, *, in_api: bool = True) -> None:
+    def __init__(
+        self, parts: Parts, pod: Pod, strays: Container[str] = (), *, in_api: bool = True
+    ) -> None:
+        """``strays``: ids that the runtime said ended before anybody had seen them."""
         self._parts = parts
         self.pod = pod
         self.observed = Observed()
@@ -44,6 +48,7 @@ class PodWorker:
         self._in_api = in_api
         self._memory = Memory()
         self._wake = asyncio.Event()
+        self._strays = strays
         self._exited: set[str] = set()
         self._writer = StatusWriter(parts.cluster, parts.clock)
         self._performer = Performer(parts, self._memory, self.wake)
@@ -145,6 +150,7 @@ class PodWorker:
             observed = await self._parts.runtime.observe(self.pod.uid)
             alive = {item.id for item in observed.alive()}
             alive |= {item.id for item in observed.sandboxes if item.ready}
+            self._exited |= {id_ for id_ in alive if id_ in self._strays}
             if not self._exited & alive:
                 break
         self._exited.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import shutil
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from pilothouse.ops.images.archive import write
 from pilothouse.ops.images.recipes import PAUSE, busybox, busybox_layer, pause
-
 from pilothouse.services.kubelet.adapters import cni_conf, mounts
 
 BUSYBOX = "docker.io/library/busybox:latest"
@@ -59,12 +59,12 @@ class Containerd:
         return f"unix://{self.root}/containerd.sock"
 
     def start(self) -> None:
-        log = (self.root / "containerd.log").open("ab")
-        self.process = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.netns}", "containerd", "--config",
-             str(self.root / "config.toml"), "--log-level", "info"],
-            stdout=log, stderr=log,
-        )  # fmt: skip
+        with (self.root / "containerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.netns}", "containerd", "--config",
+                 str(self.root / "config.toml"), "--log-level", "info"],
+                stdout=log, stderr=log,
+            )  # fmt: skip
         for _ in range(200):
             if self.ctr("version", check=False).returncode == 0:
                 return
@@ -180,14 +180,13 @@ def in_netns(netns: str, *command: str) -> str:
 
 async def wait_for(question, seconds: float = 20.0):
     """The first truthy answer."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = question()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.02)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = question()
+        if found:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not true within {seconds} s: {inspect.getsource(question).strip()}")
 
 
 def dump(value: object) -> str:

@@ -1,0 +1,221 @@
+"""Pods on a real containerd: what the kubelet makes of them and what it tells."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from kit.containerd import Containerd, in_netns, pod_of, wait_for
+from kit.node import FakeCluster, Workers, inside, workers
+
+EXITS = ["sh", "-c", "echo bye >/dev/termination-log; exit 3"]
+
+
+async def _running(node: Workers, uid: str) -> None:
+    await wait_for(lambda: node.status(uid).get("phase") == "Running" and node.is_ready(uid))
+
+
+async def _gone(node: Workers, uid: str) -> None:
+    node.delete(uid)
+    await wait_for(lambda: uid in node.cluster.removed)
+
+
+async def test_runs_answers_and_leaves_nothing(runtime: Containerd) -> None:
+    async with workers(runtime) as node:
+        node.apply(pod_of("uid-run"))
+        await _running(node, "uid-run")
+        status = node.status("uid-run")
+        assert "1 packets received" in in_netns(
+            runtime.netns, "busybox", "ping", "-c1", status["podIP"]
+        )
+        assert status["podIPs"] == [{"ip": status["podIP"]}]
+        assert status["qosClass"] == "BestEffort"
+        assert node.container("uid-run")["restartCount"] == 0
+        assert node.notes.reasons("web") == ["Pulled", "Created", "Started"]
+        await _gone(node, "uid-run")
+        refs = await node.cri.survey()
+        assert "uid-run" not in {ref.uid for ref in refs}
+        assert "uid-run" not in node.cgroups.pods()
+        assert "uid-run" not in node.volumes.pods()
+        assert not list((runtime.root / "logs").glob("*uid-run"))
+        assert node.notes.reasons("web")[-1] == "Killing"
+        leased = list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
+        assert not leased, "the address was given back"
+
+
+async def test_a_killed_process_comes_back_and_then_waits(runtime: Containerd) -> None:
+    async with workers(runtime) as node:
+        node.apply(pod_of("uid-kill"))
+        await _running(node, "uid-kill")
+        for count in (1, 2):
+            found = node.container("uid-kill")["containerID"].removeprefix("containerd://")
+            runtime.ctr("tasks", "kill", "-s", "SIGKILL", found)
+            if count == 1:
+                await wait_for(lambda: node.container("uid-kill").get("restartCount") == 1)
+                await _running(node, "uid-kill")
+        state = await wait_for(lambda: node.container("uid-kill")["state"].get("waiting"))
+        assert state["reason"] == "CrashLoopBackOff"
+        assert state["message"].startswith("back-off 10s restarting failed container=main")
+        last = node.container("uid-kill")["lastState"]["terminated"]
+        assert (last["exitCode"], last["reason"]) == (137, "Error")
+        assert node.status("uid-kill")["phase"] == "Running"
+        assert not node.is_ready("uid-kill")
+        await _gone(node, "uid-kill")
+
+
+async def test_init_containers_run_in_order_and_never_means_never(runtime: Containerd) -> None:
+    body = pod_of("uid-init", restartPolicy="Never", volumes=[{"name": "v", "emptyDir": {}}])
+    mount = [{"name": "v", "mountPath": "/v"}]
+    shell = {"image": "busybox", "imagePullPolicy": "IfNotPresent", "volumeMounts": mount}
+    body["spec"]["initContainers"] = [
+        {"name": "one", "command": ["sh", "-c", "echo 1 >>/v/log"], **shell},
+        {"name": "two", "command": ["sh", "-c", "echo 2 >>/v/log"], **shell},
+    ]
+    body["spec"]["containers"] = [
+        {"name": "main", "command": ["sh", "-c", "cat /v/log >/dev/termination-log; exit 4"],
+         **shell}
+    ]  # fmt: skip
+    async with workers(runtime) as node:
+        node.apply(body)
+        await wait_for(lambda: node.status("uid-init").get("phase") == "Failed")
+        ended = node.container("uid-init")["state"]["terminated"]
+        assert (ended["exitCode"], ended["message"]) == (4, "1\n2\n")
+        assert node.container("uid-init", "two")["state"]["terminated"]["reason"] == "Completed"
+        await _gone(node, "uid-init")
+
+
+async def test_a_new_kubelet_finds_what_the_old_one_started(runtime: Containerd) -> None:
+    cluster = FakeCluster()
+    async with workers(runtime, cluster) as node:
+        node.apply(pod_of("uid-keep"))
+        node.apply(pod_of("uid-drop", name="dropped"))
+        await _running(node, "uid-keep")
+        await _running(node, "uid-drop")
+        before = node.container("uid-keep")["containerID"]
+        body = node.bodies["uid-keep"]
+    written = len(cluster.history)
+    async with workers(runtime, cluster) as node:
+        node.apply(body)
+        await wait_for(lambda: node.pods.workers()[0].observed.containers)
+        assert node.pods.workers()[0].observed.containers[0].id in before
+        gone = {"uid-drop"}
+        while gone & {ref.uid for ref in await node.cri.survey()}:
+            time.sleep(0.05)
+            await wait_for(lambda: True)
+        assert node.container("uid-keep")["containerID"] == before
+        assert len(cluster.history) == written, "nothing new to tell"
+        assert "uid-drop" not in cluster.removed, "an orphan has no object"
+        await _gone(node, "uid-keep")
+
+
+async def test_volumes_environment_and_user(runtime: Containerd) -> None:
+    script = (
+        "cat /cfg/key /tok/token /tok/ns /hosts; echo $FROM_MAP $FROM_FIELD $(id -u); "
+        "cat /etc/hosts; exec sleep 1000"
+    )
+    body = pod_of("uid-vol", name="volumes")
+    body["spec"]["volumes"] = [
+        {"name": "cfg", "configMap": {"name": "settings"}},
+        {
+            "name": "tok",
+            "projected": {
+                "sources": [
+                    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+                    {"downwardAPI": {"items": [
+                        {"path": "ns", "fieldRef": {"fieldPath": "metadata.namespace"}}
+                    ]}},
+                ]
+            },
+        },
+    ]  # fmt: skip
+    body["spec"]["hostAliases"] = [{"ip": "10.1.2.3", "hostnames": ["alias.local"]}]
+    body["spec"]["securityContext"] = {"runAsUser": 1234}
+    body["spec"]["containers"][0] |= {
+        "command": ["sh", "-c"],
+        "args": [script + " # $(GREETING)"],
+        "env": [
+            {"name": "GREETING", "value": "hi"},
+            {"name": "FROM_MAP", "valueFrom": {
+                "configMapKeyRef": {"name": "settings", "key": "key"}}},
+            {"name": "FROM_FIELD", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+        "volumeMounts": [
+            {"name": "cfg", "mountPath": "/cfg"},
+            {"name": "tok", "mountPath": "/tok"},
+            {"name": "cfg", "mountPath": "/hosts", "subPath": "key"},
+        ],
+    }  # fmt: skip
+    async with workers(runtime) as node:
+        node.apply(body)
+        await wait_for(lambda: node.container("uid-vol").get("state"))
+        assert "running" not in node.container("uid-vol")["state"]
+        node.cluster.objects["configmap", "settings"] = {"key": b"forty-two"}
+        await _running(node, "uid-vol")
+        ip = node.status("uid-vol")["podIP"]
+        log = Path(node.pods.workers()[0].observed.containers[0].log_path)
+        text = await wait_for(lambda: log.read_text() if "alias" in log.read_text() else "")
+        assert "forty-twotoken-of-volumesdefaultforty-two" in text
+        assert f"forty-two {ip} 1234" in text
+        assert f"{ip}\tvolumes" in text
+        assert "10.1.2.3\talias.local" in text
+        await _gone(node, "uid-vol")
+
+
+async def test_probes_hold_back_and_restart(runtime: Containerd) -> None:
+    probe = {"exec": {"command": ["cat", "/tmp/ok"]}, "periodSeconds": 1, "failureThreshold": 1}
+    body = pod_of("uid-probe", name="probed")
+    body["spec"]["containers"][0] |= {
+        "readinessProbe": probe,
+        "livenessProbe": probe | {"exec": {"command": ["sh", "-c", "! test -e /tmp/dead"]}},
+    }
+
+    async def test() -> None:
+        async with workers(runtime) as node:
+            node.apply(body)
+            await wait_for(lambda: "Unhealthy" in node.notes.reasons("probed"))
+            assert not node.is_ready("uid-probe")
+            found = node.container("uid-probe")["containerID"].removeprefix("containerd://")
+            await node.streams.run(found, ["touch", "/tmp/ok"], 5)
+            await wait_for(lambda: node.is_ready("uid-probe"))
+            await node.streams.run(found, ["touch", "/tmp/dead"], 5)
+            await wait_for(lambda: node.container("uid-probe")["restartCount"] == 1)
+            killing = [text for _, reason, text in node.notes.notes if reason == "Killing"]
+            assert killing == ["Container main failed liveness probe, will be restarted"]
+            node.delete("uid-probe", grace=2)
+            await wait_for(lambda: "uid-probe" in node.cluster.removed)
+
+    await inside(runtime, test)
+
+
+async def test_power_loss_makes_everything_anew(runtime: Containerd) -> None:
+    cluster = FakeCluster()
+    async with workers(runtime, cluster) as node:
+        node.apply(pod_of("uid-power", name="power"))
+        await _running(node, "uid-power")
+        body = json.loads(json.dumps(node.bodies["uid-power"]))
+    runtime.lose_power()
+    runtime.start()
+    async with workers(runtime, cluster) as node:
+        node.apply(body)
+        await wait_for(lambda: node.container("uid-power").get("restartCount") == 1)
+        await _running(node, "uid-power")
+        assert "SandboxChanged" in node.notes.reasons("power")
+        found = node.pods.workers()[0].observed
+        await wait_for(lambda: len(node.pods.workers()[0].observed.sandboxes) == 1)
+        assert found.sandbox.attempt == 1
+        await _gone(node, "uid-power")
+    assert not list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
+
+
+async def test_an_image_that_is_nowhere(runtime: Containerd) -> None:
+    body = pod_of("uid-image", name="imageless")
+    body["spec"]["containers"][0] |= {"image": "127.0.0.1:1/nothing:1"}
+    async with workers(runtime) as node:
+        node.apply(body)
+        state = await wait_for(lambda: (node.container("uid-image").get("state") or {}).get(
+            "waiting", {}).get("reason") == "ErrImagePull")  # fmt: skip
+        assert state
+        assert node.notes.reasons("imageless")[:2] == ["Pulling", "Failed"]
+        assert node.status("uid-image")["phase"] == "Pending"
+        await _gone(node, "uid-image")
+    assert os.getuid() == 0
