@@ -57,7 +57,7 @@ class Client:
             method, self.url + path, data=data, headers=headers
         ) as answer:
             content = await answer.read()
-            if answer.status >= 300:
+            if not answer.ok:
                 raise RuntimeError(f"{method} {path}: {answer.status} {content[:300]!r}")
             return content
 

@@ -110,7 +110,7 @@ async def _wait_ready(
         while child.returncode is None:
             with contextlib.suppress(aiohttp.ClientError):
                 async with session.get(process.url + "/readyz", ssl=context) as answer:
-                    if answer.status == 200:
+                    if answer.ok:
                         return
             await clock.sleep(0.01)
     raise RuntimeError(f"the API server ended with {child.returncode}; see apiserver.log")
