@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -165,7 +166,6 @@ async def inside(containerd: Containerd, test) -> None:
     """Run the coroutine function ``test`` in a thread of the runtime's network namespace."""
 
     def run() -> None:
-        from pathlib import Path
 
         enter_netns(Path("/run/netns") / containerd.netns)
         asyncio.run(test())
