@@ -97,6 +97,8 @@ async def test_a_change_is_what_the_kernel_then_holds(testbed):
         replace(RULE, external_ips=("192.0.2.7",)),
         replace(RULE, node_port=0),
         replace(RULE, endpoints=()),
+        replace(RULE, namespace="n" * 63, service="s" * 63, affinity_seconds=86400),
+        replace(RULE, protocol="sctp"),
         RULE,
     ]
     for rule in rules:
