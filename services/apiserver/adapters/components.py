@@ -82,11 +82,7 @@ class ComponentStatuses:
 def document(finding: Finding) -> dict[str, Any]:
     """The ComponentStatus of a finding."""
     condition = {"type": "Healthy", "status": "False" if finding.error else "True"}
-    if finding.message:
-        condition["message"] = finding.message
-    if finding.error:
-        condition["message"] = finding.error
-        condition["error"] = finding.error
+    condition["message"] = finding.error or finding.message
     return {
         "apiVersion": "v1",
         "kind": "ComponentStatus",

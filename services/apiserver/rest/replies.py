@@ -21,6 +21,8 @@ from pilothouse.services.machinery.errors import ApiError, BadRequest
 Headers: TypeAlias = CIMultiDict[str]
 # Under this size, compressing costs more than sending.
 COMPRESS_BYTES_MIN = 128 * 1024
+# Told to whoever uses them, as a Warning header.
+DEPRECATED = {"componentstatuses": "v1 ComponentStatus is deprecated in v1.19+"}
 _WARNING_LENGTH_MAX = 1024
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
 
@@ -123,6 +125,8 @@ class Writer:
             body = _indented(msgspec.json.decode(body))
         headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding]})
         warn(headers, warnings)
+        if self._kind.plural in DEPRECATED:
+            warn(headers, (DEPRECATED[self._kind.plural],))
         return web.Response(body=body, status=status, headers=headers)
 
 

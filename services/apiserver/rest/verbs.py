@@ -8,7 +8,7 @@ from aiohttp import web
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.requests import Patch, Target
-from pilothouse.services.apiserver.rest import bodies, replies, watching
+from pilothouse.services.apiserver.rest import bodies, replies
 from pilothouse.services.apiserver.rest.exchange import (
     Exchange,
     field_validation,
@@ -16,6 +16,7 @@ from pilothouse.services.apiserver.rest.exchange import (
     write_options,
 )
 from pilothouse.services.apiserver.rest.negotiation import Encoding, patch_type
+from pilothouse.services.apiserver.rest.watching import Lines, Watches, duration_seconds
 from pilothouse.services.runtime.clock import Clock
 
 Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]
@@ -26,8 +27,9 @@ CREATED = 201
 class Verbs:
     """Reads the request, asks the registry, writes the answer."""
 
-    def __init__(self, registry: Registry, clock: Clock) -> None:
+    def __init__(self, registry: Registry, clock: Clock, watches: Watches) -> None:
         self._registry = registry
+        self._watches = watches
         self._now = clock.now
         self.by_name: dict[str, Verb] = {
             "get": self.get,
@@ -54,9 +56,9 @@ class Verbs:
     async def watch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A stream of changes."""
         options = read_options(exchange.query)
-        lines = watching.Lines(exchange, kind, self._now)
+        lines = Lines(exchange, kind, self._now)
         batches = self._registry.watch(exchange.user, target, options)
-        return await watching.stream(exchange, batches, lines, watching.duration_seconds(options))
+        return await self._watches.stream(exchange, batches, lines, duration_seconds(options))
 
     async def create(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A new object, or an act on one through a subresource."""

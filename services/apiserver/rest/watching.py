@@ -6,7 +6,7 @@ when that is full the stream ends and the client watches anew.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,13 +19,10 @@ from pilothouse.services.apiserver.rest.negotiation import JSON
 from pilothouse.services.apiserver.rest.replies import Writer, encode
 from pilothouse.services.apiserver.rest.tables.table import Printer, partial
 from pilothouse.services.machinery.errors import ApiError, NotAcceptable
-from pilothouse.services.runtime import telemetry
 
 # Clients that name no end are sent away after a random time between these two.
 SECONDS_MIN = 1800.0
 SECONDS_MAX = 3600.0
-# How long the answer's head waits for the watch to be refused.
-HEAD_SECONDS = 0.01
 INITIAL_END = "k8s.io/initial-events-end"
 PING_SECONDS = 30.0
 
@@ -82,19 +79,20 @@ class _Chunks:
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
-        self._opening = asyncio.Lock()
         self.response: web.StreamResponse | None = None
 
     async def open(self) -> web.StreamResponse:
-        if self.response is not None:
-            return self.response
-        async with self._opening:
-            if self.response is None:
-                response = web.StreamResponse(headers={"Content-Type": JSON})
-                response.enable_chunked_encoding()
-                await response.prepare(self._request)
-                self.response = response
+        if self.response is None:
+            response = web.StreamResponse(headers={"Content-Type": JSON})
+            response.enable_chunked_encoding()
+            await response.prepare(self._request)
+            self.response = response
         return self.response
+
+    async def close(self) -> web.StreamResponse:
+        response = await self.open()
+        await response.write_eof()
+        return response
 
     async def send(self, lines: Sequence[bytes]) -> None:
         response = await self.open()
@@ -106,16 +104,19 @@ class _Messages:
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
-        self._opening = asyncio.Lock()
         self.response: web.WebSocketResponse | None = None
 
     async def open(self) -> web.WebSocketResponse:
-        async with self._opening:
-            if self.response is None:
-                response = web.WebSocketResponse(heartbeat=PING_SECONDS)
-                await response.prepare(self._request)
-                self.response = response
+        if self.response is None:
+            response = web.WebSocketResponse(heartbeat=PING_SECONDS)
+            await response.prepare(self._request)
+            self.response = response
         return self.response
+
+    async def close(self) -> web.StreamResponse:
+        response = await self.open()
+        await response.close()
+        return response
 
     async def send(self, lines: Sequence[bytes]) -> None:
         response = await self.open()
@@ -130,50 +131,51 @@ def duration_seconds(options: ReadOptions) -> float:
     return random.uniform(SECONDS_MIN, SECONDS_MAX)  # noqa: S311 - spreads reconnects, no secret
 
 
-async def stream(
-    exchange: Exchange, batches: Batches, lines: Lines, seconds: float
-) -> web.StreamResponse:
-    """Send until the time is up, the client goes, or the watch ends.
+class Watches:
+    """All open watches, so that they can be ended in good order before the server goes."""
 
-    Raises:
-        ApiError: refused before anything was sent; later refusals go into the stream.
-    """
-    upgrade = exchange.request.headers.get("Upgrade", "").lower() == "websocket"
-    sink = _Messages(exchange.request) if upgrade else _Chunks(exchange.request)
-    try:
-        async with asyncio.timeout(seconds):
-            await _pump(batches, lines, sink)
-    except TimeoutError:
-        pass
-    except ApiError as error:
-        # Expired is told in the stream even at its start: informers look for it there.
-        if sink.response is None and error.http != 410:  # noqa: PLR2004 - the status Gone
-            raise
-        await sink.send([b'{"type":"ERROR","object":%b}' % encode(error.status())])
-    except ConnectionError:
-        telemetry.logger().debug("watch client gone")
-    response = await sink.open()
-    await response.write_eof()
-    return response
+    def __init__(self) -> None:
+        self._limits: set[asyncio.Timeout] = set()
+
+    def end(self) -> None:
+        """Have every stream end now, as if its time were up."""
+        now = asyncio.get_running_loop().time()
+        for limit in tuple(self._limits):
+            if not limit.expired():
+                limit.reschedule(now)
+
+    async def stream(
+        self, exchange: Exchange, batches: Batches, lines: Lines, seconds: float
+    ) -> web.StreamResponse:
+        """Send until the time is up, the client goes, or the watch ends.
+
+        Raises:
+            ApiError: refused before anything was sent; later refusals go into the stream.
+        """
+        upgrade = exchange.request.headers.get("Upgrade", "").lower() == "websocket"
+        sink = _Messages(exchange.request) if upgrade else _Chunks(exchange.request)
+        limit = asyncio.timeout(seconds)
+        self._limits.add(limit)
+        try:
+            async with limit:
+                await _pump(batches, lines, sink)
+        except TimeoutError:
+            pass
+        except ApiError as error:
+            # Expired is told in the stream even at its start: informers look for it there.
+            if sink.response is None and error.http != 410:  # noqa: PLR2004 - the status Gone
+                raise
+            await sink.send([b'{"type":"ERROR","object":%b}' % encode(error.status())])
+        finally:
+            self._limits.discard(limit)
+            if isinstance(batches, AsyncGenerator):
+                await batches.aclose()
+        return await sink.close()
 
 
 async def _pump(batches: Batches, lines: Lines, sink: _Chunks | _Messages) -> None:
-    """Forward every batch; the head goes out soon, unless the watch is refused at once."""
-
-    async def forward() -> None:
-        async for batch in batches:
-            if batch:
-                await sink.send([lines.line(event) for event in batch])
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(forward())
-            done, _ = await asyncio.wait((task,), timeout=HEAD_SECONDS)
-            if not done:
-                await sink.open()
-    except BaseExceptionGroup as failures:
-        # The task and the head fail for one reason: the refusal, or the client that went.
-        refusal = failures.exceptions[0]
-        if isinstance(refusal, Exception):
-            raise refusal from None
-        raise
+    async for batch in batches:
+        # The first batch, though it may be empty, says that the watch stands: the head goes out.
+        await sink.open()
+        if batch:
+            await sink.send([lines.line(event) for event in batch])

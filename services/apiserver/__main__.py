@@ -1,0 +1,28 @@
+"""``pilothouse apiserver``."""
+
+import sys
+from collections.abc import Sequence
+
+from pilothouse.services.apiserver import config, wiring
+from pilothouse.services.runtime import process
+
+
+def main(argv: Sequence[str], *, open_storage: wiring.OpenStorage | None = None) -> int:
+    """Run the server until it is told to stop; the exit code.
+
+    ``open_storage`` opens a store inside this process, used where no ``--etcd-servers`` are given.
+    """
+    configuration = config.parse(argv)
+    opener = wiring.open_etcd_storage if configuration.etcd_servers else open_storage
+    if opener is None:
+        sys.stderr.write("apiserver: --etcd-servers is needed: there is no store in this process\n")
+        return 2
+
+    async def serve(ready: process.Ready) -> None:
+        await wiring.run(configuration, opener, ready)
+
+    return process.run("apiserver", serve, log_level=configuration.log_level)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

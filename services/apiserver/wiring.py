@@ -1,0 +1,186 @@
+"""The parts of an API server, put together: store, cache, chain, registry, and the two doors."""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from pilothouse.services.apiserver.adapters.components import ComponentStatuses
+from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
+from pilothouse.services.apiserver.allocation.allocator import Allocator
+from pilothouse.services.apiserver.bootstrap import bootstrap
+from pilothouse.services.apiserver.cache.cache import Cache
+from pilothouse.services.apiserver.chain.accounts import Accounts
+from pilothouse.services.apiserver.chain.authentication import Authentication
+from pilothouse.services.apiserver.chain.authorization import Authorization
+from pilothouse.services.apiserver.chain.bindings import LiveBindings
+from pilothouse.services.apiserver.chain.reviews import KINDS as REVIEW_KINDS
+from pilothouse.services.apiserver.chain.reviews import Reviews
+from pilothouse.services.apiserver.chain.roles import bootstrap_objects
+from pilothouse.services.apiserver.chain.tokens import Signer, Verifier
+from pilothouse.services.apiserver.config import Config, Pki
+from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
+from pilothouse.services.apiserver.kinds.schemas import published_schemas
+from pilothouse.services.apiserver.objects.parts import Parts
+from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.readiness import Readiness
+from pilothouse.services.apiserver.registry import Registry
+from pilothouse.services.apiserver.rest import dispatch
+from pilothouse.services.apiserver.rest import server as https
+from pilothouse.services.apiserver.rest.counters import Counters
+from pilothouse.services.apiserver.rest.openapi import OpenApi
+from pilothouse.services.apiserver.rest.published import Published
+from pilothouse.services.apiserver.rest.streams import NodeStreams
+from pilothouse.services.apiserver.rest.verbs import Verbs
+from pilothouse.services.apiserver.rest.version import GIT_VERSION
+from pilothouse.services.apiserver.rest.watching import Watches
+from pilothouse.services.apiserver.rpc.objects import service
+from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.process import Ready
+from pilothouse.services.runtime.rpc.server import Listen
+from pilothouse.services.runtime.rpc.server import serve as serve_rpc
+from pilothouse.services.runtime.rpc.tls import Identity
+
+OpenStorage = Callable[[Config], AbstractAsyncContextManager[Storage]]
+
+
+async def run(config: Config, open_storage: OpenStorage, ready: Ready) -> None:
+    """Serve until cancelled: the store first, then the cache, then the doors; back in reverse."""
+    async with open_storage(config) as storage:
+        await _Server(config, storage).run(ready)
+
+
+class _Server:
+    """One API server over an open store."""
+
+    def __init__(self, config: Config, storage: Storage) -> None:
+        self._config = config
+        clock = SystemClock()
+        catalog = builtin_catalog()
+        schemas = published_schemas()
+        self._cache = Cache(storage, catalog, clock)
+        accounts = load_accounts(config.pki, self._cache, clock)
+        authorization = Authorization(self._cache, LiveBindings(self._cache))
+        reviews = Reviews(authorization, accounts)
+        self._registry = Registry(
+            Parts(
+                storage=storage,
+                cache=self._cache,
+                catalog=catalog,
+                schemas=schemas,
+                authorizer=authorization,
+                tokens=accounts,
+                clock=clock,
+                allocator=Allocator(
+                    config.service_cluster_ip_range, config.service_node_port_range
+                ),
+                computed={
+                    "componentstatuses": ComponentStatuses(storage, config.run_dir),
+                    **dict.fromkeys(REVIEW_KINDS, reviews),
+                },
+            )
+        )
+        pki = config.pki
+        self._kubelets = Kubelets(
+            Credentials(pki.kubelet_certificate, pki.kubelet_key, pki.kubelet_ca)
+        )
+        self._readiness = Readiness(storage)
+        self._watches = Watches()
+        address = f"{config.advertise_address}:{config.secure_port}"
+        self._door = dispatch.Door(
+            dispatch.Parts(
+                catalog=catalog,
+                authentication=Authentication(accounts),
+                authorization=authorization,
+                verbs=Verbs(self._registry, clock, self._watches),
+                streams=NodeStreams(self._cache, self._kubelets),
+                published=Published(catalog, OpenApi(catalog, schemas, GIT_VERSION), address),
+                health=self._readiness.health(),
+                counters=Counters(),
+            )
+        )
+
+    async def run(self, ready: Ready) -> None:
+        """Load, listen, create what a cluster is born with, and say that all is ready."""
+        await self._cache.load()
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._cache.run())
+            try:
+                async with self._doors():
+                    self._readiness.synced = True
+                    await self._bootstrap()
+                    self._readiness.bootstrapped = True
+                    ready.ready()
+                    await asyncio.Event().wait()
+            finally:
+                following.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _doors(self) -> AsyncIterator[None]:
+        config, pki = self._config, self._config.pki
+        certificates = https.Certificates(pki.tls_certificate, pki.tls_key, pki.client_ca)
+        context = https.tls_context(certificates)
+        sockets = [https.inherited_socket(n) for n in config.listen_fds]
+        if config.secure_port or not sockets:
+            sockets.append(https.listening_socket(config.bind_address, config.secure_port))
+        listens = [Listen(str(config.socket))]
+        if config.mesh_address:
+            identity = Identity(pki.tls_certificate, pki.tls_key, pki.client_ca)
+            listens.append(Listen(config.mesh_address, identity))
+        rpc = service(self._registry, self._registry.parts.catalog)
+        try:
+            async with (
+                serve_rpc([rpc], listens),
+                https.serve(self._door.answer, sockets, context),
+            ):
+                try:
+                    yield
+                finally:
+                    self._readiness.stopping = True
+                    self._watches.end()
+        finally:
+            await self._kubelets.close()
+
+    async def _bootstrap(self) -> None:
+        config = self._config
+        network = ipaddress.ip_network(config.service_cluster_ip_range)
+        await bootstrap(
+            self._registry,
+            config.advertise_address,
+            config.secure_port,
+            bootstrap_objects(),
+            str(network[1]),
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_etcd_storage(config: Config) -> AsyncIterator[Storage]:
+    """The store at ``--etcd-servers``; its generated code is loaded only where it is used."""
+    from pilothouse.services.apiserver.adapters.etcd import open_etcd  # noqa: PLC0415
+
+    storage = await open_etcd(config.etcd_servers)
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+def load_accounts(pki: Pki, cache: Cache, clock: SystemClock) -> Accounts:
+    """The issuer and the judge of service account tokens, their keys read from files."""
+    signing = serialization.load_pem_private_key(pki.account_signing_key.read_bytes(), None)
+    if not isinstance(signing, rsa.RSAPrivateKey):
+        raise TypeError(f"{pki.account_signing_key} holds no RSA key")
+    keys = [_public_key(path) for path in pki.account_keys]
+    return Accounts(cache, Signer(signing), Verifier([signing.public_key(), *keys]), clock)
+
+
+def _public_key(path: Path) -> rsa.RSAPublicKey:
+    key = serialization.load_pem_public_key(path.read_bytes())
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise TypeError(f"{path} holds no RSA key")
+    return key
