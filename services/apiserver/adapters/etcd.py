@@ -121,6 +121,9 @@ class EtcdStorage:
             except aio.AioRpcError as error:
                 if error.code() not in _GONE:
                     raise from_rpc(error) from error
+            except asyncio.CancelledError:
+                self._raise_if_closed()
+                raise
             self._at += 1
         raise Unavailable("the connection to etcd is closed")
 
@@ -232,6 +235,9 @@ class EtcdStorage:
             raise Unavailable("the connection to etcd is closed")
         try:
             return await call(self._endpoint())
+        except asyncio.CancelledError:
+            self._raise_if_closed()
+            raise
         except aio.AioRpcError as error:
             if error.code() in _GONE:
                 self._at += 1
@@ -244,6 +250,12 @@ class EtcdStorage:
                     raise Compacted(0) from error
                 raise ValueError(details) from error
             raise from_rpc(error) from error
+
+    def _raise_if_closed(self) -> None:
+        """Closing a channel cancels its calls, which looks like the caller's own cancellation."""
+        task = asyncio.current_task()
+        if self._closed and (task is None or not task.cancelling()):
+            raise Unavailable("the connection to etcd is closed")
 
     def _endpoint(self) -> _Endpoint:
         return self._endpoints[self._at % len(self._endpoints)]
