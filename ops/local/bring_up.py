@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
     "OPENBLAS_NUM_THREADS": "1",
 }
 
