@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Iterable, Sequence
 
 from typing_extensions import override
@@ -58,12 +59,17 @@ class Conntrack(Flows):
 
 
 async def _run(*command: str, text: str = "") -> tuple[int, str]:
-    """Exit code and output, errors included."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+    """Exit code and output, errors included.
+
+    On a thread: a pipe whose reader ends at once is an error of the loop's own under uvloop.
+    """
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
-    output, _ = await process.communicate(text.encode())
-    return process.returncode or 0, output.decode(errors="replace")
+    return done.returncode, done.stdout
