@@ -1,13 +1,12 @@
 """``pilothouse apiserver``."""
 
 import sys
-from collections.abc import Sequence
 
 from pilothouse.services.apiserver import config, wiring
 from pilothouse.services.runtime import process
 
 
-def main(argv: Sequence[str], *, open_storage: wiring.OpenStorage | None = None) -> int:
+def main(argv: list[str], *, open_storage: wiring.OpenStorage | None = None) -> int:
     """Run the server until it is told to stop; the exit code.
 
     ``open_storage`` opens a store inside this process, used where no ``--etcd-servers`` are given.

@@ -28,13 +28,13 @@ from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.ports import Storage
-from pilothouse.services.apiserver.readiness import Readiness
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
 from pilothouse.services.apiserver.rest.counters import Counters
 from pilothouse.services.apiserver.rest.openapi import OpenApi
 from pilothouse.services.apiserver.rest.published import Published
+from pilothouse.services.apiserver.rest.readiness import Readiness
 from pilothouse.services.apiserver.rest.streams import NodeStreams
 from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.apiserver.rest.version import GIT_VERSION

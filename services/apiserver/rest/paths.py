@@ -47,7 +47,7 @@ def segments_of(path: str) -> list[str]:
 def ask(method: str, segments: Sequence[str], query: Mapping[str, str]) -> Asked | None:
     """What ``/api/v1/…`` or ``/apis/<group>/<version>/…`` asks; None for any other path.
 
-    Raises MethodNotAllowed's kin nowhere: a method without a verb gives an empty verb.
+    A method that is no verb on this path gives an empty verb.
     """
     if segments[0] == "api":
         group, rest = "", segments[1:]
@@ -70,7 +70,8 @@ def ask(method: str, segments: Sequence[str], query: Mapping[str, str]) -> Asked
 
 def _target(group: str, version: str, parts: Sequence[str]) -> tuple[Target, str]:
     namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in _NAMESPACE_SUBRESOURCES:  # noqa: PLR2004
+    inside = parts[2:3] if parts[0] == "namespaces" else ()
+    if inside and inside[0] not in _NAMESPACE_SUBRESOURCES:
         namespace, parts = parts[1], parts[2:]
     plural, name, subresource, *tail = (*parts, "", "", "")[: max(len(parts), 3)]
     target = Target(group, version, plural, namespace, name, subresource)
