@@ -207,8 +207,11 @@ async def test_only_the_api_server_is_answered(runtime: Containerd, pki: Path) -
                 async with session.get(url, ssl=_context(pki, stem)) as answer:
                     assert answer.status == expected
             with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
-                async with aiohttp.ClientSession() as bare:
-                    async with bare.get(url, ssl=_context(pki, "")) as answer:
-                        await answer.read()
+                await _get_without_certificate(url, pki)
 
     await inside(runtime, test)
+
+
+async def _get_without_certificate(url: str, pki: Path) -> None:
+    async with aiohttp.ClientSession() as bare, bare.get(url, ssl=_context(pki, "")) as answer:
+        await answer.read()
