@@ -217,9 +217,12 @@ def main(argv: Sequence[str]) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     processes.remember(cluster.run / "pids", NAME, os.getpid())
-    with socket.create_server(
-        ("127.0.0.1", cluster.port), backlog=LISTEN_BACKLOG, reuse_port=False
-    ) as api_socket:
+    try:
+        api_socket = socket.create_server(("127.0.0.1", cluster.port), backlog=LISTEN_BACKLOG)
+    except OSError as error:
+        _say(f"port {cluster.port} of 127.0.0.1: {error.strerror}")
+        return 1
+    with api_socket:
         Supervisor(cluster, plan(cluster), SystemClock(), api_socket).run()
     return 0
 

@@ -67,6 +67,7 @@ def _make_directories(cluster: Cluster, ledger: Ledger) -> None:
     for parent in SHARED_PARENTS:
         if not Path(parent).exists():
             ledger.write(Change("parent", parent))
+    ledger.write(Change("sandboxes", str(cluster.state / "nodes")))
     cluster.logs.mkdir(exist_ok=True, mode=0o700)
 
 

@@ -16,7 +16,8 @@ from typing import Literal
 # netns      a named network namespace; its links, rules and tables go with it
 # cgroup     a name below every cgroup hierarchy, with what is in it
 # processes  whatever runs out of this run directory
-Kind = Literal["directory", "parent", "file", "netns", "cgroup", "processes"]
+# sandboxes  what the CNI library keeps, at a path of its own, about the pods of these nodes
+Kind = Literal["directory", "parent", "file", "netns", "cgroup", "processes", "sandboxes"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pilothouse.ops.local.cluster import Cluster
 from pilothouse.ops.local.ledger import Change, Ledger
 
 CGROUP_ROUNDS = 20
+CNI_RESULTS = Path("/var/lib/cni/results")
 
 
 def take_down(cluster: Cluster, *, keep_state: bool) -> list[Change]:
@@ -39,6 +40,8 @@ def _undo(change: Change) -> None:
         case "directory":
             _unmount_below(change.name)
             shutil.rmtree(change.name, ignore_errors=True)
+        case "sandboxes":
+            _forget_sandboxes(Path(change.name))
         case "file":
             Path(change.name).unlink(missing_ok=True)
         case "parent":
@@ -56,6 +59,12 @@ def end_processes(run: Path) -> None:
         # A shim that is killed leaves its socket in containerd's own directory.
         with contextlib.suppress(OSError):
             Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def _forget_sandboxes(nodes: Path) -> None:
+    for sandbox in nodes.glob("*/containerd/io.containerd.grpc.v1.cri/sandboxes/*"):
+        for result in CNI_RESULTS.glob(f"*-{sandbox.name}-*"):
+            result.unlink(missing_ok=True)
 
 
 def remove_cgroups(name: str) -> None:

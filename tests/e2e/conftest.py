@@ -10,7 +10,7 @@ import pytest
 from kit.cluster import EXAMPLE, NODES, Cluster
 
 NAME = "test"
-PORT = 16443
+PORT = 17543
 PUBLISH_ADDRESS = "127.0.0.2"
 
 
@@ -36,7 +36,7 @@ def example(cluster: Cluster) -> Cluster:
 @pytest.fixture
 def other_cluster() -> Iterator[Cluster]:
     """A second cluster for a test that takes it down itself."""
-    handle = Cluster("other", PORT + 1, "127.0.0.3")
+    handle = Cluster("other", 17643, "127.0.0.3")
     handle.down()
     yield handle
     handle.down()

@@ -72,5 +72,5 @@ def test_pods_on_both_nodes_reach_each_other_and_the_service(example: Cluster) -
             assert answer.strip() == other["metadata"]["name"]
         for _ in range(4):
             url = f"http://{address}/hostname"
-            answer = example.kubectl("exec", name, "--", "wget", "-q", "-T", "5", "-O", "-", url)
+            answer = example.kubectl("exec", name, "--", "wget", "-q", "-O", "-", url)
             assert answer.strip() in names(example)

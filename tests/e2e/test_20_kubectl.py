@@ -1,12 +1,36 @@
 """What people do with kubectl every day, on real pods."""
 
+import contextlib
 import json
 import subprocess
 import threading
+from collections.abc import Iterator
 
 from kit.cluster import Cluster
 
 DURING_UPDATE_REQUESTS = 500
+
+
+@contextlib.contextmanager
+def printing(cluster: Cluster, *arguments: str) -> Iterator[list[str]]:
+    """A kubectl that runs on, and the lines it has printed so far."""
+    lines: list[str] = []
+    with subprocess.Popen(
+        ["kubectl", *arguments], env=cluster.environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        reader = threading.Thread(target=_collect, args=(process, lines))
+        reader.start()
+        try:
+            yield lines
+        finally:
+            process.kill()
+            reader.join()
+
+
+def _collect(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)  # noqa: PERF402 - line by line, so that the test sees them as they come
 
 
 def nginx_versions(cluster: Cluster) -> set[str]:
@@ -61,26 +85,13 @@ def test_a_rolling_update_loses_no_request_and_undo_goes_back(example: Cluster) 
 def test_logs_show_and_follow_requests(example: Cluster) -> None:
     pod = example.pods("app=nginx")[0]
     name, address = pod["metadata"]["name"], pod["status"]["podIP"]
-    follower = subprocess.Popen(
-        ["kubectl", "logs", "-f", "--tail=0", name],
-        env=example.environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert follower.stdout is not None
-        found: list[str] = []
-        reader = threading.Thread(target=lambda: found.append(follower.stdout.readline()))
-        reader.start()
+    with printing(example, "logs", "-f", "--tail=0", name) as lines:
 
         def request_is_followed() -> bool:
             example.on_node(1, "curl", "-s", f"http://{address}/followed")
-            reader.join(0.5)
-            return bool(found)
+            return any("/followed" in line for line in lines)
 
         example.eventually("the line is followed", request_is_followed, seconds=20)
-        assert "/followed" in found[0]
-    finally:
-        follower.kill()
-        follower.wait()
     assert "/followed" in example.kubectl("logs", name)
     assert len(example.kubectl("logs", "--tail=1", name).splitlines()) == 1
 
@@ -115,6 +126,9 @@ def test_describe_tells_the_pods_story(example: Cluster) -> None:
 
 
 def test_wide_output_names_node_and_address(example: Cluster) -> None:
+    example.eventually(
+        "old pods are gone", lambda: len(example.get("pods", "-l", "app=nginx")["items"]) == 2
+    )
     header, *rows = example.kubectl("get", "pods", "-l", "app=nginx", "-o", "wide").splitlines()
     assert header.split()[:7] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
     assert all("node-" in row and "10.244." in row and "Running" in row for row in rows)
@@ -122,22 +136,10 @@ def test_wide_output_names_node_and_address(example: Cluster) -> None:
 
 def test_watch_sees_a_label_come_and_go(example: Cluster) -> None:
     name = example.pods("app=nginx")[0]["metadata"]["name"]
-    watcher = subprocess.Popen(
-        ["kubectl", "get", "pods", "-l", "colour=red", "-w", "--no-headers"],
-        env=example.environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert watcher.stdout is not None
-        seen: list[str] = []
-        reader = threading.Thread(target=lambda: seen.append(watcher.stdout.readline()))
-        reader.start()
+    selector = ["-l", "colour=red", "-w", "--no-headers"]
+    with printing(example, "get", "pods", *selector) as lines:
         example.kubectl("label", "pod", name, "colour=red")
-        reader.join(30)
-        assert seen
-        assert seen[0].startswith(name)
-    finally:
-        watcher.kill()
-        watcher.wait()
+        example.eventually("it is seen", lambda: any(line.startswith(name) for line in lines))
     example.kubectl("label", "pod", name, "colour-")
     assert example.pods("colour=red") == []
 
@@ -160,7 +162,19 @@ def test_explain_a_field(cluster: Cluster) -> None:
 
 
 def test_delete_takes_the_pods_along(cluster: Cluster) -> None:
-    cluster.kubectl("create", "deployment", "gone", "--image=nginx", "--replicas=1")
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "gone"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "gone"}},
+            "template": {
+                "metadata": {"labels": {"app": "gone"}},
+                "spec": {"containers": [{"name": "nginx", "image": "nginx"}]},
+            },
+        },
+    }
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(deployment))
     cluster.eventually("1/1", lambda: cluster.deployment_is("gone", 1))
     cluster.kubectl("delete", "deployment", "gone")
     cluster.eventually("no pod is left", lambda: not cluster.get("pods", "-l", "app=gone")["items"])
