@@ -1,13 +1,10 @@
 """``pilothouse kubelet``: the pods of one node."""
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator
 
 from pilothouse.services.kubelet.adapters import wiring
 from pilothouse.services.kubelet.config import Config, parse
-from pilothouse.services.kubelet.pods import Pods
 from pilothouse.services.kubelet.rest import server
 from pilothouse.services.kubelet.rest.streaming import Streaming
 from pilothouse.services.kubelet.rpc import node
@@ -28,27 +25,20 @@ async def _serve(config: Config, ready: process.Ready) -> None:
         streaming = Streaming(kubelet.pods, kubelet.streams, clock)
         async with (
             serve([node.service(kubelet.pods)], [listen]),
-            _https(config, kubelet.pods, streaming),
+            server.serve(config.serving, kubelet.pods, streaming),
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(kubelet.recorder.run())
-            for cache in (kubelet.pod_cache, kubelet.node_cache, kubelet.service_cache):
-                group.create_task(cache.run())
+            for part in (kubelet.recorder, kubelet.node_cache, kubelet.service_cache):
+                group.create_task(part.run())
+            group.create_task(kubelet.pods.run())
+            group.create_task(kubelet.manifests.run())
             ready.ready()
             await kubelet.node_cache.wait_synced()
             group.create_task(kubelet.registration.run())
-            await kubelet.pod_cache.wait_synced()
             await kubelet.service_cache.wait_synced()
-            await kubelet.pods.run()
-
-
-@contextlib.asynccontextmanager
-async def _https(config: Config, pods: Pods, streaming: Streaming) -> AsyncIterator[None]:
-    if config.serving is None:
-        yield
-        return
-    async with server.serve(config.serving, pods, streaming):
-        yield
+            group.create_task(kubelet.pod_cache.run())
+            await kubelet.pod_cache.wait_synced()
+            kubelet.pods.complete()
 
 
 def main(argv: list[str]) -> int:

@@ -12,7 +12,6 @@ from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.machinery.objects import Key, Metadata
 from pilothouse.services.runtime import telemetry
 
-MIRROR = "kubernetes.io/config.mirror"
 VANISHED_GRACE_SECONDS = 2.0
 ORPHAN_GRACE_SECONDS = 30.0
 SURVEY_SECONDS = 10.0
@@ -43,6 +42,8 @@ class Pods:
         self._early: list[tuple[Pod | None, Pod | None]] = []
         self._states = _States()
         self._strays: dict[str, None] = {}
+        self._is_complete = False
+        self._again = asyncio.Event()
         self._log = telemetry.logger(part="pods")
 
     def workers(self) -> list[PodWorker]:
@@ -67,7 +68,7 @@ class Pods:
 
     def keep(self, pod: Pod) -> None:
         """A pod whose spec comes from this node itself."""
-        self._adopt(pod, in_api=MIRROR in pod.metadata.annotations)
+        self._adopt(pod, in_api=True)
 
     def vanish(self, pod: Pod) -> None:
         """The pod is no longer meant to be here."""
@@ -75,6 +76,11 @@ class Pods:
         if worker is not None:
             grace = pod.metadata.deletion_grace_period_seconds
             worker.vanish(VANISHED_GRACE_SECONDS if grace is None else float(grace))
+
+    def complete(self) -> None:
+        """Every source of pods has been heard once: what is not wanted now is an orphan."""
+        self._is_complete = True
+        self._again.set()
 
     def _adopt(self, pod: Pod, *, in_api: bool) -> None:
         worker = self._workers.get(pod.uid)
@@ -104,7 +110,7 @@ class Pods:
             del self._workers[worker.pod.uid]
 
     async def run(self) -> None:
-        """Until cancelled. Start it when the present state of the API server is known."""
+        """Until cancelled. What nobody wants is left alone until :meth:`complete`."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             for old, new in self._early:
@@ -116,7 +122,15 @@ class Pods:
                     self._compare(await self._runtime.survey())
                 except ApiError as error:
                     self._log.warning("runtime does not answer", error=error.message)
-                await self._parts.clock.sleep(SURVEY_SECONDS)
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(SURVEY_SECONDS):
+                await self._again.wait()
+        except TimeoutError:
+            return
+        self._again.clear()
 
     async def _listen(self) -> None:
         """Pass on the runtime's word that something ended."""
@@ -146,6 +160,8 @@ class Pods:
         for ref, states in seen.items():
             worker = self._workers.get(ref.uid)
             if worker is None:
+                if not self._is_complete:
+                    continue
                 self._log.info("orphan", namespace=ref.namespace, name=ref.name, uid=ref.uid)
                 self._adopt_orphan(ref)
             elif ref in before and before[ref] != states:
@@ -161,6 +177,8 @@ class Pods:
 
     def _sweep(self, known: Iterable[str]) -> None:
         """Directories and cgroups of pods that are neither wanted nor running."""
+        if not self._is_complete:
+            return
         present = {*known, *self._workers}
         for place in self._leftovers:
             for uid in place.pods():

@@ -158,6 +158,7 @@ async def workers(
         async with asyncio.TaskGroup() as group:
             running = group.create_task(pods.run())
             await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.3, pods.complete)
             yield Workers(containerd, cluster, notes, pods, cri, streams, volumes, cgroups)
             running.cancel()
 

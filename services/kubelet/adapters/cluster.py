@@ -1,15 +1,16 @@
 """The API server as one node needs it: what pods refer to, and what is told of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from pilothouse.services.kubelet.static_pods import StaticPod
 from pilothouse.services.kubelet.views import Pod
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.sources import TokenSource
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.errors import Conflict, NotFound
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
@@ -28,6 +29,10 @@ KEPT_MAX = 1024
 MASTER = Key("default", "kubernetes")
 
 
+def _own_uid(pod: Pod) -> str:
+    return pod.uid
+
+
 class MeshCluster:
     """Over ``mesh.v1.Objects``; ConfigMaps and Secrets are kept for half a minute."""
 
@@ -35,7 +40,12 @@ class MeshCluster:
         self._objects = objects
         self._services = services
         self._clock = clock
+        self._uid_of: Callable[[Pod], str] = _own_uid
         self._kept: dict[tuple[str, Key], tuple[float, dict[str, bytes]]] = {}
+
+    def name_mirrors(self, uid_of: Callable[[Pod], str]) -> None:
+        """``uid_of`` a pod is the uid of its object here; empty when it has none."""
+        self._uid_of = uid_of
 
     async def config_map(self, key: Key) -> Mapping[str, bytes]:
         """All keys with their bytes."""
@@ -86,16 +96,32 @@ class MeshCluster:
 
     async def write_status(self, pod: Pod, status: dict[str, Any]) -> None:
         """Patch these fields of the status of this very pod."""
-        patch = {"metadata": {"uid": pod.uid}, "status": status}
-        key = pod.metadata.key
+        key, uid = pod.metadata.key, self._uid_of(pod)
+        if not uid:
+            raise NotFound(f"pod {key} has no mirror yet")
+        patch = {"metadata": {"uid": uid}, "status": status}
         await self._objects.patch(PODS, key, patch, subresource="status", strategic=True)
 
     async def remove(self, pod: Pod) -> None:
         """Delete this very pod's object at once."""
+        uid = self._uid_of(pod)
+        if not uid:
+            return
         try:
-            key = pod.metadata.key
-            await self._objects.delete(PODS, key, uid=pod.uid, grace_period_seconds=0)
-        except NotFound:
+            await self._objects.delete(PODS, pod.metadata.key, uid=uid, grace_period_seconds=0)
+        except (NotFound, Conflict):
+            return
+
+    async def create_mirror(self, static: StaticPod) -> None:
+        """Show a static pod."""
+        await self._objects.create(PODS, static.pod.metadata.namespace, static.body)
+
+    async def delete_mirror(self, mirror: Pod) -> None:
+        """Show it no more."""
+        key = mirror.metadata.key
+        try:
+            await self._objects.delete(PODS, key, uid=mirror.uid, grace_period_seconds=0)
+        except (NotFound, Conflict):
             return
 
     def services(self, namespace: str) -> Sequence[Service]:

@@ -9,6 +9,7 @@ from pilothouse.services.kubelet.adapters import machine
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
@@ -16,6 +17,7 @@ from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
 from pilothouse.services.kubelet.config import PORT, Config
 from pilothouse.services.kubelet.configs import Dns, parse_resolv_conf
 from pilothouse.services.kubelet.downward import Surroundings
+from pilothouse.services.kubelet.manifests import Manifests
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pods import Pods
 from pilothouse.services.kubelet.registration import Registration
@@ -34,6 +36,7 @@ class Kubelet:
     """All that runs: each has a ``run``, and the caches are first to be synced."""
 
     pods: Pods
+    manifests: Manifests
     registration: Registration
     recorder: Recorder
     streams: CriStreams
@@ -73,11 +76,16 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
         notes=recorder,
     )
     pods = Pods(parts, cri, RuntimeEvents(runtime), [volumes, cgroups])
-    pod_cache.on_change(pods.change)
+    files = ManifestFiles(config.paths.manifests)
+    manifests = Manifests(files, cluster, pods, clock, config.node_name)
+    cluster.name_mirrors(manifests.mirror_uid)
+    pod_cache.on_change(manifests.change)
     view = MeshNode(objects, node_cache, config.node_name, config.paths.cni_conf)
     registration = Registration(view, view, streams, clock, identity, here)
     node_cache.on_change(registration.changed)
-    return Kubelet(pods, registration, recorder, streams, pod_cache, node_cache, services)
+    return Kubelet(
+        pods, manifests, registration, recorder, streams, pod_cache, node_cache, services
+    )
 
 
 def _facts(config: Config, around: Surroundings, memory_bytes: int) -> Node:

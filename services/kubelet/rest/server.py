@@ -109,8 +109,11 @@ class _Listing:
 
 
 @contextlib.asynccontextmanager
-async def serve(serving: Serving, pods: Pods, streaming: Streaming) -> AsyncIterator[None]:
-    """Listen until the block ends."""
+async def serve(serving: Serving | None, pods: Pods, streaming: Streaming) -> AsyncIterator[None]:
+    """Listen until the block ends; without ``serving`` there is no server."""
+    if serving is None:
+        yield
+        return
     runner = web.AppRunner(
         application(pods, streaming), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
     )
