@@ -140,9 +140,7 @@ async def run() -> list[Row]:
 
 
 async def _table(client: Client) -> list[Row]:
-    await client.call(
-        "POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}, "kind": "Namespace"}
-    )
+    await _namespace(client, NAMESPACE)
     pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
     names = [f"pod-{number}" for number in range(PODS)]
     rows = await client.measure(
@@ -176,6 +174,14 @@ async def _table(client: Client) -> list[Row]:
     return rows
 
 
+async def _namespace(client: Client, name: str) -> None:
+    """A namespace with the account that every pod runs as; no controller makes it here."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await client.call("POST", "/api/v1/namespaces", body)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await client.call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
+
+
 def _bound(client: Client, method: str, path: str, body: Any = None, kind: str = "json") -> Any:
     return lambda: client.call(method, path, body, kind)
 
@@ -183,9 +189,7 @@ def _bound(client: Client, method: str, path: str, body: Any = None, kind: str =
 async def _watched(client: Client) -> list[Row]:
     """Create pods while 20 watchers follow their namespace; every event must arrive."""
     name = "watched"
-    await client.call(
-        "POST", "/api/v1/namespaces", {"metadata": {"name": name}, "kind": "Namespace"}
-    )
+    await _namespace(client, name)
     pods = f"/api/v1/namespaces/{name}/pods"
     seen = [0] * WATCHERS
 
