@@ -160,8 +160,9 @@ class _Server:
 
 @contextlib.asynccontextmanager
 async def open_etcd_storage(config: Config) -> AsyncIterator[Storage]:
-    """The store at ``--etcd-servers``; its generated code is loaded only where it is used."""
-    from pilothouse.services.apiserver.adapters.etcd import open_etcd  # noqa: PLC0415
+    """The store at ``--etcd-servers``."""
+    # Its generated code is loaded only where it is used.
+    from pilothouse.services.apiserver.adapters.etcd import open_etcd  # noqa: PLC0415 - as said
 
     storage = await open_etcd(config.etcd_servers)
     try:

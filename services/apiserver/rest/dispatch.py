@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from pilothouse.services.apiserver.chain.attributes import Attributes
-from pilothouse.services.apiserver.chain.authentication import Authentication
+from pilothouse.services.apiserver.chain.authentication import Authentication, is_public
 from pilothouse.services.apiserver.chain.authorization import Authorization
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -128,7 +128,9 @@ class Door:
         self, exchange: Exchange, path: str, segments: Sequence[str]
     ) -> web.StreamResponse:
         parts, method = self._parts, exchange.request.method
-        parts.authorization.require(exchange.user, Attributes(verb=_verb_of(method), path=path))
+        if not is_public(path):
+            asked = Attributes(verb=_verb_of(method), path=path)
+            parts.authorization.require(exchange.user, asked)
         if method == "OPTIONS":
             return web.Response(status=200, headers={"Allow": METHODS})
         if method not in ("GET", "HEAD"):

@@ -84,7 +84,7 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun")
-        text = "the request is malformed" if status != 500 else "internal error"  # noqa: PLR2004
+        text = "the request is malformed" if status != 500 else "internal error"  # noqa: PLR2004 - the status
         reply = refuse(_BY_CODE.get(status, errors.InternalError)(text))
         reply.force_close()
         return reply
