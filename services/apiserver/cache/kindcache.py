@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pilothouse.services.apiserver.cache.history import History, Record
 from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
+from pilothouse.services.apiserver.cache.labelindex import LabelIndex
 from pilothouse.services.apiserver.cache.selection import Selection
 from pilothouse.services.apiserver.cache.watching import Watcher
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -25,6 +26,7 @@ class KindCache:
         self._extract = extract
         self._items: dict[str, dict[str, Item]] = {}
         self._ordered: dict[str, list[str]] = {}
+        self._labels = LabelIndex()
         self._watchers: dict[str, dict[Watcher, None]] = {}
         self._listeners: list[Listener] = []
 
@@ -49,11 +51,14 @@ class KindCache:
         if selection.name and (selection.namespace or not self.kind.namespaced):
             found = self.get(Key(selection.namespace, selection.name))
             return [found] if found is not None and selection.matches(found) else []
-        items = self.items(selection.namespace)
         if not selection.selects:
-            return items
+            return self.items(selection.namespace)
         matches = selection.matches
-        return [item for item in items if matches(item)]
+        every = (item for items in self._items.values() for item in items.values())
+        found_by_label = self._labels.candidates(selection.labels.requirements, every)
+        if found_by_label is not None:
+            return sorted((item for item in found_by_label if matches(item)), key=_place)
+        return [item for item in self.items(selection.namespace) if matches(item)]
 
     def select_at(self, selection: Selection, revision: int) -> list[Item]:
         """The same as it was at ``revision``; Expired when that is forgotten."""
@@ -101,6 +106,7 @@ class KindCache:
         if old is None:
             return
         self._ordered.pop(key.namespace, None)
+        self._labels.replace(key, old, None)
         json = self.encoding.at_revision(old.stored.json, revision)
         last = Stored(key, revision, json, deleted=True)
         self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)))
@@ -121,6 +127,7 @@ class KindCache:
         items = self._items.setdefault(key.namespace, {})
         if key.name not in items:
             self._ordered.pop(key.namespace, None)
+        self._labels.replace(key, items.get(key.name), item)
         items[key.name] = item
 
     def _sorted(self, namespace: str) -> list[Item]:
