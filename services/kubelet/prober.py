@@ -11,7 +11,9 @@ from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.probes import Tally
 from pilothouse.services.kubelet.views import Container, Pod, Probe
 
-FIRST_RETRY_SECONDS = 1.0
+EAGER_SECONDS = (0.1, 0.2, 0.4, 0.8)
+"""Waits before the first verdict of readiness: most servers are up in less than a period, and the
+failures until then are nobody's news."""
 
 
 class Prober:
@@ -82,8 +84,13 @@ class Prober:
         age = self._parts.clock.now() - current.started_at
         await self._parts.clock.sleep(max(probe.initial_delay_seconds - age, 0.0))
         tally = Tally()
+        eager = list(EAGER_SECONDS) if kind in {"Readiness", "Startup"} else []
         while True:
             outcome = await self._parts.probing.check(probe, spec, current, ip)
+            if eager and not outcome.passed:
+                await self._parts.clock.sleep(eager.pop(0))
+                continue
+            eager.clear()
             before, tally = tally.verdict, probes.step(tally, probe, outcome)
             if not outcome.passed:
                 text = f"{kind} probe failed: {outcome.message}"
@@ -92,10 +99,7 @@ class Prober:
                 self._found(kind, probe, current.id, passed=tally.verdict)
                 if until_passed and tally.verdict:
                     return
-            wait = float(max(probe.period_seconds, 1))
-            if kind == "Readiness" and not tally.verdict:
-                wait = min(wait, FIRST_RETRY_SECONDS)
-            await self._parts.clock.sleep(wait)
+            await self._parts.clock.sleep(float(max(probe.period_seconds, 1)))
 
     def _found(self, kind: str, probe: Probe, id_: str, *, passed: bool) -> None:
         match kind:

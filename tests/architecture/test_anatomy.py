@@ -11,7 +11,8 @@ DRIVERS = {
     "apiserver": {"cache.cache", "cache.watching", "chain.accounts", "wiring"},
     "controllers": {"manager"},
     "kubelet": {
-        "parts", "performer", "pods", "prober", "registration", "status_writer", "workers",
+        "manifests", "parts", "performer", "pods", "prober", "registration", "status_writer",
+        "workers",
     },
     "scheduler": {"loop"},
     "store": {"hub", "keyspace", "lessor", "writer"},

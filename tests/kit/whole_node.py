@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.containerd import Containerd, containerd
+
 from pilothouse.ops.pki import kubeconfig
 from pilothouse.ops.pki.authority import Authority
 from pilothouse.ops.pki.plan import control_plane, node

@@ -9,6 +9,8 @@ import yaml
 from kit.containerd import pod_of
 from kit.whole_node import BIN, WholeNode
 
+METHOD = "pilothouse.mesh.v1.Node/ListPods"
+
 
 def _pod(name: str, **spec: object) -> dict:
     body = pod_of("", name=name, **spec)
@@ -160,7 +162,7 @@ def test_the_mesh_lists_pods(node: WholeNode) -> None:
     socket = node.root / "run" / "kubelet-node-1.sock"
     assert socket.stat().st_mode & 0o777 == 0o600
     answer = subprocess.run(
-        [str(BIN / "grpcurl"), "-plaintext", "-unix", str(socket), "pilothouse.mesh.v1.Node/ListPods"],
+        [str(BIN / "grpcurl"), "-plaintext", "-unix", str(socket), METHOD],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = json.loads(answer.stdout)["pods"][0]
