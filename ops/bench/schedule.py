@@ -21,7 +21,7 @@ from pilothouse.ops.bench.rows import Row
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import NODES, PODS
+from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
@@ -149,6 +149,9 @@ async def end_to_end(work: Work) -> list[Row]:
             open_channel(f"unix://{folder}/run/apiserver.sock") as channel,
         ):
             objects = Objects(channel)
+            for namespace in (NAMESPACE, PROBE_NAMESPACE):
+                account = {"kind": "ServiceAccount", "metadata": {"name": "default"}}
+                await objects.create(SERVICE_ACCOUNTS, namespace, account)
             await _each(work.nodes, lambda number: _create_node(objects, number))
             bound, probe = _Bound(NAMESPACE, work.pods), _Bound(PROBE_NAMESPACE, 1)
             watch = Cache(objects, PODS, Pod, clock=clock)
@@ -221,8 +224,10 @@ async def _scheduler(folder: Path) -> AsyncIterator[server.Process]:
 async def _create_node(objects: Objects, number: int) -> None:
     made = node(number)
     await objects.create(NODES, "", made)
+    key = Key("", made["metadata"]["name"])
+    await objects.patch(NODES, key, {"status": made["status"]}, subresource="status")
     # A new node is tainted until somebody says that it is ready; here nobody else is.
-    await objects.patch(NODES, Key("", made["metadata"]["name"]), {"spec": {"taints": None}})
+    await objects.patch(NODES, key, {"spec": {"taints": None}})
 
 
 async def _create_pod(
