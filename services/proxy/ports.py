@@ -12,7 +12,7 @@ from pilothouse.services.proxy.rules import Backend
 
 
 class Refused(Exception):
-    """The kernel did not take it; nothing of that transaction holds."""
+    """The kernel did not take it: what there is now may be neither the old nor the new."""
 
 
 class Services(Protocol):
@@ -29,10 +29,10 @@ class Services(Protocol):
 
 
 class Kernel(Protocol):
-    """The table. Both calls are one transaction each and raise :class:`Refused`."""
+    """The table. Every packet meets it as it was or as it is to be; raises :class:`Refused`."""
 
     async def load(self, contents: Contents) -> None:
-        """Make the table exactly this, whatever was in it; no packet finds it half done."""
+        """Make the table exactly this, whatever was in it."""
 
     async def change(self, change: Change) -> None:
         """Apply a difference to the table as it was loaded and changed so far."""

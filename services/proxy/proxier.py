@@ -1,8 +1,8 @@
 """The loop: what changed in the cluster becomes what changes in the kernel.
 
-    load everything once ──▶ wait for changes ──▶ plan ──▶ one transaction ──▶ forget UDP flows
-              ▲                                                  │ refused
-              └──────────────────── backoff ◀────────────────────┘
+    load everything once ──▶ wait for changes ──▶ plan ──▶ change the kernel ──▶ forget UDP flows
+              ▲                                                │ refused
+              └──────────────────── backoff ◀──────────────────┘
 
 A refused change means that the table is not what we think: it is then loaded anew.
 """

@@ -1,4 +1,4 @@
-"""The kernel's table through libnftables: one transaction per call, off the event loop.
+"""The kernel's table through libnftables: whole transactions, off the event loop.
 
 Why not the ``nft`` program: it would be a fork and an exec per change, and reads the same text.
 """
@@ -7,14 +7,15 @@ import asyncio
 import ctypes
 import json
 import threading
-from typing import Any
+import zlib
 
 from typing_extensions import override
 
 from pilothouse.services.proxy.adapters import statements
-from pilothouse.services.proxy.changes import Change
+from pilothouse.services.proxy.changes import Change, diff
 from pilothouse.services.proxy.contents import Contents
 from pilothouse.services.proxy.ports import Kernel, Refused
+from pilothouse.services.runtime import telemetry
 
 LIBRARY = "libnftables.so.1"
 ERROR_CHARACTERS_MAX = 400
@@ -67,6 +68,8 @@ class Nftables(Kernel):
     ) -> None:
         self._library = library
         self._frame = statements.frame(cluster_cidr, nodeport_addresses)
+        # A chain whose name says which frame the table has: of another one nothing is kept.
+        self._mark = f"frame-{zlib.crc32(self._frame.encode()):08x}"
 
     @override
     async def load(self, contents: Contents) -> None:
@@ -74,42 +77,54 @@ class Nftables(Kernel):
 
     @override
     async def change(self, change: Change) -> None:
-        await asyncio.to_thread(self._library.run, statements.changed(change))
+        await asyncio.to_thread(self._change, change)
 
     async def clean_up(self) -> None:
         """Remove the table, if it is there."""
         await asyncio.to_thread(self._library.run, statements.CLEAN_UP)
 
     def _load(self, contents: Contents) -> None:
-        filled = self._frame + statements.loaded(contents)
-        kept = "".join(
-            statements.remembered(name, clients)
-            for name, clients in self._clients(contents.client_sets).items()
+        """Refill the table where it stands; only one that can not be refilled is replaced."""
+        there = self._there()
+        if there is not None:
+            try:
+                self._change(diff(there, contents), head=statements.emptied())
+            except Refused as refusal:
+                telemetry.logger().warning("table replaced", error=str(refusal))
+            else:
+                return
+        new = Change(new=contents)
+        mark = f"add chain ip {statements.TABLE} {self._mark}\n"
+        filled = statements.prepared(new) + statements.switched(new)
+        self._library.run(self._frame + mark + filled)
+
+    def _change(self, change: Change, head: str = "") -> None:
+        steps = (
+            statements.prepared(change),
+            head + statements.switched(change),
+            statements.removed(change),
         )
-        self._library.run(filled + kept)
+        for commands in filter(None, steps):
+            self._library.run(commands)
 
-    def _clients(self, wanted: frozenset[str]) -> dict[str, dict[str, tuple[int, int]]]:
-        """Clients that the table remembers now, per set that it will have again."""
-        if not wanted:
-            return {}
-        found = {}
-        for item in self._listed("list sets table ip " + statements.TABLE, "set"):
-            if item["name"] in wanted:
-                command = f"list set ip {statements.TABLE} {item['name']}"
-                found[item["name"]] = _clients(self._listed(command, "set"))
-        return found
+    def _there(self) -> Contents | None:
+        """Names of what stands in the table beside its frame; None without a table of ours.
 
-    def _listed(self, command: str, kind: str) -> list[dict[str, Any]]:
-        try:
-            answer = json.loads(self._library.run(command))
-        except Refused:  # no table yet
-            return []
-        return [item[kind] for item in answer["nftables"] if kind in item]
+        Values are not read: chains look empty, and so different from any that is wanted.
+        """
+        chains = self._names("chains", "chain")
+        if self._mark not in chains:
+            return None
+        ours: dict[str, tuple[str, ...]] = {
+            name: () for name in chains if "/" in name or "-pick-" in name
+        }
+        sets = frozenset(n for n in self._names("sets", "set") if n.startswith("clients-"))
+        return Contents(chains=ours, client_sets=sets)
 
-
-def _clients(sets: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
-    return {
-        item["elem"]["val"]: (item["elem"]["timeout"], item["elem"]["expires"])
-        for listed in sets
-        for item in listed.get("elem", [])
-    }
+    def _names(self, command: str, kind: str) -> set[str]:
+        answer = json.loads(self._library.run(f"list {command} ip"))
+        return {
+            item[kind]["name"]
+            for item in answer["nftables"]
+            if kind in item and item[kind]["table"] == statements.TABLE
+        }

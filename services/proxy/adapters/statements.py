@@ -1,11 +1,17 @@
-"""nftables' own words for a table and for a change of it: text for one transaction."""
+"""nftables' own words for a table and for a change of it.
+
+A change is three transactions. A packet reads the table's generation when it enters a hook, but
+looks elements up in whatever generation is current: an element that comes together with the chain
+it leads to may lead a packet into the chain's past, where it is empty, and the packet would go on
+untranslated. So chains are there before an element leads to them, and go after none does.
+"""
 
 import string
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from pilothouse.services.proxy.changes import Change
-from pilothouse.services.proxy.contents import CLIENTS_MAX, MASQUERADE_BIT, Contents, Slot
+from pilothouse.services.proxy.contents import CLIENTS_MAX, MASQUERADE_BIT, Slot
 from pilothouse.services.proxy.rules import PROTOCOLS
 
 TABLE = "pilothouse"
@@ -67,13 +73,20 @@ $leaving  }}
 }}
 """
 
+_MAPS = (
+    "services", "nodeports", "unserved", "unserved-nodeports",
+    *(f"{of}{kind}-endpoints" for of in ("", "node-") for kind in PROTOCOLS.values()),
+)  # fmt: skip
+_SET = (
+    f"add set ip {TABLE} {{}} {{{{ type ipv4_addr; flags dynamic,timeout; size {CLIENTS_MAX}; }}}}"
+)
 _LEAVING = "    ip saddr {0} ip daddr != {{ {0}, 224.0.0.0/4 }} masquerade\n"
 
 CLEAN_UP = f"add table ip {TABLE}\ndelete table ip {TABLE}\n"
 
 
 def frame(cluster_cidr: str, nodeport_addresses: tuple[str, ...]) -> str:
-    """The table anew, empty of Services.
+    """The table anew, empty of Services, in the place of any other.
 
     Pods that leave the cluster go by the node's address: nobody outside knows a way back to theirs.
     Without ``nodeport_addresses`` every local address but loopback serves node ports.
@@ -85,44 +98,48 @@ def frame(cluster_cidr: str, nodeport_addresses: tuple[str, ...]) -> str:
     )
 
 
-def changed(change: Change) -> str:
-    """The commands of ``change``, in an order in which nothing is used before it is there."""
+def prepared(change: Change) -> str:
+    """First: chains and sets that nothing refers to yet."""
     old, new = change.old, change.new
-    lines = [_set(name, "add") for name in sorted(new.client_sets)]
-    lines += [f"add chain ip {TABLE} {name}" for name in new.chains if name not in old.chains]
-    lines += [f"flush chain ip {TABLE} {name}" for name in old.chains]
+    lines = [_SET.format(name) for name in sorted(new.client_sets)]
+    fresh = [name for name in new.chains if name not in old.chains]
+    lines += [f"add chain ip {TABLE} {name}" for name in fresh]
+    return _text(lines + [line for name in fresh for line in _rules(name, new.chains[name])])
+
+
+def switched(change: Change) -> str:
+    """Second: what packets meet, from one to the other."""
+    old, new = change.old, change.new
+    both = [name for name in new.chains if name in old.chains]
+    lines = [f"flush chain ip {TABLE} {name}" for name in both]
+    lines += [line for name in both for line in _rules(name, new.chains[name])]
     lines += _elements("delete", old.elements, with_values=False)
-    lines += [
-        f"add rule ip {TABLE} {name} {statement}"
-        for name, statements in new.chains.items()
-        for statement in statements
-    ]
     lines += _elements("add", new.elements, with_values=True)
-    lines += [f"delete chain ip {TABLE} {name}" for name in old.chains if name not in new.chains]
+    return _text(lines)
+
+
+def removed(change: Change) -> str:
+    """Third: chains and sets that nothing refers to any more."""
+    old, new = change.old, change.new
+    gone = [name for name in old.chains if name not in new.chains]
+    lines = [f"flush chain ip {TABLE} {name}" for name in gone]
+    lines += [f"delete chain ip {TABLE} {name}" for name in gone]
     lines += [f"delete set ip {TABLE} {name}" for name in sorted(old.client_sets)]
-    return "\n".join(lines) + "\n"
+    return _text(lines)
 
 
-def loaded(contents: Contents) -> str:
-    """The commands that fill an empty frame."""
-    return changed(Change(new=contents))
+def emptied() -> str:
+    """Every map without its elements; for the head of :func:`switched`."""
+    lines = [f"flush map ip {TABLE} {name}" for name in _MAPS]
+    return _text([*lines, f"flush set ip {TABLE} hairpins"])
 
 
-def remembered(name: str, clients: Mapping[str, tuple[int, int]]) -> str:
-    """Commands that put clients back: per address the timeout and what is left of it, seconds."""
-    kept = ", ".join(
-        f"{address} timeout {timeout}s expires {left}s"
-        for address, (timeout, left) in clients.items()
-        if left > 0
-    )
-    return f"add element ip {TABLE} {name} {{ {kept} }}\n" if kept else ""
+def _rules(name: str, chain: Iterable[str]) -> Iterable[str]:
+    return (f"add rule ip {TABLE} {name} {statement}" for statement in chain)
 
 
-def _set(name: str, verb: str) -> str:
-    return (
-        f"{verb} set ip {TABLE} {name} "
-        f"{{ type ipv4_addr; flags dynamic,timeout; size {CLIENTS_MAX}; }}"
-    )
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _elements(verb: str, elements: Mapping[Slot, str], *, with_values: bool) -> Iterable[str]:

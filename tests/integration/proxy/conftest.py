@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from pilothouse.services.proxy.adapters import sysctls
 from pilothouse.services.proxy.adapters.nftables import Library, Nftables
@@ -215,3 +216,8 @@ def testbed() -> Iterator[Testbed]:
         yield bed
     finally:
         bed.remove()
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """uvloop, as the services run on: its pipes and sockets are not asyncio's own."""
+    return {"uvloop": uvloop.new_event_loop}

@@ -103,9 +103,12 @@ async def test_a_change_is_what_the_kernel_then_holds(testbed):
     ]
     for rule in rules:
         await kernel.change(table.replace({KEY: one(rule)}))
-        changed = testbed.nft("list", "ruleset")
+        changed = _sorted(testbed.nft("list", "ruleset"))
         await kernel.load(one(rule))
-        assert _sorted(testbed.nft("list", "ruleset")) == _sorted(changed), rule
+        assert _sorted(testbed.nft("list", "ruleset")) == changed, rule
+        await kernel.clean_up()
+        await kernel.load(one(rule))
+        assert _sorted(testbed.nft("list", "ruleset")) == changed, rule
     await kernel.change(table.replace({KEY: contents([], CLUSTER_CIDR)}))
     assert "default/web" not in testbed.nft("list", "ruleset")
     assert VIP not in testbed.nft("list", "ruleset")
@@ -176,14 +179,28 @@ async def test_node_ports_only_where_they_are_wanted(testbed):
     }
 
 
-async def test_a_wrong_change_is_refused_whole(testbed):
+async def test_a_table_that_others_changed_is_refused_and_loaded_anew(testbed):
     kernel, table = testbed.kernel(), Table()
     await kernel.load(_with(table, RULE))
-    before = testbed.nft("list", "ruleset")
-    stranger = Contents(chains={"nowhere": ("drop",)})
+    before = _sorted(testbed.nft("list", "ruleset"))
+    stranger = Contents(chains={"nowhere/at/all": ("drop",)})
     with pytest.raises(Refused):
-        await kernel.change(Change(old=stranger, new=one(replace(RULE, cluster_ip="10.96.0.9"))))
-    assert testbed.nft("list", "ruleset") == before
+        await kernel.change(Change(old=stranger))
+    assert _sorted(testbed.nft("list", "ruleset")) == before
+    testbed.nft("flush", "map", "ip", "pilothouse", "services")
+    testbed.nft("add", "chain", "ip", "pilothouse", "default/left/tcp/80")
+    await kernel.load(one(RULE))
+    assert _sorted(testbed.nft("list", "ruleset")) == before
+
+
+async def test_a_table_of_another_frame_is_replaced(testbed):
+    await testbed.kernel(nodeport_addresses=("10.90.9.0/24",)).load(one(RULE))
+    fresh = testbed.kernel()
+    await fresh.load(one(RULE))
+    after = _sorted(testbed.nft("list", "ruleset"))
+    await fresh.clean_up()
+    await fresh.load(one(RULE))
+    assert _sorted(testbed.nft("list", "ruleset")) == after
 
 
 async def test_five_thousand_services(testbed):

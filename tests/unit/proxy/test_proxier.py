@@ -195,13 +195,17 @@ async def test_the_rules_service_lists_what_the_kernel_was_told(services, kernel
 def test_commands_use_nothing_before_it_is_there():
     old = Contents(chains={"a": ("drop",), "b": ("goto a",)}, client_sets=frozenset({"clients-x"}))
     new = Contents(chains={"b": ("drop",), "c": ("goto b",)})
-    lines = statements.changed(diff(old, new)).splitlines()
-    assert lines == [
+    change = diff(old, new)
+    assert statements.prepared(change).splitlines() == [
         "add chain ip pilothouse c",
-        "flush chain ip pilothouse a",
+        "add rule ip pilothouse c goto b",
+    ]
+    assert statements.switched(change).splitlines() == [
         "flush chain ip pilothouse b",
         "add rule ip pilothouse b drop",
-        "add rule ip pilothouse c goto b",
+    ]
+    assert statements.removed(change).splitlines() == [
+        "flush chain ip pilothouse a",
         "delete chain ip pilothouse a",
         "delete set ip pilothouse clients-x",
     ]
