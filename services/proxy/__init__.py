@@ -7,6 +7,6 @@
 Each arrow but the last is a pure function; ``proxier.py`` is the loop that drives them. Nodes take
 a second, smaller way: ``routes.py`` plans the routes to other nodes' pods.
 
-Not here: no packet passes through this process. The kernel goes on without it, and a restart refills
-the table where it stands.
+Not here: no packet passes through this process. The kernel goes on without it, and a restart
+refills the table where it stands.
 """
