@@ -51,7 +51,11 @@ class Client:
 
     async def call(self, method: str, path: str, body: Any = None, kind: str = "json") -> bytes:
         """Send one request; RuntimeError when it is refused."""
-        headers = {"Content-Type": f"application/{kind}", "Accept": "application/json"}
+        headers = {
+            "Content-Type": f"application/{kind}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         data = None if body is None else msgspec.json.encode(body)
         async with self.session.request(
             method, self.url + path, data=data, headers=headers
