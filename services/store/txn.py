@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from pilothouse.services.machinery.storage import Change, Entry
@@ -29,12 +29,16 @@ Past: TypeAlias = Mapping[tuple[Span, int], Sequence[Entry]]
 
 @dataclass(frozen=True, slots=True)
 class RangeAnswer:
-    """``count`` is of all keys in the span, ``more`` says that the limit cut some off."""
+    """``count`` is of all keys in the span, ``more`` says that the limit cut some off.
+
+    ``revision``, in each kind of answer, is the newest once the operation was done.
+    """
 
     entries: Sequence[Entry]
     count: int
     more: bool
     keys_only: bool
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class PutAnswer:
     """``previous`` only where it was asked for."""
 
     previous: Entry | None
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class DeleteAnswer:
 
     deleted: int
     previous: Sequence[Entry]
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +227,8 @@ class _Application:
             entries = self._past[request.span(), request.revision]
         else:
             entries = self._revisions.newest_range(request.span())
-        return select(request, entries[: fetch_limit(request)], len(entries))
+        answer = select(request, entries[: fetch_limit(request)], len(entries))
+        return replace(answer, revision=self._revisions.tip)
 
     def _put(self, put: Put) -> PutAnswer:
         previous = self._revisions.newest(put.key)
@@ -231,9 +238,9 @@ class _Application:
         if previous is not None and put.ignore_lease:
             lease = previous.lease
         self._changes.append(self._revisions.put(put.key, value, lease, self._revision))
-        return PutAnswer(previous if put.prev_kv else None)
+        return PutAnswer(previous if put.prev_kv else None, self._revision)
 
     def _delete(self, request: DeleteRange) -> DeleteAnswer:
         entries = self._revisions.newest_range(request.span())
         self._changes += [self._revisions.delete(entry, self._revision) for entry in entries]
-        return DeleteAnswer(len(entries), entries if request.prev_kv else ())
+        return DeleteAnswer(len(entries), entries if request.prev_kv else (), self._revisions.tip)

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+import grpc
 
 from pilothouse.services.runtime.rpc.server import Listen, serve
 from pilothouse.services.store.embedded import EmbeddedStore, open_store
@@ -85,3 +88,21 @@ async def served(
                 yield store, address
     finally:
         await store.close()
+
+
+@contextlib.contextmanager
+def store_process(folder: Path, *flags: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """``pilothouse store`` as a process on a free port; yields it and its address."""
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "pilothouse.services.store", "--data-dir", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--listen", address, "--insecure", "--log-level", "warning", *flags]
+    )
+    try:
+        with grpc.insecure_channel(address) as channel:
+            grpc.channel_ready_future(channel).result(timeout=20)
+        yield process, address
+    finally:
+        process.terminate()
+        process.wait()

@@ -169,22 +169,23 @@ def encode_delete(
 
 
 def encode_txn(answer: TxnAnswer, header: rpc_pb2.ResponseHeader) -> rpc_pb2.TxnResponse:
-    inner = rpc_pb2.ResponseHeader(revision=header.revision)
     return rpc_pb2.TxnResponse(
         header=header,
         succeeded=answer.succeeded,
-        responses=[_encode_answer(each, inner) for each in answer.answers],
+        responses=map(_encode_answer, answer.answers),
     )
 
 
-def _encode_answer(answer: Answer, header: rpc_pb2.ResponseHeader) -> rpc_pb2.ResponseOp:
+def _encode_answer(answer: Answer) -> rpc_pb2.ResponseOp:
+    """Answers within have headers of their own: with a revision only, a txn's with nothing."""
+    if isinstance(answer, TxnAnswer):
+        return rpc_pb2.ResponseOp(response_txn=encode_txn(answer, rpc_pb2.ResponseHeader()))
+    header = rpc_pb2.ResponseHeader(revision=answer.revision)
     if isinstance(answer, RangeAnswer):
         return rpc_pb2.ResponseOp(response_range=encode_range(answer, header))
     if isinstance(answer, PutAnswer):
         return rpc_pb2.ResponseOp(response_put=encode_put(answer, header))
-    if isinstance(answer, DeleteAnswer):
-        return rpc_pb2.ResponseOp(response_delete_range=encode_delete(answer, header))
-    return rpc_pb2.ResponseOp(response_txn=encode_txn(answer, header))
+    return rpc_pb2.ResponseOp(response_delete_range=encode_delete(answer, header))
 
 
 def split(events: Iterable[kv_pb2.Event], bytes_max: int) -> Sequence[Sequence[kv_pb2.Event]]:

@@ -38,6 +38,12 @@ class KV(KVServicer):
     @override
     async def Put(self, request: rpc_pb2.PutRequest, context: Context) -> rpc_pb2.PutResponse:
         put = codec.decode_put(request)
+        requests.check(put)
+        if put.lease and self._keyspace.lessor.leases.get(put.lease) is None:
+            # As etcd: a put alone misses its lease first, one in a transaction its key.
+            with codec.refusals():
+                await self._keyspace.settled()
+            raise errors.lease_not_found()
         answer, revision = await self._alone(put, request.ByteSize())
         assert isinstance(answer, PutAnswer)  # noqa: S101 - each operation has its answer
         return codec.encode_put(answer, header(self._keyspace, revision))
