@@ -240,6 +240,9 @@ def _remake(draft: _Draft, dead: Sandbox | None) -> None:
 
 def _tidy(draft: _Draft, sandbox: Sandbox) -> None:
     """Remove what nobody will ask for: all but the two newest instances, emptied sandboxes."""
+    for container in draft.observed.alive():
+        if _is_stray(draft.observed, container):
+            draft.stop(container, f"Stopping container {container.name}", _grace(draft.pod))
     names = {item.name for item in draft.observed.containers}
     kept: set[str] = set()
     for name in sorted(names):
@@ -270,6 +273,8 @@ def _advance(draft: _Draft, sandbox: Sandbox) -> None:
 
 def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
     """Start it, let it run, or run it again."""
+    if any(_is_stray(draft.observed, item) for item in draft.observed.alive()):
+        return
     current = draft.observed.current(spec.name)
     if current is None or not _is_in(current, sandbox):
         if current is None or _runs_anew(draft.pod, spec, current):
@@ -291,6 +296,13 @@ def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
                     draft.again.append(due)
                 else:
                     _start(draft, sandbox, spec, current)
+
+
+def _is_stray(observed: Observed, container: Container) -> bool:
+    """Whether it runs where nobody looks: in an old sandbox, or beside its successor."""
+    current = observed.current(container.name)
+    in_old = not _is_in(container, observed.sandbox)
+    return in_old or (current is not None and current.id != container.id)
 
 
 def _runs_anew(pod: Pod, spec: Spec, before: Container) -> bool:
