@@ -170,7 +170,7 @@ def test_delete_takes_the_pods_along(cluster: Cluster) -> None:
             "selector": {"matchLabels": {"app": "gone"}},
             "template": {
                 "metadata": {"labels": {"app": "gone"}},
-                "spec": {"containers": [{"name": "nginx", "image": "nginx"}]},
+                "spec": {"containers": [{"name": "nginx", "image": "nginx:1.29"}]},
             },
         },
     }

@@ -57,7 +57,7 @@ def is_running(pod: dict[str, Any] | None) -> bool:
 
 
 def kill_inside(cluster: Cluster, pod: str) -> None:
-    cluster.try_kubectl("exec", pod, "--", "sh", "-c", "kill -9 $(pgrep -o nginx)")
+    cluster.try_kubectl("exec", pod, "--", "sh", "-c", "kill -9 $(pidof nginx)")
 
 
 def test_components_are_healthy(example: Cluster) -> None:
@@ -112,7 +112,7 @@ def test_a_replication_controllers_pod_is_restarted_and_replaced(cluster: Cluste
             "selector": {"app": "rc"},
             "template": {
                 "metadata": {"labels": {"app": "rc"}},
-                "spec": {"containers": [{"name": "nginx", "image": "nginx"}]},
+                "spec": {"containers": [{"name": "nginx", "image": "nginx:1.29"}]},
             },
         },
     }
@@ -156,7 +156,7 @@ def test_any_service_may_be_killed(example: Cluster, process: str) -> None:
     example.eventually("whole before", lambda: is_whole(example), seconds=WHOLE_SECONDS)
     running = containers(example)
     marker = f"before-{process}"
-    example.kubectl("create", "configmap", marker, "--from-literal=a=b")
+    example.create_configmap(marker, a="b")
     port = example.get("service", "ngx-service")["spec"]["ports"][0]["nodePort"]
     killed = example.kill(process)
     example.eventually(

@@ -85,8 +85,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
 
 def test_kubectl_on_a_real_etcd(pair: Pair) -> None:
     client = pair.client
-    client.kubectl("create", "namespace", "real")
-    client.kubectl("create", "configmap", "a", "-n", "real", "--from-literal=k=1")
+    client.create(apiVersion="v1", kind="Namespace", metadata={"name": "real"})
+    about = {"name": "a", "namespace": "real"}
+    client.create(apiVersion="v1", kind="ConfigMap", metadata=about, data={"k": "1"})
     client.kubectl("label", "configmap", "a", "-n", "real", "colour=red")
     assert client.get("configmaps", "-n", "real", "-l", "colour=red")["items"][0]["data"] == {
         "k": "1"

@@ -56,7 +56,7 @@ def is_back(cluster: Cluster) -> bool:
 
 
 def test_up_after_power_loss_brings_objects_and_pods_back(example: Cluster) -> None:
-    example.kubectl("create", "configmap", "kept", "--from-literal=a=b")
+    example.create_configmap("kept", a="b")
     uids = {pod["metadata"]["uid"] for pod in example.pods("app=nginx")}
     address = example.get("service", "ngx-service")["spec"]["clusterIP"]
     lose_power(example)

@@ -72,6 +72,14 @@ class Cluster:
         """``kubectl get … -o json``, decoded."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def create(self, **manifest: Any) -> str:
+        """``kubectl create -f -`` of one object."""
+        return self.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+
+    def create_configmap(self, name: str, **data: str) -> str:
+        """A ConfigMap in the default namespace."""
+        return self.create(apiVersion="v1", kind="ConfigMap", metadata={"name": name}, data=data)
+
     def try_get(self, *arguments: str) -> Any:
         """The same, or None while the API does not answer."""
         done = self.try_kubectl("get", *arguments, "-o", "json", "--request-timeout=5s")
