@@ -181,7 +181,7 @@ def silent_ignores(source: Source) -> list[str]:
         for pattern in (_NOQA, _IGNORE):
             match = pattern.search(line)
             above = source.lines[number - 1].strip() if number else ""
-            if match and len(match["reason"].strip(" -#")) < 3 and not above.startswith("#"):
+            if match and len(match["reason"].strip(" -#")) < 2 and not above.startswith("#"):
                 found.append(f"{source.place}:{number + 1}: {line.strip()}")
     return found
 
