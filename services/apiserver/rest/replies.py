@@ -131,13 +131,18 @@ class Writer:
 
 
 def list_bytes(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> bytes:
-    """The list as JSON, of the bytes that are kept."""
-    return b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
+    """The list as JSON, of the bytes that are kept, copied once."""
+    head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
         kind.kind.encode(),
         kind.api_version.encode(),
         encode(metadata),
-        b",".join([stored.json for stored in items]),
     )
+    if not items:
+        return head + b"]}"
+    parts = [stored.json for stored in items]
+    parts[0] = head + parts[0]
+    parts[-1] += b"]}"
+    return b",".join(parts)
 
 
 def warn(headers: Headers, warnings: Sequence[str]) -> None:
