@@ -2,9 +2,10 @@
 
 ::
 
-    build ──▶ follow (caches, until cancelled) ──▶ lead (loops, once the caches are synced)
+    build ─┬─▶ World.run   caches follow the API, until cancelled
+           └─▶ lead        loops, once the caches are synced
 
-``follow`` and ``lead`` are apart, so that several processes may follow and one of them lead.
+The two are apart, so that several processes may follow and one of them lead.
 """
 
 import asyncio

@@ -175,10 +175,7 @@ class Parts:
         first = self._cluster.network_address + part * size
         cidr = f"{first}/{self._mask}"
         patch = {
-            "metadata": {
-                "uid": node.metadata.uid,
-                "resourceVersion": node.metadata.resource_version,
-            },
+            "metadata": {"uid": node.metadata.uid},
             "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
         }
         await self._objects.patch(NODES, node.metadata.key, patch)

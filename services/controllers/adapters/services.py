@@ -175,9 +175,13 @@ class EndpointsObjects(_Behind):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._endpoints = world.cache(ENDPOINTS, Endpoints)
+        self._settled = Settled(self._endpoints)
 
     def endpoints(self, key: Key) -> Endpoints | None:
         return self._endpoints.get(key)
+
+    def settled(self, key: Key) -> bool:
+        return self._settled.is_settled(key)
 
     async def write(self, service: Service, present: Endpoints | None, todo: older.Plan) -> None:
         metadata: dict[str, Any] = {"labels": todo.labels}
@@ -190,15 +194,17 @@ class EndpointsObjects(_Behind):
         key = service.metadata.key
         if present is not None:
             metadata["resourceVersion"] = present.metadata.resource_version
-            await self._objects.patch(ENDPOINTS, key, body)
+            self._settled.wrote(key, await self._objects.patch(ENDPOINTS, key, body))
             return
         metadata |= {"name": key.name, "namespace": key.namespace}
         try:
-            await self._objects.create(ENDPOINTS, key.namespace, body)
+            answer = await self._objects.create(ENDPOINTS, key.namespace, body)
         except AlreadyExists as error:
             raise Conflict("the cache has not seen these Endpoints yet") from error
+        self._settled.wrote(key, answer)
 
     async def delete(self, key: Key) -> None:
+        self._settled.forget(key)
         present = self._endpoints.get(key)
         if present is None or older.MANAGED_BY not in present.metadata.labels:
             return

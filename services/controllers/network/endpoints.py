@@ -25,6 +25,7 @@ from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
 
 ADDRESSES_MAX = 1000
+UNSEEN_SECONDS_MAX = 5.0
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 
 
@@ -85,6 +86,9 @@ class Cluster(Protocol):
         """All pods of the namespace."""
 
     def endpoints(self, key: Key) -> Endpoints | None: ...
+    def settled(self, key: Key) -> bool:
+        """Whether our own last write for ``key`` has come back to us."""
+
     async def write(self, service: Service, present: Endpoints | None, todo: Plan) -> None: ...
     async def delete(self, key: Key) -> None:
         """The Service of that name is gone."""
@@ -105,6 +109,8 @@ class EndpointsController:
             return DONE
         if not endpoints.is_selecting(service):
             return DONE
+        if not self._cluster.settled(key):
+            return Result(again_after=UNSEEN_SECONDS_MAX)
         present = self._cluster.endpoints(key)
         todo = plan(service, self._cluster.pods_beside(service), present)
         if todo.write:

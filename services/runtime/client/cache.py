@@ -90,7 +90,8 @@ class Cache(Generic[V]):
             except Expired:
                 self.revision = 0
             except ApiError as error:
-                self._log.info("watch ended", error=error.message)
+                if backoff == BACKOFF_FIRST_SECONDS:  # once an outage, not at every try
+                    self._log.info("watch ended", error=error.message)
             await self._clock.sleep(backoff)
             backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
 

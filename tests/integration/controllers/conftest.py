@@ -24,7 +24,7 @@ from pilothouse.services.controllers import config, manager
 from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.controllers.rpc import controllers as rpc
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.errors import ApiError, NotFound, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.objects import Objects, Selection
@@ -45,11 +45,14 @@ class Kubelet:
     seen: dict = field(default_factory=dict)
 
     async def run(self):
-        async for batch in self.objects.watch(PODS):
-            for event in batch:
-                if event.type in {"ADDED", "MODIFIED"}:
-                    with contextlib.suppress(ApiError):
-                        await self._see(json.loads(event.json))
+        while True:
+            with contextlib.suppress(ApiError):
+                async for batch in self.objects.watch(PODS):
+                    for event in batch:
+                        if event.type in {"ADDED", "MODIFIED"}:
+                            with contextlib.suppress(ApiError):
+                                await self._see(json.loads(event.json))
+            await asyncio.sleep(0.05)
 
     async def _see(self, pod):
         metadata = pod["metadata"]
@@ -88,6 +91,7 @@ class Running:
     objects: Objects
     kubelet: Kubelet
     socket: str
+    door: "Door"
 
     async def get(self, resource, name, namespace="default"):
         return json.loads(await self.objects.get(resource, Key(namespace, name)))
@@ -110,11 +114,27 @@ class Running:
             while not answer:
                 try:
                     answer = await question()
-                except NotFound:
+                except (NotFound, ServiceUnavailable):
                     answer = None
                 if not answer:
                     await asyncio.sleep(0.01)
         return answer
+
+
+@dataclass
+class Door:
+    """The gRPC door of an API server, which can be shut and opened again."""
+
+    registry: Registry
+    socket: str
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def open(self):
+        services = [door.service(self.registry, self.registry.parts.catalog)]
+        await self.stack.enter_async_context(serve(services, [Listen(self.socket)]))
+
+    async def shut(self):
+        await self.stack.aclose()
 
 
 @contextlib.asynccontextmanager
@@ -140,8 +160,10 @@ async def apiserver(socket):
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
         await bootstrap(registry, "10.90.0.1", 6443, [])
-        async with serve([door.service(registry, catalog)], [Listen(socket)]):
-            yield registry
+        opened = Door(registry, socket)
+        await opened.open()
+        yield opened
+        await opened.shut()
         following.cancel()
     await storage.close()
 
@@ -158,7 +180,7 @@ async def cluster(tmp_path):
         "--node-monitor-grace-period=1",
     ]
     told = config.parse(flags)
-    async with apiserver(server), open_channel(told.server) as channel:
+    async with apiserver(server) as opened, open_channel(told.server) as channel:
         objects = Objects(channel)
         world = World(objects, SystemClock())
         controllers = manager.build(world, told.settings, told.controllers)
@@ -172,7 +194,7 @@ async def cluster(tmp_path):
                 group.create_task(manager.lead(world, controllers.values())),
                 group.create_task(kubelet.run()),
             ]
-            running = Running(objects, kubelet, own)
+            running = Running(objects, kubelet, own, opened)
             node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}}
             await objects.create(NODES, "", node)
             await running.wait(lambda: running.get(SERVICE_ACCOUNTS, "default"))

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from pilothouse.services.apiserver.bootstrap import SERVER
+from pilothouse.services.apiserver.requests import DeleteOptions, Target
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     DEPLOYMENTS,
@@ -269,3 +271,24 @@ async def test_readiness_reaches_both_kinds_of_endpoints(cluster):
     slices = await cluster.list(ENDPOINT_SLICES)
     untouched = {item["metadata"]["labels"]["kubernetes.io/service-name"] for item in slices}
     assert untouched == {"web", "kubernetes"}
+
+
+async def test_what_happened_behind_a_shut_door_is_made_good(cluster):
+    await cluster.create(DEPLOYMENTS, web_deployment(3))
+    await rolled_out(cluster, 3)
+    before = {pod["metadata"]["name"] for pod in await cluster.list(PODS)}
+    await cluster.door.shut()
+    registry = cluster.door.registry
+    lost = min(before)
+    options = DeleteOptions(grace_period_seconds=0)
+    await registry.delete(SERVER, Target("", "v1", "pods", "default", lost), options)
+    await asyncio.sleep(0.3)
+    await cluster.door.open()
+
+    async def whole():
+        now = {pod["metadata"]["name"] for pod in await cluster.list(PODS)}
+        return lost not in now and len(now) == 3
+
+    await cluster.wait(whole)
+    await cluster.patch(DEPLOYMENTS, "web", {"spec": {"template": pod_template("web:2")}})
+    await rolled_out(cluster, 3)
