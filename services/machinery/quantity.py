@@ -27,11 +27,13 @@ def parse(text: str | int | float) -> Decimal:
     return Decimal(number).scaleb(power)
 
 
+@lru_cache(maxsize=4096)
 def ceiling(text: str | int | float) -> int:
     """Whole units, rounded up: bytes of memory, pods."""
     return int(parse(text).to_integral_value(ROUND_CEILING))
 
 
+@lru_cache(maxsize=4096)
 def milli(text: str | int | float) -> int:
     """Thousandths, rounded up: CPU."""
     return int((parse(text) * 1000).to_integral_value(ROUND_CEILING))

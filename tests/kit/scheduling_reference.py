@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from pilothouse.services.machinery import quantity
 from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.labels import compile_selector
 
 DEFAULT_MILLICPU = 100
 DEFAULT_MEMORY = 200 * 1024 * 1024
@@ -87,3 +88,94 @@ def best(nodes, pod):
 
     scores = {node.node.metadata.name: score(node) for node in fitting}
     return {name for name, value in scores.items() if value == max(scores.values())}
+
+
+def neighbours_allow(nodes, target, pod):
+    """Whether required (anti-)affinity and hard spread let ``pod`` onto ``target``."""
+    return (
+        _affinity_allows(nodes, target, pod)
+        and _anti_affinity_allows(nodes, target, pod)
+        and all(
+            _spread_allows(nodes, target, pod, constraint)
+            for constraint in pod.spec.topology_spread_constraints
+            if constraint.when_unsatisfiable == "DoNotSchedule"
+        )
+    )
+
+
+def _terms(pod, kind):
+    affinity = getattr(pod.spec.affinity, kind) if pod.spec.affinity else None
+    return affinity.required if affinity else ()
+
+
+def _meant(term, carrier, other):
+    """Whether a term of ``carrier`` speaks of ``other``."""
+    namespaces = term.namespaces or (carrier.metadata.namespace,)
+    wanted = compile_selector(term.label_selector)
+    return other.metadata.namespace in namespaces and wanted.matches(other.metadata.labels)
+
+
+def _together(one, other, key):
+    """Whether two nodes are in the same domain."""
+    value = one.node.metadata.labels.get(key)
+    return value is not None and value == other.node.metadata.labels.get(key)
+
+
+def _affinity_allows(nodes, target, pod):
+    terms = _terms(pod, "pod_affinity")
+    everybody = [other for node in nodes for other in node.pods]
+    if not any(_meant(term, pod, other) for term in terms for other in everybody) and all(
+        _meant(term, pod, pod) for term in terms
+    ):
+        return all(term.topology_key in target.node.metadata.labels for term in terms)
+    return all(
+        any(
+            _meant(term, pod, other)
+            for node in nodes
+            if _together(node, target, term.topology_key)
+            for other in node.pods
+        )
+        for term in terms
+    )
+
+
+def _anti_affinity_allows(nodes, target, pod):
+    for node in nodes:
+        for other in node.pods:
+            own = [(term, pod, other) for term in _terms(pod, "pod_anti_affinity")]
+            theirs = [(term, other, pod) for term in _terms(other, "pod_anti_affinity")]
+            for term, carrier, meant in own + theirs:
+                if _meant(term, carrier, meant) and _together(node, target, term.topology_key):
+                    return False
+    return True
+
+
+def _spread_allows(nodes, target, pod, constraint):
+    hard = [
+        item.topology_key
+        for item in pod.spec.topology_spread_constraints
+        if item.when_unsatisfiable == "DoNotSchedule"
+    ]
+    if any(key not in target.node.metadata.labels for key in hard):
+        return False
+    wanted = compile_selector(constraint.label_selector)
+    selector = pod.spec.node_selector
+    counts = {}
+    for node in nodes:
+        labels = node.node.metadata.labels
+        if any(key not in labels for key in hard):
+            continue
+        if any(labels.get(key) != value for key, value in selector.items()):
+            continue
+        domain = labels[constraint.topology_key]
+        counts[domain] = counts.get(domain, 0) + sum(
+            other.metadata.namespace == pod.metadata.namespace
+            and wanted.matches(other.metadata.labels)
+            for other in node.pods
+        )
+    least = min(counts.values(), default=0)
+    if constraint.min_domains and len(counts) < constraint.min_domains:
+        least = 0
+    own = wanted.matches(pod.metadata.labels)
+    here = counts.get(target.node.metadata.labels[constraint.topology_key], 0)
+    return here + own - least <= constraint.max_skew
