@@ -36,6 +36,8 @@ _NOT_REQUIRED = frozenset(
         ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
         ("io.k8s.api.authentication.v1.TokenRequestSpec", "audiences"),
         ("io.k8s.api.authorization.v1.ResourceRule", "verbs"),
+        # Events of the core group, shown in this shape, have none.
+        ("io.k8s.api.events.v1.Event", "eventTime"),
     }
 )
 
@@ -46,9 +48,16 @@ class Walkers:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._compiled: dict[tuple[str, bool], Walk] = {}
+        self._kinds: dict[str, Walk] = {}
 
     def of_kind(self, definition: str) -> Walk:
         """The walker of a whole object. Nothing is required inside ``status``."""
+        found = self._kinds.get(definition)
+        if found is None:
+            found = self._kinds[definition] = self._compile_kind(definition)
+        return found
+
+    def _compile_kind(self, definition: str) -> Walk:
         schema = self._lookup(definition)
         checks = self._properties(schema, strict=True)
         status = schema.get("properties", {}).get("status")
