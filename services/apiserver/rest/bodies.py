@@ -1,6 +1,7 @@
 """Bodies of requests to JSON values. Pure."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -135,10 +136,15 @@ _Loader.yaml_constructors = {
     for tag, constructor in yaml.CSafeLoader.yaml_constructors.items()
     if tag is None or tag.rpartition(":")[2] in _TAGS
 }
+# Numbers as JSON and YAML 1.2 write them: 22:22 is text, 1e3 is a number.
+_NUMBERS = {
+    "int": re.compile(r"[-+]?(0b[01]+|0x[0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)$"),
+    "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+}
 _Loader.yaml_implicit_resolvers = {
     first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
+        (tag, _NUMBERS.get(tag.rpartition(":")[2], pattern))
+        for tag, pattern in sorted(resolvers, key=lambda each: each[0].endswith(":float"))
         if tag.rpartition(":")[2] in ("null", "bool", "int", "float")
     ]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()

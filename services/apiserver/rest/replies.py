@@ -24,7 +24,7 @@ COMPRESS_BYTES_MIN = 128 * 1024
 # Told to whoever uses them, as a Warning header.
 DEPRECATED = {"componentstatuses": "v1 ComponentStatus is deprecated in v1.19+"}
 _WARNING_LENGTH_MAX = 1024
-_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*range(32), 127)})
 
 
 def refuse(error: ApiError) -> web.Response:
