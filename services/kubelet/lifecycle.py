@@ -290,12 +290,18 @@ def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
             message = f"Container {spec.name} is in unknown state, try killing it before restart"
             draft.stop(current, message, _grace(draft.pod))
         case "exited":
-            if restarts.should_run_again(policy_of(draft.pod, spec), current):
-                due = restarts.due_at(current)
-                if draft.now < due:
-                    draft.again.append(due)
-                else:
-                    _start(draft, sandbox, spec, current)
+            _rerun(draft, sandbox, spec, current)
+
+
+def _rerun(draft: _Draft, sandbox: Sandbox, spec: Spec, ended: Container) -> None:
+    """After its end: again, later again, or never."""
+    if not restarts.should_run_again(policy_of(draft.pod, spec), ended):
+        return
+    due = restarts.due_at(ended)
+    if draft.now < due:
+        draft.again.append(due)
+    else:
+        _start(draft, sandbox, spec, ended)
 
 
 def _is_stray(observed: Observed, container: Container) -> bool:

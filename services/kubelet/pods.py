@@ -12,7 +12,6 @@ from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.machinery.objects import Key, Metadata
 from pilothouse.services.runtime import telemetry
 
-VANISHED_GRACE_SECONDS = 2.0
 ORPHAN_GRACE_SECONDS = 30.0
 SURVEY_SECONDS = 10.0
 EVENTS_RETRY_SECONDS = 1.0
@@ -75,7 +74,8 @@ class Pods:
         worker = self._workers.get(pod.uid)
         if worker is not None:
             grace = pod.metadata.deletion_grace_period_seconds
-            worker.vanish(VANISHED_GRACE_SECONDS if grace is None else float(grace))
+            default = pod.spec.termination_grace_period_seconds
+            worker.vanish(float(default if grace is None else grace))
 
     def complete(self) -> None:
         """Every source of pods has been heard once: what is not wanted now is an orphan."""
