@@ -30,8 +30,8 @@ async def _serve(config: Config, ready: process.Ready) -> None:
         ):
             for part in (kubelet.recorder, kubelet.node_cache, kubelet.service_cache):
                 group.create_task(part.run())
-            group.create_task(kubelet.pods.run())
-            group.create_task(kubelet.manifests.run())
+            for local in (kubelet.pods, kubelet.manifests, kubelet.rotation):
+                group.create_task(local.run())
             ready.ready()
             await kubelet.node_cache.wait_synced()
             group.create_task(kubelet.registration.run())

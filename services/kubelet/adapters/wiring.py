@@ -12,6 +12,7 @@ from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
 from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
+from pilothouse.services.kubelet.adapters.rotation import Rotation
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
 from pilothouse.services.kubelet.config import PORT, Config
@@ -37,6 +38,7 @@ class Kubelet:
 
     pods: Pods
     manifests: Manifests
+    rotation: Rotation
     registration: Registration
     recorder: Recorder
     streams: CriStreams
@@ -84,7 +86,15 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
     registration = Registration(view, view, streams, clock, identity, here)
     node_cache.on_change(registration.changed)
     return Kubelet(
-        pods, manifests, registration, recorder, streams, pod_cache, node_cache, services
+        pods=pods,
+        manifests=manifests,
+        rotation=Rotation(pods, streams, clock),
+        registration=registration,
+        recorder=recorder,
+        streams=streams,
+        pod_cache=pod_cache,
+        node_cache=node_cache,
+        service_cache=services,
     )
 
 

@@ -1,12 +1,14 @@
 """Pods on a real containerd: what the kubelet makes of them and what it tells."""
 
 import json
-import os
 import time
 from pathlib import Path
 
 from kit.containerd import Containerd, in_netns, pod_of, wait_for
 from kit.node import FakeCluster, Workers, inside, workers
+
+from pilothouse.services.kubelet.adapters import rotation
+from pilothouse.services.runtime.clock import SystemClock
 
 EXITS = ["sh", "-c", "echo bye >/dev/termination-log; exit 3"]
 
@@ -207,6 +209,28 @@ async def test_power_loss_makes_everything_anew(runtime: Containerd) -> None:
     assert not list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
 
 
+async def test_full_logs_are_moved_away(runtime: Containerd) -> None:
+    body = pod_of("uid-log", name="loud")
+    noise = "dd if=/dev/zero bs=1k count=11000 2>/dev/null | tr '\\0' a | fold -w 100"
+    script = f"{noise}; sleep 9999"
+    body["spec"]["containers"][0]["command"] = ["sh", "-c", script]
+    async with workers(runtime) as node:
+        node.apply(body)
+        await _running(node, "uid-log")
+        found = node.pods.workers()[0].observed.containers
+        path = Path(found[0].log_path)
+        await wait_for(lambda: path.stat().st_size > rotation.BYTES_MAX)
+        for n in range(6):
+            path.with_name(f"0.log.2020-01-0{n}").write_text("old")
+        await rotation.Rotation(node.pods, node.streams, SystemClock()).rotate(found)
+        await wait_for(path.exists)
+        assert path.stat().st_size < rotation.BYTES_MAX
+        kept = sorted(item.name for item in path.parent.glob("0.log*"))
+        assert len(kept) == rotation.FILES_MAX
+        assert kept[:2] == ["0.log", "0.log.2020-01-03"]
+        await _gone(node, "uid-log")
+
+
 async def test_an_image_that_is_nowhere(runtime: Containerd) -> None:
     body = pod_of("uid-image", name="imageless")
     body["spec"]["containers"][0] |= {"image": "127.0.0.1:1/nothing:1"}
@@ -218,4 +242,3 @@ async def test_an_image_that_is_nowhere(runtime: Containerd) -> None:
         assert node.notes.reasons("imageless")[:2] == ["Pulling", "Failed"]
         assert node.status("uid-image")["phase"] == "Pending"
         await _gone(node, "uid-image")
-    assert os.getuid() == 0
