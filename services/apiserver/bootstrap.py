@@ -33,7 +33,7 @@ async def bootstrap(
 
     ``more`` are the objects of others (roles), created in the same way.
     """
-    for target, document in _objects(service_address):
+    for target, document in _objects(service_address, port):
         await _create(registry, target, document)
     for target, document in _endpoints(address, port):
         await _bring_up(registry, target, document)
@@ -61,7 +61,7 @@ async def _bring_up(registry: Registry, target: Target, document: Document) -> N
         await registry.create(SERVER, target, document, WriteOptions())
 
 
-def _objects(service_address: str) -> Iterator[tuple[Target, Document]]:
+def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document]]:
     for name in NAMESPACES:
         yield (
             Target("", "v1", "namespaces"),
@@ -88,7 +88,7 @@ def _objects(service_address: str) -> Iterator[tuple[Target, Document]]:
             "spec": {
                 "clusterIP": service_address,
                 "ports": [
-                    {"name": "https", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": 6443}
+                    {"name": "https", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": port}
                 ],
             },
         },

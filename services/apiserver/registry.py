@@ -8,6 +8,7 @@ Raises only :mod:`pilothouse.services.machinery.errors`. The parts are in
 :mod:`pilothouse.services.apiserver.objects`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,8 +37,11 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.objects import Key
+
+TOGETHER_MAX = 64
+"""Objects of a collection that are deleted at the same time."""
 
 _SHOWN = frozenset({"status", "approval", "ephemeralcontainers", "resize"})
 
@@ -137,14 +141,38 @@ class Registry:
         kind = self._kinds.kind(target, "deletecollection")
         await self.parts.authorizer.allow(user, "deletecollection", target)
         listing = await self._reads.list(kind, target, reading)
-        gone = []
-        for item in listing.items:
+        gone: list[Stored] = []
+        for start in range(0, len(listing.items), TOGETHER_MAX):
+            part = listing.items[start : start + TOGETHER_MAX]
+            gone += await self._delete_together(user, kind, target, part, options)
+        return replace(listing, items=gone)
+
+    async def _delete_together(
+        self,
+        user: User,
+        kind: Kind,
+        target: Target,
+        items: Sequence[Stored],
+        options: DeleteOptions,
+    ) -> Sequence[Stored]:
+        """Delete these at the same time, so that they share the store's commits."""
+
+        async def delete(item: Stored) -> Stored | None:
             one = replace(target, namespace=item.key.namespace, name=item.key.name)
             try:
-                gone.append(await self._removals.delete(user, kind, one, options))
+                return await self._removals.delete(user, kind, one, options)
             except NotFound:
-                continue
-        return replace(listing, items=gone)
+                return None
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(delete(item)) for item in items]
+        except BaseExceptionGroup as failures:
+            refused = next((one for one in failures.exceptions if isinstance(one, ApiError)), None)
+            if refused is None:
+                raise
+            raise refused from None
+        return [deleted for task in tasks if (deleted := task.result()) is not None]
 
     async def _computed(self, user: User, kind: Kind, target: Target) -> Sequence[Stored]:
         computed = self.parts.computed.get(kind.plural)

@@ -1,7 +1,10 @@
 """Every kind's cache, fed by one watch of the store."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from pilothouse.services.apiserver.cache.kindcache import KindCache
 from pilothouse.services.apiserver.kinds.catalog import Catalog
@@ -67,7 +70,8 @@ class Cache:
         for entry in entries:
             found = self._resolve(entry.key)
             if found is not None:
-                found[0].load(found[1], entry.value, entry.mod_revision)
+                with self._told(entry.key):
+                    found[0].load(found[1], entry.value, entry.mod_revision)
         for kind in self._kinds.values():
             kind.history.since = revision
             kind.revision = max(kind.revision, 1)
@@ -108,7 +112,8 @@ class Cache:
             kind, key = found
             if change.entry is None:
                 kind.drop(key, change.revision)
-            else:
+                continue
+            with self._told(change.key):
                 kind.put(key, change.entry.value, change.revision)
         if batch:
             self._advance(batch[-1].revision)
@@ -144,14 +149,23 @@ class Cache:
             seen[kind].add(key)
             item = kind.get(key)
             if item is None or item.stored.revision != entry.mod_revision:
-                kind.put(key, entry.value, entry.mod_revision)
+                with self._told(entry.key):
+                    kind.put(key, entry.value, entry.mod_revision)
         for kind, present in seen.items():
             for key in kind.keys() - present:
                 kind.drop(key, revision)
 
+    @contextlib.contextmanager
+    def _told(self, path: bytes) -> Iterator[None]:
+        """Pass over, and tell of, a value that somebody else wrote and that is no object."""
+        try:
+            yield
+        except msgspec.MsgspecError as error:
+            self._log.error("not an object", key=path.decode(errors="replace"), error=str(error))
+
     def _resolve(self, path: bytes) -> tuple[KindCache, Key] | None:
         """``/registry/<plural>/[<namespace>/]<name>``."""
-        parts = path[len(PREFIX) :].decode().split("/")
+        parts = path[len(PREFIX) :].decode(errors="replace").split("/")
         kind = self._kinds.get(parts[0])
         if kind is None or len(parts) != (3 if kind.kind.namespaced else 2):
             return None

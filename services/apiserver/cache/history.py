@@ -1,7 +1,6 @@
 """The last changes of a kind, for watches that resume and for pages of an older state."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pilothouse.services.apiserver.cache.items import Item
@@ -64,15 +63,3 @@ class History:
             found.append(record)
         found.reverse()
         return found
-
-    def at(self, revision: int, key: Key) -> Record | None:
-        """The change of ``key`` at ``revision``, as long as it is remembered."""
-        for record in reversed(self._records):
-            if record.revision == revision and record.key == key:
-                return record
-            if record.revision < revision:
-                break
-        return None
-
-    def __iter__(self) -> Iterator[Record]:
-        return iter(self._records)

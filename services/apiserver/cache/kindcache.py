@@ -1,6 +1,6 @@
 """The live objects of one kind, in the order of their names."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from pilothouse.services.apiserver.cache.history import History, Record
 from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
@@ -153,8 +153,3 @@ class KindCache:
 
 def _place(item: Item) -> tuple[str, str]:
     return item.key.namespace, item.key.name
-
-
-def stored(items: Sequence[Item]) -> list[Stored]:
-    """The bytes of each."""
-    return [item.stored for item in items]

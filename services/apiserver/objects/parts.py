@@ -24,7 +24,12 @@ class Entropy:
 
     def suffix(self) -> str:
         """Five characters that form no word."""
-        return "".join(secrets.choice(names.SUFFIX_ALPHABET) for _ in range(names.SUFFIX_LENGTH))
+        number = secrets.randbits(64)
+        letters = []
+        for _ in range(names.SUFFIX_LENGTH):
+            number, index = divmod(number, len(names.SUFFIX_ALPHABET))
+            letters.append(names.SUFFIX_ALPHABET[index])
+        return "".join(letters)
 
 
 @dataclass(frozen=True)

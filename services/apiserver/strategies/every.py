@@ -5,24 +5,26 @@ from pilothouse.services.apiserver.strategies import (
     batch,
     cluster,
     configuration,
+    pod_rules,
     pods,
     services,
     workloads,
 )
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.apiserver.strategies.workloads import default_template
+from pilothouse.services.machinery.errors import Cause
 
 GENERIC = Strategy()
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def _default_pod_template(body: Body) -> None:
-    default_template(body)
+def _check_pod_template(body: Body) -> list[Cause]:
+    return pod_rules.check_spec(body["template"]["spec"], "template.spec")
 
 
 BY_KIND: dict[tuple[str, str], Strategy] = {
     ("", "Pod"): pods.STRATEGY,
-    ("", "PodTemplate"): Strategy(default=_default_pod_template),
+    ("", "PodTemplate"): Strategy(default=default_template, check=_check_pod_template),
     ("", "ReplicationController"): workloads.REPLICATION_CONTROLLER,
     ("", "Service"): services.STRATEGY,
     ("", "Namespace"): cluster.NAMESPACE,
