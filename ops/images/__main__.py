@@ -1,10 +1,10 @@
-"""Build ``images.tar`` in a directory unless it is there and made by these very recipes."""
+"""Build ``images.tar`` and ``registry`` in a directory unless these very recipes made them."""
 
 import hashlib
 import sys
 from pathlib import Path
 
-from pilothouse.ops.images import archive, recipes
+from pilothouse.ops.images import archive, recipes, repositories
 
 
 def recipe_digest() -> str:
@@ -26,6 +26,7 @@ def build(directory: Path) -> Path:
     base = recipes.busybox_layer()
     images = [recipes.pause(), recipes.busybox(base), *recipes.nginx(base, directory / "debian")]
     archive.write(path, images)
+    repositories.write(directory / "registry", images)
     stamp.write_text(digest)
     return path
 

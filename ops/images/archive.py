@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 NAME_ANNOTATION = "io.containerd.image.name"
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def layer(contents: Iterable[Content]) -> bytes:
 def write(path: Path, images: Sequence[Image]) -> None:
     """Write one archive that holds all ``images``; blobs that they share are stored once."""
     blobs: dict[str, bytes] = {}
-    manifests = [entry for image in images for entry in _describe(image, blobs)]
+    manifests = [entry for image in images for entry in describe(image, blobs)]
     index = {"schemaVersion": 2, "manifests": manifests}
     contents: list[Content] = [
         File("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
@@ -87,9 +90,10 @@ def write(path: Path, images: Sequence[Image]) -> None:
     fresh.replace(path)
 
 
-def _describe(image: Image, blobs: dict[str, bytes]) -> list[dict[str, Any]]:
+def describe(image: Image, blobs: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The manifest's descriptor under each name; every blob goes to ``blobs`` by its digest."""
     config = {
-        "architecture": "amd64",
+        "architecture": _ARCHITECTURES[platform.machine()],
         "os": "linux",
         "config": {
             "Env": list(image.environment),

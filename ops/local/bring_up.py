@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pilothouse.ops.images.__main__ import build
 from pilothouse.ops.local import cluster as clusters
-from pilothouse.ops.local import containerd, fabric, processes
+from pilothouse.ops.local import containerd, fabric, processes, registry
 from pilothouse.ops.local.api import Api
 from pilothouse.ops.local.cluster import Cluster
 from pilothouse.ops.local.ledger import Change, Ledger
@@ -93,6 +93,7 @@ def _lay(cluster: Cluster, ledger: Ledger, progress: Progress, clock: Clock) -> 
     _sign(cluster, clock)
     progress.say(f"certificates are in {cluster.pki}")
     fabric.lay(cluster, ledger)
+    registry.prepare(cluster, IMAGES)
     for node in cluster.members:
         node.containerd_socket.unlink(missing_ok=True)
         containerd.prepare(node)

@@ -84,9 +84,10 @@ def in_cgroups(directories: Iterable[Path]) -> list[Process]:
     """The processes of these cgroups and of all below them."""
     found = {}
     for directory in directories:
-        for listing in directory.rglob("cgroup.procs"):
+        # os.walk, because a cgroup may go away under it; Path.rglob raises then.
+        for path, _, _ in os.walk(directory):
             with contextlib.suppress(OSError):
-                for pid in map(int, listing.read_text().split()):
+                for pid in map(int, (Path(path) / "cgroup.procs").read_text().split()):
                     born = birth(pid)
                     if born is not None:
                         found[pid] = Process("container", pid, born)

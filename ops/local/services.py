@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilothouse.ops import flags
+from pilothouse.ops.local import registry
 from pilothouse.ops.local.cluster import CONTROL_PLANE_ADDRESS, POD_CIDR, Cluster, Node
 from pilothouse.ops.local.fabric import netns_path
 
@@ -34,7 +35,7 @@ def plan(cluster: Cluster) -> list[Unit]:
     units += [_apiserver(cluster), _controllers(cluster), _scheduler(cluster)]
     for node in cluster.members:
         units += [_kubelet(node), _proxy(node)]
-    return [*units, _publish(cluster)]
+    return [*units, _publish(cluster), _registry(cluster)]
 
 
 def _mesh(cluster: Cluster, stem: str) -> list[str]:
@@ -125,3 +126,8 @@ def _publish(cluster: Cluster) -> Unit:
     ]
     arguments += [f"--node={node.address}={netns_path(node.netns)}" for node in cluster.members]
     return Unit("publish", arguments, service="publish")
+
+
+def _registry(cluster: Cluster) -> Unit:
+    arguments = [registry.BINARY, "serve", f"{cluster.config}/registry.yaml"]
+    return Unit("registry", arguments, netns=cluster.slug)

@@ -1,6 +1,7 @@
 """Back to the machine as it was: the ledger backwards, tolerant of what is gone."""
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -76,10 +77,9 @@ def remove_cgroups(name: str) -> None:
             break
         processes.end(inside)
     for directory in directories:
-        children = sorted(directory.rglob("*/"), key=lambda path: len(path.parts), reverse=True)
-        for child in [*children, directory]:
+        for path, _, _ in os.walk(directory, topdown=False):
             with contextlib.suppress(FileNotFoundError):
-                child.rmdir()
+                Path(path).rmdir()
 
 
 def cgroup_directories(name: str) -> list[Path]:
