@@ -3,8 +3,10 @@
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -94,6 +96,8 @@ class Kubelets:
         """
         session, context = self._client()
         url = place.url(path, parameters)
+        told: list[str] = []
+        _told.set(told)
         try:
             socket = await session.ws_connect(
                 url,
@@ -103,9 +107,7 @@ class Kubelets:
                 max_msg_size=MESSAGE_BYTES_MAX,
             )
         except aiohttp.WSServerHandshakeError as error:
-            raise _refused(
-                error.status, f"the kubelet refused the upgrade: {error.message}"
-            ) from None
+            raise _refused(error.status, "".join(told)) from None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(url, error) from None
         try:
@@ -125,10 +127,31 @@ class Kubelets:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 connector=aiohttp.TCPConnector(limit=0),
+                trace_configs=[_listening()],
                 auto_decompress=True,
                 trust_env=False,
             )
         return self._session, self._context
+
+
+# What a kubelet said when it refused an upgrade; the client library drops it.
+_told: ContextVar[list[str] | None] = ContextVar("told", default=None)
+
+
+def _listening() -> aiohttp.TraceConfig:
+    async def keep_refusal(
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        ended: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        del session, context
+        told = _told.get()
+        if told is not None and ended.response.status >= 400:  # noqa: PLR2004 - any refusal
+            told.append((await ended.response.text())[:FAULT_LENGTH_MAX])
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(keep_refusal)
+    return trace
 
 
 def _unreachable(url: URL, error: Exception) -> ApiError:

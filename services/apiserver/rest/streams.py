@@ -13,7 +13,9 @@ from pilothouse.services.apiserver.requests import Target
 from pilothouse.services.apiserver.rest.exchange import Exchange
 from pilothouse.services.apiserver.rest.paths import TRUE
 from pilothouse.services.apiserver.rest.relaying import relay
+from pilothouse.services.apiserver.rest.replies import encode
 from pilothouse.services.machinery.errors import (
+    ApiError,
     BadRequest,
     InternalError,
     MethodNotAllowed,
@@ -29,6 +31,7 @@ PORT_MAX = 65535
 CHUNK_BYTES = 64 * 1024
 PING_SECONDS = 30.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+ERROR_CHANNEL = b"\x03"
 EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 FORWARD_PROTOCOLS = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io")
 _LOG_NUMBERS = ("limitBytes", "sinceSeconds", "tailLines")
@@ -157,16 +160,16 @@ class NodeStreams:
         served: Sequence[str],
     ) -> web.StreamResponse:
         offered = _offered(exchange.request, served)
-        async with self._kubelets.dial(place, path, parameters, offered) as kubelet:
-            response = web.WebSocketResponse(
-                protocols=(kubelet.protocol or "",),
-                heartbeat=PING_SECONDS,
-                max_msg_size=MESSAGE_BYTES_MAX,
-                compress=False,
-            )
-            await response.prepare(exchange.request)
-            await relay(response, kubelet)
-            return response
+        try:
+            async with self._kubelets.dial(place, path, parameters, offered) as kubelet:
+                response = _upgraded(kubelet.protocol or "")
+                await response.prepare(exchange.request)
+                await relay(response, kubelet)
+                return response
+        except ApiError as error:
+            if offered[0] not in EXEC_PROTOCOLS:
+                raise
+            return await _tell(exchange.request, offered[0], error)
 
     def _pod(self, target: Target) -> _Pod:
         stored = self._live.find("", "pods", target.key)
@@ -200,6 +203,27 @@ class NodeStreams:
 
 async def _refuse_proxy(exchange: Exchange, target: Target) -> web.StreamResponse:
     raise MethodNotAllowed(f"proxying to {target.plural} is not served: use port-forward")
+
+
+def _upgraded(protocol: str) -> web.WebSocketResponse:
+    return web.WebSocketResponse(
+        protocols=(protocol,),
+        heartbeat=PING_SECONDS,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        compress=False,
+    )
+
+
+async def _tell(request: web.BaseRequest, protocol: str, error: ApiError) -> web.StreamResponse:
+    """Upgrade only to tell of the error, on its own channel.
+
+    To a refused upgrade kubectl answers by trying SPDY, and would show that refusal instead.
+    """
+    response = _upgraded(protocol)
+    await response.prepare(request)
+    await response.send_bytes(ERROR_CHANNEL + encode(error.status()))
+    await response.close()
+    return response
 
 
 def _all(exchange: Exchange, name: str) -> list[str]:

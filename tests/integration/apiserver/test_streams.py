@@ -81,6 +81,8 @@ class FakeKubelet:
 
     async def _exec(self, request):
         self._note(request)
+        if request.query.getall("command") == ["refuse"]:
+            raise web.HTTPBadRequest(text="the container is not running")
         socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
         await socket.prepare(request)
         command = request.query.getall("command")
@@ -174,6 +176,13 @@ def test_exec_is_refused_with_the_reason(api, namespace, kubelet):
     spdy = {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}
     answer = api.request("POST", f"{path}?command=ls&stdout=1", headers=spdy)
     assert "SPDY" in answer.json["message"]
+
+
+def test_what_the_kubelet_refuses_is_told(api, namespace, kubelet):
+    del kubelet
+    message = api.kubectl("-n", namespace, "exec", "p", "--", "refuse", fails=True)
+    assert "not running" in message
+    assert "SPDY" not in message
 
 
 def test_a_node_with_another_certificate_is_not_trusted(api, namespace, kubelet):
