@@ -66,7 +66,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     etcd = ["etcd", "--data-dir", str(tmp_path / "etcd"), "--listen-client-urls", etcd_url,
             "--advertise-client-urls", etcd_url, "--listen-peer-urls", peer_url,
             "--initial-advertise-peer-urls", peer_url, "--initial-cluster", f"default={peer_url}",
-            "--log-level", "error"]  # fmt: skip
+            "--logger", "zap", "--log-level", "error"]  # fmt: skip
     apiserver = [sys.executable, "-m", "pilothouse.ops.cli", "apiserver"]
     apiserver += [f"--{name}={value}" for name, value in flags.items()]
     with (tmp_path / "log").open("wb") as log:

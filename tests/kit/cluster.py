@@ -152,7 +152,7 @@ class Cluster:
         alive = {}
         for path in (self.run_directory / "pids").glob("*.pid"):
             pid = int(path.read_text().split()[0])
-            if Path(f"/proc/{pid}").exists():
+            if is_alive(pid):
                 alive[path.stem] = pid
         return alive
 
@@ -161,3 +161,12 @@ class Cluster:
         pid = self.processes()[process]
         os.kill(pid, signal.SIGKILL)
         return pid
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits for its parent to look does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
