@@ -41,6 +41,7 @@ class Watcher:
             first = self._batches[0] if self._batches else changes
             self.missed_after = first[0].revision - 1
             self._batches.clear()
+            self._queued = 0
             self._overflowed = True
         else:
             self._batches.append(changes)

@@ -7,8 +7,8 @@ the writer has them on the disk. What is decided lives in ``revisions``, ``txn``
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.storage import Change, Compacted, Entry, Unavailable
@@ -63,7 +63,10 @@ class Keyspace:
     async def _start(self, compact_every_seconds: float) -> None:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._writer.run(), name="store-writer")
-        loops = [self.lessor.run(), self._compact_periodically(compact_every_seconds)]
+        loops: list[Callable[[], Awaitable[None]]] = [
+            self.lessor.run,
+            functools.partial(self._compact_periodically, compact_every_seconds),
+        ]
         self._loops += [group.create_task(_while_writable(loop)) for loop in loops]
 
     async def put(self, key: bytes, value: bytes, lease: int) -> int:
@@ -201,9 +204,9 @@ class Keyspace:
                     telemetry.logger().error("compaction failed", exc_info=error)
 
 
-async def _while_writable(loop: Coroutine[Any, Any, None]) -> None:
+async def _while_writable(loop: Callable[[], Awaitable[None]]) -> None:
     """A loop of the store's own ends quietly with the writer, who has told why."""
     try:
-        await loop
+        await loop()
     except Unavailable:
         telemetry.logger().warning("a loop of the store ends: it takes no writes")
