@@ -48,11 +48,15 @@ Content = File | Link | Directory
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: its names, its layers from the lowest up, and how its process starts."""
+    """An image: its names, its layers from the lowest up, and how its process starts.
+
+    ``command`` is what a container's ``command`` replaces, ``arguments`` what its ``args`` do.
+    """
 
     names: Sequence[str]
     layers: Sequence[bytes]
-    command: Sequence[str]
+    command: Sequence[str] = ()
+    arguments: Sequence[str] = ()
     stop_signal: str = "SIGTERM"
     ports: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +102,7 @@ def describe(image: Image, blobs: dict[str, bytes]) -> list[dict[str, Any]]:
         "config": {
             "Env": list(image.environment),
             "Entrypoint": list(image.command),
+            "Cmd": list(image.arguments),
             "ExposedPorts": {port: {} for port in image.ports},
             "StopSignal": image.stop_signal,
             "Labels": dict(image.labels),

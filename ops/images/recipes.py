@@ -83,7 +83,7 @@ def busybox_layer() -> bytes:
 
 def busybox(base: bytes) -> Image:
     """Debian's static busybox."""
-    return Image((f"{REGISTRY}/busybox:latest",), (base,), ("sh",))
+    return Image((f"{REGISTRY}/busybox:latest",), (base,), arguments=("sh",))
 
 
 def nginx(base: bytes, cache: Path) -> list[Image]:
