@@ -8,7 +8,6 @@ Raises only :mod:`pilothouse.services.machinery.errors`. The parts are in
 :mod:`pilothouse.services.apiserver.objects`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ import msgspec
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.acts import Acts, refuse_connect
+from pilothouse.services.apiserver.objects.collection import delete_all
 from pilothouse.services.apiserver.objects.commits import Commits
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.reads import Reads
@@ -37,11 +37,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.objects import Key
-
-TOGETHER_MAX = 64
-"""Objects of a collection that are deleted at the same time."""
 
 _SHOWN = frozenset({"status", "approval", "ephemeralcontainers", "resize"})
 
@@ -141,38 +137,12 @@ class Registry:
         kind = self._kinds.kind(target, "deletecollection")
         await self.parts.authorizer.allow(user, "deletecollection", target)
         listing = await self._reads.list(kind, target, reading)
-        gone: list[Stored] = []
-        for start in range(0, len(listing.items), TOGETHER_MAX):
-            part = listing.items[start : start + TOGETHER_MAX]
-            gone += await self._delete_together(user, kind, target, part, options)
-        return replace(listing, items=gone)
 
-    async def _delete_together(
-        self,
-        user: User,
-        kind: Kind,
-        target: Target,
-        items: Sequence[Stored],
-        options: DeleteOptions,
-    ) -> Sequence[Stored]:
-        """Delete these at the same time, so that they share the store's commits."""
-
-        async def delete(item: Stored) -> Stored | None:
+        async def delete(item: Stored) -> Stored:
             one = replace(target, namespace=item.key.namespace, name=item.key.name)
-            try:
-                return await self._removals.delete(user, kind, one, options)
-            except NotFound:
-                return None
+            return await self._removals.delete(user, kind, one, options)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(delete(item)) for item in items]
-        except BaseExceptionGroup as failures:
-            refused = next((one for one in failures.exceptions if isinstance(one, ApiError)), None)
-            if refused is None:
-                raise
-            raise refused from None
-        return [deleted for task in tasks if (deleted := task.result()) is not None]
+        return replace(listing, items=await delete_all(listing.items, delete))
 
     async def _computed(self, user: User, kind: Kind, target: Target) -> Sequence[Stored]:
         computed = self.parts.computed.get(kind.plural)

@@ -8,7 +8,10 @@ from kit import house
 # What may wait and start tasks beside the edges: it drives what decides and applies it. All else
 # in a service decides. A new module decides until it is named here.
 DRIVERS = {
-    "apiserver": {"cache.cache", "cache.watching", "chain.accounts", "objects.reads", "wiring"},
+    "apiserver": {
+        "cache.cache", "cache.watching", "chain.accounts", "objects.collection", "objects.reads",
+        "wiring",
+    },
     "controllers": {"manager"},
     "kubelet": {
         "manifests", "parts", "performer", "pods", "prober", "registration", "status_writer",
