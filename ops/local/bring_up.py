@@ -61,9 +61,11 @@ async def bring_up(cluster: Cluster, progress: Progress, clock: Clock) -> None:
 
 
 def _make_directories(cluster: Cluster, ledger: Ledger) -> None:
-    for directory, mode in ((cluster.state, 0o711), (cluster.config, 0o755), (cluster.run, 0o711)):
+    # The state holds every Secret of the cluster.
+    for directory, mode in ((cluster.state, 0o700), (cluster.config, 0o755), (cluster.run, 0o711)):
         ledger.write(Change("directory", str(directory)))
-        directory.mkdir(parents=True, exist_ok=True, mode=mode)
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(mode)
     for parent in SHARED_PARENTS:
         if not Path(parent).exists():
             ledger.write(Change("parent", parent))
