@@ -38,6 +38,7 @@ class Performer:
         self._memory = memory
         self._wake = wake
         self._starter = Starter(parts, memory)
+        self._pulling: set[asyncio.Task[None]] = set()
         self.refresh_at: float | None = None
         self._log = telemetry.logger(part="performer")
 
@@ -59,7 +60,9 @@ class Performer:
                     group.create_task(self._stop(pod, observed, act))
                 case EnsureImage():
                     self._memory.pulling.add(act.name)
-                    group.create_task(self._ensure_image(pod, act))
+                    pull = group.create_task(self._ensure_image(pod, act))
+                    self._pulling.add(pull)
+                    pull.add_done_callback(self._pulling.discard)
                 case StartContainer() | ResumeContainer():
                     starts.append(act)
                 case _:
@@ -186,6 +189,8 @@ class Performer:
 
     async def clear(self, pod: Pod, observed: Observed) -> None:
         """Leave nothing of the pod on the node."""
+        for pull in self._pulling:
+            pull.cancel()
         for sandbox in observed.sandboxes:
             await self._parts.runtime.remove_sandbox(sandbox.id)
         self._parts.volumes.remove(pod.uid)

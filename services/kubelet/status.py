@@ -77,18 +77,16 @@ def _phase(pod: Pod, observed: Observed, mains: list[dict[str, Any]], now: float
         return "Failed" if not observed.alive() else before
     if failed_init(pod, observed) is not None:
         return "Failed"
-    if is_finished(pod, observed, now) or (pod.metadata.deleting and _all_ended(pod, mains)):
+    if is_finished(pod, observed, now) or (pod.metadata.deleting and _all_ended(mains)):
         return "Succeeded" if all(_ended_well(item) for item in mains) else "Failed"
     if any(_never_ran(item) for item in mains):
         return "Pending"
     return "Running"
 
 
-def _all_ended(pod: Pod, mains: list[dict[str, Any]]) -> bool:
-    """A deleted pod that will not run again shows how its containers ended."""
-    return pod.spec.restart_policy != "Always" and all(
-        "terminated" in item["state"] for item in mains
-    )
+def _all_ended(mains: list[dict[str, Any]]) -> bool:
+    """A deleted pod does not run again: it shows how its containers ended."""
+    return all("terminated" in item["state"] for item in mains)
 
 
 def _ended_well(entry: dict[str, Any]) -> bool:

@@ -30,7 +30,7 @@ from pilothouse.services.runtime import telemetry
 EXIT_LOOKS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Waits between looks after an exit was told and before the runtime admits it."""
 RETRY_FIRST_SECONDS = 0.5
-RETRY_MAX_SECONDS = 30.0
+RETRY_MAX_SECONDS = 4.0
 
 
 class PodWorker:

@@ -209,6 +209,22 @@ async def test_power_loss_makes_everything_anew(runtime: Containerd) -> None:
     assert not list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
 
 
+async def test_a_killed_runtime_stops_no_container(runtime: Containerd) -> None:
+    async with workers(runtime) as node:
+        node.apply(pod_of("uid-crash", name="crash"))
+        await _running(node, "uid-crash")
+        before = node.container("uid-crash")
+        runtime.kill()
+        runtime.start()
+        found = before["containerID"].removeprefix("containerd://")
+        await node.streams.run(found, ["true"], 5)
+        runtime.ctr("tasks", "kill", "-s", "SIGKILL", found)
+        await wait_for(lambda: node.container("uid-crash")["restartCount"] == 1)
+        node.delete("uid-crash")
+        await wait_for(lambda: "uid-crash" in node.cluster.removed)
+        assert node.status("uid-crash")["phase"] == "Succeeded"
+
+
 async def test_full_logs_are_moved_away(runtime: Containerd) -> None:
     body = pod_of("uid-log", name="loud")
     noise = "dd if=/dev/zero bs=1k count=11000 2>/dev/null | tr '\\0' a | fold -w 100"
