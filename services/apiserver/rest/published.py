@@ -1,4 +1,4 @@
-"""What the server says about itself: discovery, OpenAPI, version, and the keys of its tokens."""
+"""What the server says about itself: discovery, OpenAPI and its version."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

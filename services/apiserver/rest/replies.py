@@ -14,13 +14,14 @@ from multidict import CIMultiDict
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Listing, Stored
 from pilothouse.services.apiserver.rest.exchange import LIST_SHAPES, OBJECT_SHAPES, Exchange
-from pilothouse.services.apiserver.rest.negotiation import JSON, MEDIA_TYPES, Accepted
+from pilothouse.services.apiserver.rest.negotiation import JSON, MEDIA_TYPES, PLAIN, Accepted
 from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
 from pilothouse.services.machinery.errors import ApiError, BadRequest
 
 Headers: TypeAlias = CIMultiDict[str]
 # Under this size, compressing costs more than sending.
 COMPRESS_BYTES_MIN = 128 * 1024
+PIECE_BYTES = 128 * 1024
 # Told to whoever uses them, as a Warning header.
 DEPRECATED = {"componentstatuses": "v1 ComponentStatus is deprecated in v1.19+"}
 _WARNING_LENGTH_MAX = 1024
@@ -72,7 +73,7 @@ class Writer:
             body = encode(self._shaped(document, wanted.shape, str(stored.revision or "")))
         return self._reply(body, wanted, status, warnings)
 
-    async def list(self, listing: Listing) -> web.Response:
+    async def list(self, listing: Listing) -> web.StreamResponse:
         """A page of the collection."""
         wanted = self._exchange.accepted(LIST_SHAPES)
         metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
@@ -84,9 +85,19 @@ class Writer:
             documents = (msgspec.json.decode(stored.json) for stored in listing.items)
             body = encode(self._shaped_list(documents, wanted.shape, metadata))
         else:
-            body = list_bytes(self._kind, metadata, listing.items)
+            parts = list_parts(self._kind, metadata, listing.items)
+            if wanted == PLAIN and self._goes_in_pieces(parts):
+                return await send_pieces(self._exchange.request, parts)
+            body = b",".join(parts)
         reply = self._reply(body, wanted, 200, ())
         return await compressed(self._exchange, reply)
+
+    def _goes_in_pieces(self, parts: Sequence[bytes]) -> bool:
+        """Large, and sent as it is kept."""
+        exchange = self._exchange
+        as_kept = not exchange.pretty and exchange.request.method == "GET"
+        large = len(parts) > 1 and sum(map(len, parts)) > PIECE_BYTES
+        return as_kept and large and not takes_gzip(exchange)
 
     def printer(self) -> Printer:
         """The printer of this kind, rows holding what ``includeObject`` says."""
@@ -130,19 +141,33 @@ class Writer:
         return web.Response(body=body, status=status, headers=headers)
 
 
-def list_bytes(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> bytes:
-    """The list as JSON, of the bytes that are kept, copied once."""
+def list_parts(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> list[bytes]:
+    """The list as JSON, of the bytes that are kept: what commas are to join."""
     head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
         kind.kind.encode(),
         kind.api_version.encode(),
         encode(metadata),
     )
     if not items:
-        return head + b"]}"
+        return [head + b"]}"]
     parts = [stored.json for stored in items]
     parts[0] = head + parts[0]
     parts[-1] += b"]}"
-    return b",".join(parts)
+    return parts
+
+
+async def send_pieces(request: web.BaseRequest, parts: Sequence[bytes]) -> web.StreamResponse:
+    """The parts joined by commas, sent in pieces that fit the processor's cache."""
+    size = sum(map(len, parts)) + len(parts) - 1
+    step = max(1, PIECE_BYTES * len(parts) // size)
+    response = web.StreamResponse(headers={"Content-Type": JSON})
+    response.content_length = size
+    await response.prepare(request)
+    for start in range(0, len(parts), step):
+        piece = b",".join(parts[start : start + step])
+        await response.write(piece if start + step >= len(parts) else piece + b",")
+    await response.write_eof()
+    return response
 
 
 def warn(headers: Headers, warnings: Sequence[str]) -> None:
@@ -156,11 +181,16 @@ async def compressed(exchange: Exchange, reply: web.Response) -> web.Response:
     body = reply.body
     if not isinstance(body, bytes) or len(body) < COMPRESS_BYTES_MIN:
         return reply
-    if "gzip" in exchange.request.headers.get("Accept-Encoding", ""):
+    if takes_gzip(exchange):
         reply.body = await asyncio.to_thread(_gzip, body)
         reply.headers["Content-Encoding"] = "gzip"
         reply.headers["Vary"] = "Accept-Encoding"
     return reply
+
+
+def takes_gzip(exchange: Exchange) -> bool:
+    """Whether the client takes compressed answers."""
+    return "gzip" in exchange.request.headers.get("Accept-Encoding", "")
 
 
 def _gzip(body: bytes) -> bytes:
