@@ -117,6 +117,7 @@ class Performer:
             if act.replaces:
                 await self._parts.runtime.stop_sandbox(act.replaces)
             log_directory(self._parts.node, pod).mkdir(parents=True, exist_ok=True)
+            self._parts.cgroups.prepare(pod)
             async with self._parts.starting:
                 config = self._starter.sandbox_config(pod, act.attempt)
                 await self._parts.runtime.run_sandbox(config)

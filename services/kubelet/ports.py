@@ -156,5 +156,8 @@ class Volumes(Protocol):
 class Cgroups(Protocol):
     """Pods' cgroups."""
 
+    def prepare(self, pod: Pod) -> None:
+        """Give the pod its share of CPU time, where the host allows."""
+
     def remove(self, uid: str) -> None:
         """Take the pod's away."""

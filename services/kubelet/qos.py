@@ -58,13 +58,34 @@ def limits_of(pod: Pod, container: Container, node_memory_bytes: int) -> Limits:
     """What the kernel is told of one container."""
     limits = _amounts(container.resources.limits)
     requests = limits | _amounts(container.resources.requests)
-    milli_cpu = requests.get("cpu", 0)
-    shares = min(max(milli_cpu * SHARES_PER_CPU // 1000, SHARES_MIN), SHARES_MAX)
+    shares = _shares(_milli_cpu(container))
     quota = 0
     if "cpu" in limits:
         quota = max(limits["cpu"] * CPU_PERIOD_MICROSECONDS // 1000, QUOTA_MIN_MICROSECONDS)
     score = _oom_score_adj(qos_class(pod), requests.get("memory", 0), node_memory_bytes)
     return Limits(shares, quota, limits.get("memory", 0), score)
+
+
+def pod_shares(pod: Pod) -> int:
+    """Shares of CPU time of the whole pod: what its containers request together."""
+    together = sum(_milli_cpu(item) for item in pod.spec.containers)
+    together += sum(_milli_cpu(item) for item in pod.spec.init_containers if item.is_sidecar)
+    first = max((_milli_cpu(item) for item in pod.spec.init_containers), default=0)
+    return _shares(max(together, first))
+
+
+def _milli_cpu(container: Container) -> int:
+    requests = _amounts(container.resources.limits) | _amounts(container.resources.requests)
+    return requests.get("cpu", 0)
+
+
+def _shares(milli_cpu: int) -> int:
+    return min(max(milli_cpu * SHARES_PER_CPU // 1000, SHARES_MIN), SHARES_MAX)
+
+
+def weight_of(shares: int) -> int:
+    """The same share in cgroup v2's words, 1 to 10000."""
+    return 1 + (shares - SHARES_MIN) * 9999 // (SHARES_MAX - SHARES_MIN)
 
 
 def _oom_score_adj(quality: str, memory_request: int, node_memory_bytes: int) -> int:

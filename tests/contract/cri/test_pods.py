@@ -209,6 +209,21 @@ async def test_power_loss_makes_everything_anew(runtime: Containerd) -> None:
     assert not list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
 
 
+async def test_requests_become_shares(runtime: Containerd) -> None:
+    body = pod_of("uid-share", name="share")
+    body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "500m"}}
+    async with workers(runtime) as node:
+        node.apply(body)
+        await _running(node, "uid-share")
+        (cpu,) = {path.resolve() for path in Path("/sys/fs/cgroup").glob("cpu*/cpu.shares")}
+        level = cpu.parent / runtime.cgroup_root.strip("/") / "burstable"
+        assert (level / "cpu.shares").read_text() == "512\n"
+        shares = [int(path.read_text()) for path in level.rglob("cpu.shares")]
+        assert shares.count(512) >= 3, "of the level, the pod and its container"
+        await _gone(node, "uid-share")
+        assert (level / "cpu.shares").read_text() == "2\n"
+
+
 async def test_a_killed_runtime_stops_no_container(runtime: Containerd) -> None:
     async with workers(runtime) as node:
         node.apply(pod_of("uid-crash", name="crash"))
