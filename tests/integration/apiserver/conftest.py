@@ -1,5 +1,6 @@
 """An API server of its own, as a process on loopback, with a self-made authority and kubectl."""
 
+import itertools
 import json
 import os
 import signal
@@ -120,6 +121,7 @@ def api(tmp_path_factory):
         process.wait(10)
 
 
+NUMBERS = itertools.count()
 ACCOUNT = """
 {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
 """
@@ -142,6 +144,7 @@ def namespace(api, request):
     """A namespace of the test's own, with a default account."""
     name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()[:50]
     name = "".join(letter for letter in name if letter.isalnum() or letter == "-").strip("-")
+    name += f"-{next(NUMBERS)}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     assert api.request("POST", "/api/v1/namespaces", body).code == 201
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
