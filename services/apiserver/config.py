@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
+from pilothouse.services.runtime.rpc.tls import Identity
+
 DEFAULT_PKI = Path("/etc/pilothouse/pki")
 
 
@@ -33,6 +35,7 @@ class Config:
     mesh_address: str
     listen_fds: tuple[int, ...]
     etcd_servers: tuple[str, ...]
+    etcd_identity: Identity | None
     data_dir: Path
     run_dir: Path
     service_cluster_ip_range: str
@@ -57,6 +60,7 @@ def parse(argv: Sequence[str]) -> Config:
         mesh_address=options.mesh_address,
         listen_fds=tuple(options.listen_fd),
         etcd_servers=tuple(part for part in options.etcd_servers.split(",") if part),
+        etcd_identity=_etcd_identity(parser, options),
         data_dir=options.data_dir,
         run_dir=options.run_dir,
         service_cluster_ip_range=options.service_cluster_ip_range,
@@ -64,6 +68,16 @@ def parse(argv: Sequence[str]) -> Config:
         pki=_pki(options),
         log_level=options.log_level,
     )
+
+
+def _etcd_identity(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Identity | None:
+    """The three files of mutual TLS to etcd; none or all."""
+    files = (options.etcd_certfile, options.etcd_keyfile, options.etcd_cafile)
+    if not any(files):
+        return None
+    if not all(files):
+        parser.error("--etcd-cafile, --etcd-certfile and --etcd-keyfile go together")
+    return Identity(*files)
 
 
 def _pki(options: argparse.Namespace) -> Pki:
@@ -96,7 +110,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="a listening socket that the parent left open (repeatable)",
     )
-    add("--etcd-servers", default="", help="etcd v3 endpoints, comma apart; empty: own store")
+    add(
+        "--etcd-servers",
+        "--store",
+        default="",
+        help="etcd v3 endpoints, comma apart; empty: own store in this process",
+    )
+    for name in ("etcd-cafile", "etcd-certfile", "etcd-keyfile"):
+        add(f"--{name}", type=Path, default=None, metavar="FILE")
     add("--data-dir", type=Path, default=Path("/var/lib/pilothouse"), help="where state lives")
     add("--run-dir", type=Path, default=Path("/run/pilothouse"), help="where sockets live")
     add("--service-cluster-ip-range", type=_network, default="10.96.0.0/12")

@@ -164,7 +164,7 @@ async def open_etcd_storage(config: Config) -> AsyncIterator[Storage]:
     # Its generated code is loaded only where it is used.
     from pilothouse.services.apiserver.adapters.etcd import open_etcd  # noqa: PLC0415 - as said
 
-    storage = await open_etcd(config.etcd_servers)
+    storage = await open_etcd(config.etcd_servers, config.etcd_identity)
     try:
         yield storage
     finally:
