@@ -5,6 +5,7 @@ from pilothouse.services.apiserver.strategies import (
     batch,
     cluster,
     configuration,
+    endpoints,
     pod_rules,
     pods,
     services,
@@ -12,6 +13,7 @@ from pilothouse.services.apiserver.strategies import (
 )
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.apiserver.strategies.workloads import default_template
+from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
 GENERIC = Strategy()
@@ -27,6 +29,7 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("", "PodTemplate"): Strategy(default=default_template, check=_check_pod_template),
     ("", "ReplicationController"): workloads.REPLICATION_CONTROLLER,
     ("", "Service"): services.STRATEGY,
+    ("", "Endpoints"): endpoints.STRATEGY,
     ("", "Namespace"): cluster.NAMESPACE,
     ("", "Node"): cluster.NODE,
     ("", "Secret"): configuration.SECRET,
@@ -44,6 +47,8 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
     ("storage.k8s.io", "StorageClass"): cluster.STORAGE_CLASS,
     ("autoscaling", "HorizontalPodAutoscaler"): cluster.AUTOSCALER,
+    # Named after their signer: example.com:mine:first.
+    ("certificates.k8s.io", "ClusterTrustBundle"): Strategy(name=names.path_segment),
     (_RBAC, "Role"): cluster.ROLE,
     (_RBAC, "ClusterRole"): cluster.ROLE,
     (_RBAC, "RoleBinding"): cluster.ROLE_BINDING,

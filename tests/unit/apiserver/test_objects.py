@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from kit.registry import DEFAULT, deployment, pod
+from kit.registry import DEFAULT, deployment, pod, read
 
 from pilothouse.services.apiserver.requests import User, WriteOptions
 from pilothouse.services.machinery.errors import (
@@ -317,3 +317,46 @@ async def test_priority_comes_from_the_class(client):
     assert made["spec"]["priority"] == 2_000_001_000
     with pytest.raises(Forbidden, match="no PriorityClass with name nothing was found"):
         await client.create("pods", pod("other", priorityClassName="nothing"))
+
+
+async def test_only_events_go_by_themselves(client, monkeypatch):
+    storage = client.registry.parts.storage
+    seconds = []
+    put = storage.put
+
+    async def told(key, value, *, expect, ttl_seconds=0):
+        seconds.append(ttl_seconds)
+        return await put(key, value, expect=expect, ttl_seconds=ttl_seconds)
+
+    monkeypatch.setattr(storage, "put", told)
+    await client.create("configmaps", {"metadata": {"name": "c"}})
+    event = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "web"}}
+    await client.create("events", event)
+    await client.patch("events", "e", {"count": 2})
+    assert seconds == [0, 3600, 3600]
+
+
+async def test_endpoints_speak_tcp_unless_they_say_otherwise(client):
+    subset = {"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}
+    made = await client.create("endpoints", {"metadata": {"name": "e"}, "subsets": [subset]})
+    assert made["subsets"][0]["ports"] == [{"port": 80, "protocol": "TCP"}]
+    with pytest.raises(Invalid, match="must specify `addresses` or `notReadyAddresses`"):
+        await client.create("endpoints", {"metadata": {"name": "f"}, "subsets": [{}]})
+
+
+async def test_autoscalers_of_both_versions_are_the_same_objects(client):
+    body = {
+        "metadata": {"name": "h"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3,
+                 "targetCPUUtilizationPercentage": 60},
+    }  # fmt: skip
+    old = client.target("autoscaling/horizontalpodautoscalers", "h")
+    first = type(old)(old.group, "v1", old.plural, old.namespace)
+    await client.registry.create(client.user, first, body, DEFAULT)
+    new = await client.get("autoscaling/horizontalpodautoscalers", "h")
+    assert new["apiVersion"] == "autoscaling/v2"
+    assert new["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
+    named = type(old)(old.group, "v1", old.plural, old.namespace, "h")
+    back = read(await client.registry.get(client.user, named))
+    assert back["spec"]["targetCPUUtilizationPercentage"] == 60
+    assert back["apiVersion"] == "autoscaling/v1"
