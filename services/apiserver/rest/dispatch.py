@@ -11,6 +11,7 @@ from aiohttp import web
 from pilothouse.services.apiserver.chain.attributes import Attributes
 from pilothouse.services.apiserver.chain.authentication import Authentication, is_public
 from pilothouse.services.apiserver.chain.authorization import Authorization
+from pilothouse.services.apiserver.chain.impersonation import impersonated
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Target, User
@@ -77,6 +78,7 @@ class Door:
                 verb, series = asked.verb, _series(asked.target)
             authorization = request.headers.get("Authorization", "")
             user = self._parts.authentication.authenticate(certified, authorization, path)
+            user = impersonated(user, request.headers.items(), self._parts.authorization.require)
             exchange = Exchange(request, user, query)
             if asked is not None:
                 reply = await self._resource(exchange, asked)

@@ -19,6 +19,8 @@ from pilothouse.services.apiserver.rest.tables.table import Include, Printer, pa
 from pilothouse.services.machinery.errors import ApiError, BadRequest
 
 Headers: TypeAlias = CIMultiDict[str]
+# Nothing between us and the client may keep an answer.
+PRIVATE = {"Cache-Control": "no-cache, private"}
 # Under this size, compressing costs more than sending.
 COMPRESS_BYTES_MIN = 128 * 1024
 PIECE_BYTES = 128 * 1024
@@ -30,7 +32,7 @@ _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*ra
 
 def refuse(error: ApiError) -> web.Response:
     """The ``metav1.Status`` of an error."""
-    headers: Headers = CIMultiDict({"Content-Type": JSON})
+    headers: Headers = CIMultiDict({"Content-Type": JSON, **PRIVATE})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
     return web.Response(body=encode(error.status()), status=error.http, headers=headers)
@@ -49,7 +51,8 @@ def document_reply(
     if wanted.encoding == "yaml":
         return web.Response(body=_yaml(document), status=status, content_type=MEDIA_TYPES["yaml"])
     body = _indented(document) if exchange.pretty else encode(document)
-    return web.Response(body=body, status=status, headers={"Content-Type": content_type})
+    headers = {"Content-Type": content_type, **PRIVATE}
+    return web.Response(body=body, status=status, headers=headers)
 
 
 class Writer:
@@ -134,7 +137,7 @@ class Writer:
             body = _yaml(msgspec.json.decode(body))
         elif self._exchange.pretty:
             body = _indented(msgspec.json.decode(body))
-        headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding]})
+        headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding], **PRIVATE})
         warn(headers, warnings)
         if self._kind.plural in DEPRECATED:
             warn(headers, (DEPRECATED[self._kind.plural],))
@@ -160,7 +163,7 @@ async def send_pieces(request: web.BaseRequest, parts: Sequence[bytes]) -> web.S
     """The parts joined by commas, sent in pieces that fit the processor's cache."""
     size = sum(map(len, parts)) + len(parts) - 1
     step = max(1, PIECE_BYTES * len(parts) // size)
-    response = web.StreamResponse(headers={"Content-Type": JSON})
+    response = web.StreamResponse(headers={"Content-Type": JSON, **PRIVATE})
     response.content_length = size
     await response.prepare(request)
     for start in range(0, len(parts), step):

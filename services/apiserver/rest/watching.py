@@ -16,7 +16,7 @@ from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import ReadOptions, WatchEvent
 from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
 from pilothouse.services.apiserver.rest.negotiation import JSON
-from pilothouse.services.apiserver.rest.replies import Writer, encode
+from pilothouse.services.apiserver.rest.replies import PRIVATE, Writer, encode
 from pilothouse.services.apiserver.rest.tables.table import Printer, partial
 from pilothouse.services.machinery.errors import ApiError, NotAcceptable
 
@@ -83,7 +83,7 @@ class _Chunks:
 
     async def open(self) -> web.StreamResponse:
         if self.response is None:
-            response = web.StreamResponse(headers={"Content-Type": JSON})
+            response = web.StreamResponse(headers={"Content-Type": JSON, **PRIVATE})
             response.enable_chunked_encoding()
             await response.prepare(self._request)
             self.response = response

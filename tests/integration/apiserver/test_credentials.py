@@ -171,6 +171,22 @@ def test_a_kubelet_works_on_itself_only(api, namespace):
     assert gone.code == 200
 
 
+def test_impersonation_is_for_those_who_may(api, token):
+    pods = "/api/v1/namespaces/default/pods"
+    alice = {"Impersonate-User": "alice"}
+    answer = api.get(pods, headers=alice)
+    assert status_of(answer) == (403, "Forbidden")
+    assert 'User "alice"' in answer.json["message"]
+    info = api.request("POST", WHO, {}, headers=alice).json["status"]["userInfo"]
+    assert info == {"username": "alice", "groups": ["system:authenticated"]}
+    masters = {**alice, "Impersonate-Group": "system:masters"}
+    assert api.get(pods, headers=masters).code == 200
+    assert api.get(pods, user="", headers={**bearer(token), **masters}).code == 403
+    lone = {"Impersonate-Group": "system:masters"}
+    assert status_of(api.get(pods, headers=lone)) == (400, "BadRequest")
+    assert "Forbidden" in api.kubectl("get", "pods", "--as=alice", fails=True)
+
+
 def test_the_log_holds_no_secret(api, token):
     secret = {"metadata": {"name": "s"}, "stringData": {"a": "very-hidden-text"}}
     api.request("POST", "/api/v1/namespaces/default/secrets", secret)
