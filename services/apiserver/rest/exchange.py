@@ -1,5 +1,6 @@
 """One request as the verbs see it: who asks, for what, in which words; and its body."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ LIST_SHAPES = frozenset({"Table", "PartialObjectMetadataList"})
 NO_SHAPES: frozenset[str] = frozenset()
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 FIELD_MANAGER_LENGTH_MAX = 128
+# Larger YAML is read in a thread: it takes long.
+ASIDE_BYTES_MIN = 64 * 1024
 # Clients that a person reads directly get indented JSON.
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 
@@ -76,7 +79,11 @@ class Exchange:
     async def document(self) -> bodies.Decoded:
         """The body as one object, read as its content type says."""
         encoding = body_encoding(self.request.headers.get("Content-Type", ""))
-        return bodies.decode_object(await self.body(), encoding, field_validation(self.query))
+        validation = field_validation(self.query)
+        body = await self.body()
+        if encoding == "yaml" and len(body) > ASIDE_BYTES_MIN:
+            return await asyncio.to_thread(bodies.decode_object, body, encoding, validation)
+        return bodies.decode_object(body, encoding, validation)
 
     async def delete_options(self) -> DeleteOptions:
         """The DeleteOptions of query and body; the body wins."""

@@ -24,6 +24,8 @@ PRIVATE = {"Cache-Control": "no-cache, private"}
 # Under this size, compressing costs more than sending.
 COMPRESS_BYTES_MIN = 128 * 1024
 PIECE_BYTES = 128 * 1024
+# Over this size, YAML and indented JSON are written in a thread: they take long.
+ASIDE_BYTES_MIN = 64 * 1024
 # Told to whoever uses them, as a Warning header.
 DEPRECATED = {"componentstatuses": "v1 ComponentStatus is deprecated in v1.19+"}
 _WARNING_LENGTH_MAX = 1024
@@ -74,7 +76,7 @@ class Writer:
         if wanted.shape:
             document = msgspec.json.decode(body)
             body = encode(self._shaped(document, wanted.shape, str(stored.revision or "")))
-        return self._reply(body, wanted, status, warnings)
+        return self._reply(self._rendered(body, wanted), wanted, status, warnings)
 
     async def list(self, listing: Listing) -> web.StreamResponse:
         """A page of the collection."""
@@ -92,8 +94,11 @@ class Writer:
             if wanted == PLAIN and self._goes_in_pieces(parts):
                 return await send_pieces(self._exchange.request, parts)
             body = b",".join(parts)
-        reply = self._reply(body, wanted, 200, ())
-        return await compressed(self._exchange, reply)
+        if len(body) > ASIDE_BYTES_MIN:
+            body = await asyncio.to_thread(self._rendered, body, wanted)
+        else:
+            body = self._rendered(body, wanted)
+        return await compressed(self._exchange, self._reply(body, wanted, 200, ()))
 
     def _goes_in_pieces(self, parts: Sequence[bytes]) -> bool:
         """Large, and sent as it is kept."""
@@ -130,13 +135,16 @@ class Writer:
             "items": [partial(document) for document in documents],
         }
 
+    def _rendered(self, body: bytes, wanted: Accepted) -> bytes:
+        if wanted.encoding == "yaml":
+            return _yaml(msgspec.json.decode(body))
+        if self._exchange.pretty:
+            return _indented(msgspec.json.decode(body))
+        return body
+
     def _reply(
         self, body: bytes, wanted: Accepted, status: int, warnings: Sequence[str]
     ) -> web.Response:
-        if wanted.encoding == "yaml":
-            body = _yaml(msgspec.json.decode(body))
-        elif self._exchange.pretty:
-            body = _indented(msgspec.json.decode(body))
         headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding], **PRIVATE})
         warn(headers, warnings)
         if self._kind.plural in DEPRECATED:
