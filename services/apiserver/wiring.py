@@ -60,7 +60,7 @@ class _Server:
 
     def __init__(self, config: Config, storage: Storage) -> None:
         self._config = config
-        clock = SystemClock()
+        clock = self._clock = SystemClock()
         catalog = builtin_catalog()
         schemas = published_schemas()
         self._cache = Cache(storage, catalog, clock)
@@ -124,7 +124,6 @@ class _Server:
     async def _doors(self) -> AsyncIterator[None]:
         config, pki = self._config, self._config.pki
         certificates = https.Certificates(pki.tls_certificate, pki.tls_key, pki.client_ca)
-        context = https.tls_context(certificates)
         sockets = [https.inherited_socket(n) for n in config.listen_fds]
         if config.secure_port or not sockets:
             sockets.append(https.listening_socket(config.bind_address, config.secure_port))
@@ -136,7 +135,7 @@ class _Server:
         try:
             async with (
                 serve_rpc([rpc], listens),
-                https.serve(self._door.answer, sockets, context),
+                https.serve(self._door.answer, sockets, certificates, self._clock),
             ):
                 try:
                     yield

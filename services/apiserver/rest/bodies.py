@@ -13,6 +13,7 @@ from typing_extensions import override
 from pilothouse.services.apiserver.requests import FieldValidation
 from pilothouse.services.apiserver.rest.negotiation import Encoding
 from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.machinery.protobuf import envelope
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 DEPTH_MAX = 100
@@ -35,7 +36,7 @@ def decode(body: bytes, encoding: Encoding, validation: FieldValidation) -> Deco
     """
     if not body.strip():
         raise BadRequest("the body of the request is empty")
-    decoded = _yaml(body) if encoding == "yaml" else _json(body, validation)
+    decoded = _read(body, encoding, validation)
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX or encoding == "yaml":
         _refuse_depth(decoded.value)
     if decoded.duplicates and validation == "Strict":
@@ -50,6 +51,12 @@ def decode_object(body: bytes, encoding: Encoding, validation: FieldValidation) 
     if not isinstance(decoded.value, dict):
         raise BadRequest("the body of the request must be one object")
     return decoded
+
+
+def _read(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decoded:
+    if encoding == "protobuf":
+        return Decoded(envelope.decode(body))
+    return _yaml(body) if encoding == "yaml" else _json(body, validation)
 
 
 def _json(body: bytes, validation: FieldValidation) -> Decoded:

@@ -7,7 +7,7 @@ from typing import Literal
 from pilothouse.services.apiserver.requests import PatchType
 from pilothouse.services.machinery.errors import NotAcceptable, UnsupportedMediaType
 
-Encoding = Literal["json", "yaml"]
+Encoding = Literal["json", "yaml", "protobuf"]
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -15,7 +15,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 _ENCODINGS: dict[str, Encoding] = {
     JSON: "json", YAML: "yaml", "application/*": "json", "*/*": "json", "text/yaml": "yaml",
 }  # fmt: skip
-MEDIA_TYPES: dict[Encoding, str] = {"json": JSON, "yaml": YAML}
+MEDIA_TYPES: dict[Encoding, str] = {"json": JSON, "yaml": YAML, "protobuf": PROTOBUF}
 
 META_GROUP = "meta.k8s.io"
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
@@ -95,19 +95,19 @@ def body_encoding(content_type: str) -> Encoding:
     """How a body is to be read; no content type means JSON.
 
     Raises:
-        UnsupportedMediaType: protobuf by name, and whatever else is neither JSON nor YAML.
+        UnsupportedMediaType: it is none of JSON, YAML and protobuf.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in ("", JSON):
         return "json"
     if media_type in (YAML, "text/yaml"):
         return "yaml"
-    taken = f"accepted media types include: {JSON}, {YAML}"
     if media_type == PROTOBUF:
-        raise UnsupportedMediaType(
-            f"the body of the request is {PROTOBUF}, which this server does not read; {taken}"
-        )
-    raise UnsupportedMediaType(f"the body of the request was in an unknown format - {taken}")
+        return "protobuf"
+    raise UnsupportedMediaType(
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"{JSON}, {YAML}, {PROTOBUF}"
+    )
 
 
 @lru_cache(maxsize=128)

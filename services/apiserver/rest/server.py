@@ -14,12 +14,13 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
-from pilothouse.services.apiserver.chain.certificates import user_of_peer
 from pilothouse.services.apiserver.requests import User
+from pilothouse.services.apiserver.rest.clientcerts import Judge, defer
 from pilothouse.services.apiserver.rest.replies import refuse
 from pilothouse.services.machinery import errors
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.clock import Clock
 
 BACKLOG = 1024
 # Selectors and field paths travel in the request line.
@@ -49,12 +50,13 @@ class Certificates:
 
 
 def tls_context(certificates: Certificates) -> ssl.SSLContext:
-    """TLS 1.2 or later; a client certificate may be shown, and must then be our authority's."""
+    """TLS 1.2 or later; a client certificate may be shown, and the request is judged by it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificates.certificate, certificates.key)
     context.load_verify_locations(certificates.client_authority)
-    context.verify_mode = ssl.CERT_OPTIONAL
+    if not defer(context):
+        telemetry.logger().warning("foreign client certificates are refused in the handshake")
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context
@@ -63,16 +65,18 @@ def tls_context(certificates: Certificates) -> ssl.SSLContext:
 class _Connection(RequestHandler):
     """aiohttp's protocol, with the user its certificate names, and a Status for bad HTTP."""
 
-    __slots__ = ("certified",)
+    __slots__ = ("_judge", "certified")
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:
+    def __init__(self, manager: web.Server, judge: Judge, **options: Any) -> None:
         super().__init__(manager, **options)
         self.certified: User | None = None
+        self._judge = judge
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.certified = user_of_peer(transport.get_extra_info("peercert"))
+        tls = transport.get_extra_info("ssl_object")
+        self.certified = self._judge.user(tls.getpeercert(binary_form=True))
 
     @override
     def handle_error(
@@ -93,7 +97,9 @@ class _Connection(RequestHandler):
 class _Server(web.Server):
     """Makes connections of ours."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, judge: Judge) -> None:
+        self._judge = judge
+
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             connection = request.protocol
             certified = connection.certified if isinstance(connection, _Connection) else None
@@ -105,6 +111,7 @@ class _Server(web.Server):
     def __call__(self) -> RequestHandler:
         return _Connection(
             self,
+            self._judge,
             loop=asyncio.get_running_loop(),
             access_log=None,
             logger=_QUIET,
@@ -137,11 +144,12 @@ def inherited_socket(number: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serve(
-    answer: Answer, sockets: Sequence[socket.socket], context: ssl.SSLContext
+    answer: Answer, sockets: Sequence[socket.socket], certificates: Certificates, clock: Clock
 ) -> AsyncIterator[None]:
     """Serve until the block ends, then finish what is being answered, for a while."""
     loop = asyncio.get_running_loop()
-    protocols = _Server(answer)
+    context = tls_context(certificates)
+    protocols = _Server(answer, Judge(certificates.client_authority, clock.now))
     servers = [
         await loop.create_server(
             protocols, sock=listening, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS

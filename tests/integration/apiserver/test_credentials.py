@@ -1,8 +1,6 @@
 """Who is let in, as whom, and what they may do there."""
 
 import json
-import ssl
-import urllib.error
 
 import pytest
 
@@ -42,10 +40,7 @@ def test_a_foreign_certificate_is_refused(api, tmp_path):
     foreign.ensure(Certificate("intruder", "kubernetes-admin", "system:masters"))
     for end in ("crt", "key"):
         (api.pki / f"intruder.{end}").write_bytes((tmp_path / f"pki/intruder.{end}").read_bytes())
-    try:
-        answer = api.get("/api/v1/namespaces", user="intruder")
-    except (ssl.SSLError, urllib.error.URLError, ConnectionError):
-        return
+    answer = api.get("/api/v1/namespaces", user="intruder")
     assert status_of(answer) == (401, "Unauthorized")
 
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pilothouse.services.apiserver.chain.authentication import ANONYMOUS, Authentication
-from pilothouse.services.apiserver.chain.certificates import user_of_peer
+from pilothouse.services.apiserver.chain.certificates import user_of_subject
 from pilothouse.services.apiserver.chain.tokens import (
     ISSUER,
     Binding,
@@ -129,15 +129,10 @@ def test_nobody_else_is_let_in(header, path):
 
 
 def test_users_of_certificates():
-    subject = (
-        (("organizationName", "a"),),
-        (("organizationName", "b"),),
-        (("commonName", "alice"),),
-    )
-    user = user_of_peer({"subject": subject})
+    user = user_of_subject("alice", ("a", "b"))
+    assert user is not None
     assert (user.name, user.groups) == ("alice", ("a", "b", "system:authenticated"))
-    assert user_of_peer(None) is None
-    assert user_of_peer({"subject": ()}) is None
+    assert user_of_subject("", ("system:masters",)) is None
 
 
 def test_payloads_are_json(token):
