@@ -198,9 +198,8 @@ class Keyspace:
             if target > self.revisions.compacted:
                 try:
                     await self.compact(target)
-                except Unavailable:
-                    raise
-                except Exception as error:  # noqa: BLE001 - the next tick tries again
+                except Unavailable as error:
+                    self._writer.check()
                     telemetry.logger().error("compaction failed", exc_info=error)
 
 

@@ -5,6 +5,9 @@ ever appended. A row names the revision of the row it supersedes: what a key was
 found by following changes backwards, and compaction by following them once; no second index.
 """
 
+import contextlib
+import fcntl
+import os
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -13,11 +16,12 @@ from typing import Any, TypeAlias
 
 import aiosqlite
 
-from pilothouse.services.machinery.storage import Change, Entry
+from pilothouse.services.machinery.storage import Change, Entry, Unavailable
 from pilothouse.services.store.compaction import Row, plan
 from pilothouse.services.store.ports import Restored, Size, StoredLease
 from pilothouse.services.store.spans import Span
 
+FILE_MODE = 0o600
 IN_MEMORY = ":memory:"
 SWEEP_ROWS = 500
 TRIM_PAGES = 2_000
@@ -67,28 +71,41 @@ class _Connection(aiosqlite.Connection):
     """aiosqlite with whole transactions as one trip to its thread."""
 
     async def run(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Call ``act(connection, *args)`` on the database's thread."""
+        """Call ``act(connection, *args)`` on the database's thread; Unavailable if it fails."""
+        if self._connection is None:
+            raise Unavailable("the database is closed")
         execute: Callable[..., Awaitable[Any]] = self._execute
-        return await execute(act, self._conn, *args)
+        try:
+            return await execute(act, self._connection, *args)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the database: {error}") from error
 
 
 class SqliteJournal:
     """One database file, or one in memory. Reads use a connection of their own."""
 
-    def __init__(self, writer: _Connection, reader: _Connection) -> None:
+    def __init__(self, writer: _Connection, reader: _Connection, lock: int | None) -> None:
         self._writer = writer
         self._reader = reader
+        self._lock = lock
 
     @classmethod
     async def open(cls, path: str) -> "SqliteJournal":
-        """Open or create the database at ``path``; ``:memory:`` keeps nothing."""
-        writer = await _connect(path)
-        try:
+        """Open or create the database at ``path``, for this process alone.
+
+        ``:memory:`` keeps nothing. Raises OSError where another process has it open.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            lock = None
+            if path != IN_MEMORY:
+                lock = _claim(Path(path))
+                stack.callback(os.close, lock)
+            writer = await _connect(path)
+            stack.push_async_callback(writer.close)
             await writer.run(_prepare)
-            return cls(writer, writer if path == IN_MEMORY else await _connect(path))
-        except BaseException:
-            await writer.close()
-            raise
+            reader = writer if lock is None else await _connect(path)
+            stack.pop_all()
+            return cls(writer, reader, lock)
 
     async def restore(self) -> Restored:
         restored: Restored = await self._writer.run(_restore)
@@ -127,12 +144,27 @@ class SqliteJournal:
         if self._reader is not self._writer:
             await self._reader.close()
         await self._writer.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _claim(path: Path) -> int:
+    """Make the file, for its owner only, and lock it: two writers would not know of each other."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A file of its own: to close one of the database's would drop SQLite's locks.
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    if not path.exists():
+        path.touch(mode=FILE_MODE)
+    return lock
 
 
 async def _connect(path: str) -> _Connection:
-    if path != IN_MEMORY:
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-
     def connector() -> sqlite3.Connection:
         connection = sqlite3.connect(
             path,

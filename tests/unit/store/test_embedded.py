@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.services.machinery.storage import Changed
+from pilothouse.services.machinery.storage import Changed, Unavailable
 from pilothouse.services.store.embedded import open_store
 
 
@@ -66,6 +66,23 @@ async def test_a_refusal_shows_what_is_there() -> None:
         await store.delete(b"/absent", expect=3)
     assert refused.value.current is None
     await store.close()
+
+
+async def test_a_database_has_one_owner_and_only_he_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    store = await open_store(str(path))
+    await store.put(b"/secret", b"x", expect=0)
+    with pytest.raises(Unavailable):
+        await open_store(str(path))
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+    await store.close()
+    await (await open_store(str(path))).close()
+
+
+async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(Unavailable):
+        await open_store(str(tmp_path / "db"))
 
 
 async def _first(batches, count: int):

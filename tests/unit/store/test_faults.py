@@ -9,7 +9,7 @@ import pytest
 from pilothouse.services.machinery.storage import Change, Changed, Unavailable
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.store.adapters.sqlite import SqliteJournal
-from pilothouse.services.store.embedded import EmbeddedStore
+from pilothouse.services.store.embedded import EmbeddedStore, open_store
 from pilothouse.services.store.keyspace import Keyspace
 from pilothouse.services.store.ports import StoredLease
 
@@ -141,3 +141,24 @@ async def test_closing_writes_what_was_taken(journal, store) -> None:
             await store.put(b"/b", b"1", expect=0)
         journal.gate.set()
     assert put.result() == 2
+
+
+async def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path) -> None:
+    path = str(tmp_path / "db")
+    store = await open_store(path)
+    journal = store.keyspace._journal
+    await journal._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 40"))
+    written = 0
+    with pytest.raises(Unavailable, match="full"):
+        while True:
+            await store.put(b"/%05d" % written, b"x" * 1000, expect=0)
+            written += 1
+    with pytest.raises(Unavailable):
+        await store.put(b"/more", b"", expect=0)
+    assert len((await store.load(b"/"))[0]) == written
+    await store.close()
+    store = await open_store(path)
+    entries, revision = await store.load(b"/")
+    assert [entry.key for entry in entries] == [b"/%05d" % number for number in range(written)]
+    assert await store.put(b"/more", b"", expect=0) == revision + 1
+    await store.close()
