@@ -25,11 +25,13 @@ _STATUS_LABELS = frozenset({"pods", "nodes"})
 class Ways:
     """How the server treats objects of a kind.
 
+    ``brings_status``: whoever creates it tells its status too, as kubelets do of nodes.
     ``counts``: ``metadata.generation`` counts changes of the spec. ``orphans``: a delete without
     a policy leaves dependents. ``ttl_seconds`` of 0 is for ever.
     """
 
     has_status: bool
+    brings_status: bool
     counts: bool
     orphans: bool
     ttl_seconds: int
@@ -40,6 +42,7 @@ def ways_of(kind: Kind) -> Ways:
     has_status = "status" in kind.subresources
     return Ways(
         has_status=has_status,
+        brings_status=kind.plural == "nodes",
         counts=kind.plural in _COUNTED or (has_status and kind.plural not in _UNCOUNTED),
         orphans=kind.plural in {"replicationcontrollers", "jobs"},
         ttl_seconds=EVENT_SECONDS if kind.plural == "events" else 0,

@@ -90,7 +90,7 @@ class Writes:
             raise refusals.already_exists(served.kind, name)
         now = timestamps.render(parts.clock.now())
         document = {**body, "metadata": metadata.born(given, name, parts.entropy.uid(), now)}
-        if served.ways.has_status:
+        if served.ways.has_status and not served.ways.brings_status:
             document.pop("status", None)
         if served.ways.counts:
             document["metadata"]["generation"] = 1

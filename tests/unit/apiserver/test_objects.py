@@ -360,3 +360,9 @@ async def test_autoscalers_of_both_versions_are_the_same_objects(client):
     back = read(await client.registry.get(client.user, named))
     assert back["spec"]["targetCPUUtilizationPercentage"] == 60
     assert back["apiVersion"] == "autoscaling/v1"
+
+
+async def test_a_node_comes_with_its_status(client):
+    node = {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "4"}}}
+    made = await client.create("nodes", node)
+    assert made["status"] == {"capacity": {"cpu": "4"}}
