@@ -129,10 +129,5 @@ def test_component_statuses_tell_who_is_missing(api):
     assert "Unhealthy" in rows["controller-manager"]
 
 
-def test_a_protobuf_body_is_refused_by_name(api):
-    message = api.kubectl("auth", "can-i", "get", "pods", fails=True)
-    assert "application/vnd.kubernetes.protobuf" in message
-
-
 def test_yaml_comes_back_as_yaml(api):
     assert "kind: Namespace" in api.kubectl("get", "namespace", "default", "-o", "yaml")

@@ -104,9 +104,10 @@ def test_what_can_not_be_given(header):
         negotiation.accepted(header, TABLES)
 
 
-def test_protobuf_bodies_are_refused_by_name():
-    with pytest.raises(UnsupportedMediaType, match="protobuf"):
-        negotiation.body_encoding("application/vnd.kubernetes.protobuf")
+def test_bodies_of_other_types_are_refused():
+    assert negotiation.body_encoding("application/vnd.kubernetes.protobuf") == "protobuf"
+    with pytest.raises(UnsupportedMediaType, match="accepted media types"):
+        negotiation.body_encoding("application/cbor")
     with pytest.raises(UnsupportedMediaType):
         negotiation.patch_type("application/json")
 
