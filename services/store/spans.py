@@ -43,11 +43,6 @@ def of_prefix(prefix: bytes) -> Span:
     return Span(prefix, _successor(prefix))
 
 
-def of_key(key: bytes) -> Span:
-    """One key."""
-    return Span(key, key + b"\0")
-
-
 def _successor(prefix: bytes) -> bytes | None:
     kept = prefix.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else None

@@ -17,8 +17,6 @@ from pilothouse.services.runtime import telemetry
 from pilothouse.services.store.ports import Journal, StoredLease
 from pilothouse.services.store.revisions import Revisions
 
-GROUP_CHANGES_MAX = 4_096
-
 
 class _Group:
     __slots__ = ("changes", "leases", "waiters")
