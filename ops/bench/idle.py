@@ -1,7 +1,7 @@
 """Memory and CPU of every process of ours together while two idle pods run.
 
 Memory is the proportional share (PSS), so that shared pages count once. containerd and its shims
-are told apart: they are not ours, but a user pays for them.
+and the image registry are told apart: they are not ours, but a user pays for them.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def _rows(
     known: list[processes.Process], shims: list[processes.Process], used: dict[int, float]
 ) -> list[Row]:
     memory = {process.pid: pss_bytes(process.pid) / 1e6 for process in [*known, *shims]}
-    runtime = [p for p in known if p.name.startswith("containerd")]
+    runtime = [p for p in known if p.name.startswith(("containerd", "registry"))]
     ours = [process for process in known if process not in runtime]
 
     def total(group: list[processes.Process], figure: dict[int, float]) -> float:
