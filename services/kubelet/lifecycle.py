@@ -182,6 +182,8 @@ def plan(
     draft = _Draft(pod, observed, known, now)
     if leaving is not None:
         return _leave(draft, leaving)
+    if observed.abandoned:
+        return Plan(tuple(RemoveContainer(item.id) for item in observed.abandoned))
     if is_finished(pod, observed, now):
         _rest(draft, float(pod.spec.termination_grace_period_seconds))
         return draft.plan()

@@ -44,12 +44,30 @@ class Container:
     log_path: str = ""
 
 
+ABANDONED = ("context canceled", "signal: killed")
+"""How containerd words a start whose caller went away, before and after its shim was there."""
+
+
+def is_abandoned(container: Container) -> bool:
+    """Whether its start was given up because the one who asked for it went away."""
+    return (
+        container.state == "exited"
+        and container.reason == "StartError"
+        and any(words in container.message for words in ABANDONED)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything the runtime has of a pod: sandboxes and containers, newest attempt first."""
+    """Everything the runtime has of a pod: sandboxes and containers, newest attempt first.
+
+    ``abandoned`` never ran: whoever started them (a kubelet before us) died over it. They count
+    for nothing and are removed.
+    """
 
     sandboxes: tuple[Sandbox, ...] = ()
     containers: tuple[Container, ...] = ()
+    abandoned: tuple[Container, ...] = ()
 
     @property
     def sandbox(self) -> Sandbox | None:

@@ -10,7 +10,7 @@ from pilothouse.protos.cri.v1.api_pb2_grpc import ImageServiceStub, RuntimeServi
 from pilothouse.services.kubelet import configs
 from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
 from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
-from pilothouse.services.kubelet.observed import Container, Observed
+from pilothouse.services.kubelet.observed import Container, Observed, is_abandoned
 from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
@@ -53,9 +53,11 @@ class Cri:
                 continue
             sandboxes.append(cri_decode.sandbox(answer.status))
         containers = await self._containers(selector)
+        containers.sort(key=lambda item: (-item.attempt, -item.created_at))
         return Observed(
             tuple(sorted(sandboxes, key=lambda item: (-item.attempt, -item.created_at))),
-            tuple(sorted(containers, key=lambda item: (-item.attempt, -item.created_at))),
+            tuple(item for item in containers if not is_abandoned(item)),
+            tuple(item for item in containers if is_abandoned(item)),
         )
 
     async def _containers(self, selector: dict[str, str]) -> list[Container]:
@@ -155,7 +157,7 @@ class Cri:
 
     def forget(self, observed: Observed) -> None:
         """Drop what is remembered of these containers."""
-        for container in observed.containers:
+        for container in (*observed.containers, *observed.abandoned):
             self._ended.pop(container.id, None)
 
 

@@ -209,6 +209,57 @@ async def test_power_loss_makes_everything_anew(runtime: Containerd) -> None:
     assert not list((runtime.root / "cni" / "cache" / "networks").rglob("10.*"))
 
 
+async def test_hooks_sidecars_and_the_order_of_the_end(runtime: Containerd) -> None:
+    log = runtime.root / "order"
+    log.mkdir()
+
+    def stops(word: str) -> list[str]:
+        script = f"trap 'echo {word} >>/log/order; exit 0' TERM; while :; do sleep 0.1; done"
+        return ["sh", "-c", script]
+
+    def says(word: str) -> dict:
+        return {"exec": {"command": ["sh", "-c", f"echo {word} >>/log/order"]}}
+
+    mounts = [{"name": "log", "mountPath": "/log"}, {"name": "mem", "mountPath": "/mem"}]
+    shell = {"image": "busybox", "imagePullPolicy": "IfNotPresent", "volumeMounts": mounts}
+    body = pod_of(
+        "uid-hook",
+        name="hooked",
+        volumes=[
+            {"name": "log", "hostPath": {"path": str(log), "type": "Directory"}},
+            {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        ],
+        initContainers=[
+            {"name": "side", "restartPolicy": "Always", "command": stops("side"), **shell}
+        ],
+    )
+    hooks = {"postStart": says("started"), "preStop": says("stopping")}
+    body["spec"]["containers"] = [
+        {"name": "main", "command": stops("main"), "lifecycle": hooks, **shell}
+    ]
+    async with workers(runtime) as node:
+        node.apply(body)
+        await _running(node, "uid-hook")
+        mounted = Path("/proc/self/mountinfo").read_text()
+        assert "uid-hook/volumes/kubernetes.io~empty-dir/mem" in mounted
+        await _gone(node, "uid-hook")
+    assert (log / "order").read_text().split() == ["started", "stopping", "main", "side"]
+    assert "uid-hook" not in Path("/proc/self/mountinfo").read_text()
+
+
+async def test_who_does_not_listen_is_killed_after_the_grace(runtime: Containerd) -> None:
+    body = pod_of("uid-deaf", name="deaf")
+    body["spec"]["containers"][0]["command"] = ["sleep", "100000"]
+    async with workers(runtime) as node:
+        node.apply(body)
+        await _running(node, "uid-deaf")
+        node.delete("uid-deaf", grace=1)
+        await wait_for(lambda: "uid-deaf" in node.cluster.removed)
+        ended = node.container("uid-deaf")["state"]["terminated"]
+        assert ended["exitCode"] == 137
+        assert node.status("uid-deaf")["phase"] == "Failed"
+
+
 async def test_requests_become_shares(runtime: Containerd) -> None:
     body = pod_of("uid-share", name="share")
     body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "500m"}}

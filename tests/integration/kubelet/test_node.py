@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import yaml
@@ -97,6 +98,33 @@ def test_a_killed_kubelet_changes_nothing_and_goes_on(node: WholeNode) -> None:
     assert _main_pid(node, "stays") == pid
     assert _status(node, "stays") == before
     node.kubectl("delete", "pod", "stays")
+
+
+def test_kills_at_any_moment_of_a_start_make_nothing_twice(node: WholeNode) -> None:
+    names = [f"born-{n}" for n in range(6)]
+    for delay, name in zip((0.05, 0.15, 0.25, 0.35, 0.5, 0.8), names, strict=True):
+        node.kill("kubelet")
+        node.create(_pod(name))
+        node.start_kubelet()
+        _wait_for_watch(node)
+        time.sleep(delay)
+    node.wait(lambda: all(node.is_ready(name) for name in names))
+    for name in names:
+        assert _status(node, name)["restartCount"] == 0, json.dumps(_status(node, name))
+    commands = [
+        Path(f"/proc/{line.split()[1]}/cmdline").read_bytes()
+        for line in node.containerd.ctr("tasks", "list").stdout.splitlines()[1:]
+    ]
+    assert sum(b"trap" in command for command in commands) == len(names)
+    assert len(commands) == 2 * len(names)
+    node.kubectl("delete", "pod", *names)
+
+
+def _wait_for_watch(node: WholeNode) -> None:
+    """Until the kubelet answers on its socket: then it soon hears of pods."""
+    socket = node.root / "run" / "kubelet-node-1.sock"
+    command = [str(BIN / "grpcurl"), "-plaintext", "-unix", str(socket), METHOD]
+    node.wait(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0)
 
 
 def test_a_killed_api_server_is_waited_for(node: WholeNode) -> None:

@@ -16,6 +16,7 @@ from pilothouse.services.kubelet.observed import (
     Observed,
     Sandbox,
     Trouble,
+    is_abandoned,
 )
 from pilothouse.services.kubelet.plans import (
     EnsureImage,
@@ -193,6 +194,18 @@ def test_old_instances_are_removed():
     observed = Observed((READY,), (container("c0", "running", 3), *old))
     acts = plan(pod, observed, known_of(pod), NOW).acts
     assert acts == (RemoveContainer("c0-1"), RemoveContainer("c0-0"))
+
+
+def test_a_start_that_a_dead_kubelet_gave_up_is_no_run():
+    pod = pod_of("Never")
+    given_up = container(
+        "c0", "exited", exit_code=128, reason="StartError", message="task: context canceled: x"
+    )
+    assert is_abandoned(given_up)
+    assert not is_abandoned(replace(given_up, message="no such file"))
+    observed = Observed((READY,), (), (given_up,))
+    assert plan(pod, observed, known_of(pod), NOW).acts == (RemoveContainer("c0-0"),)
+    assert status.render(pod, observed, known_of(pod), PLACE, NOW)["phase"] == "Pending"
 
 
 def test_an_overdue_pod_ends():
