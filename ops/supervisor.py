@@ -3,7 +3,7 @@
 One process imports what the services need, freezes its heap and forks each of them, so that they
 share most of their memory. It holds the API's listening socket on the host, so that connections
 wait while the API server restarts, and it owns nothing else: when it dies, its children and the
-pods go on, and the next ``ops/up`` takes over.
+pods go on until its guardian has put another in its place.
 
 ::
 

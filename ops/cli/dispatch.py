@@ -7,6 +7,7 @@ from typing import cast
 SERVICES = {
     "apiserver": "pilothouse.services.apiserver.__main__",
     "controllers": "pilothouse.services.controllers.__main__",
+    "guardian": "pilothouse.ops.guardian",
     "kubelet": "pilothouse.services.kubelet.__main__",
     "proxy": "pilothouse.services.proxy.__main__",
     "publish": "pilothouse.ops.publish",

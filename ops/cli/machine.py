@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 CONFIG = Path("/etc/pilothouse")
@@ -12,6 +12,12 @@ STATE = Path("/var/lib/pilothouse")
 RUN = Path("/run/pilothouse")
 PKI = CONFIG / "pki"
 UNITS = Path(__file__).resolve().parents[1] / "systemd"
+DEFAULTS = Path("/etc/default")
+SYSTEM_UNITS = Path("/etc/systemd/system")
+PROGRAMS = Path(sys.executable).parent
+HOMES = ("/home", "/root", "/run/user")
+# Inside double quotes a shell or systemd would take these for something else.
+UNQUOTED = frozenset("\"'\\`$\n")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -23,12 +29,47 @@ def require_root(verb: str) -> None:
 
 def install(service: str, flags: Sequence[str]) -> None:
     """Write the service's settings and its unit; what was there is replaced."""
-    programs = Path(sys.executable).parent
-    settings = f"PATH={programs}:{SYSTEM_PATH}\nPILOTHOUSE_FLAGS={' '.join(flags)}\n"
-    Path("/etc/default").mkdir(exist_ok=True)
-    Path(f"/etc/default/pilothouse-{service}").write_text(settings)
+    DEFAULTS.mkdir(parents=True, exist_ok=True)
+    (DEFAULTS / f"pilothouse-{service}").write_text(settings(flags))
     name = f"pilothouse-{service}.service"
-    shutil.copyfile(UNITS / name, Path("/etc/systemd/system") / name)
+    SYSTEM_UNITS.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(UNITS / name, SYSTEM_UNITS / name)
+    exception = home_exception(_places()) if "ProtectHome=" in (UNITS / name).read_text() else ""
+    drop_in = SYSTEM_UNITS / f"{name}.d" / "home.conf"
+    if exception:
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text(exception)
+    else:
+        drop_in.unlink(missing_ok=True)
+
+
+def settings(flags: Sequence[str], programs: Path = PROGRAMS) -> str:
+    """An environment file that systemd and a shell read alike.
+
+    ValueError for a flag that would not come back as it was: both split at blanks.
+    """
+    line = " ".join(flags)
+    if line.split() != list(flags) or not UNQUOTED.isdisjoint(f"{line}{programs}"):
+        raise ValueError(f"{programs}: a flag or a path with blanks or quotes in it: {line}")
+    return f'PATH="{programs}:{SYSTEM_PATH}"\nPILOTHOUSE_FLAGS="{line}"\n'
+
+
+def home_exception(places: Iterable[Path]) -> str:
+    """A drop-in that shows a service what it is made of, where that lies in somebody's home.
+
+    Nothing else of the homes is to be seen; empty when no place needs it.
+    """
+    inside = sorted({str(p) for p in places if any(p.is_relative_to(home) for home in HOMES)})
+    if not inside:
+        return ""
+    return f"[Service]\nProtectHome=tmpfs\nBindReadOnlyPaths={' '.join(inside)}\n"
+
+
+def _places() -> Iterable[Path]:
+    """The interpreter, its packages, and this package, each also where links lead."""
+    for place in (Path(sys.prefix), Path(sys.base_prefix), UNITS.parents[1]):
+        yield place
+        yield place.resolve()
 
 
 def start(services: Sequence[str]) -> bool:

@@ -1,18 +1,16 @@
 """From nothing, or from whatever a crash or a power loss left, to a cluster that is ready."""
 
 import asyncio
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pilothouse.ops.images.__main__ import build
 from pilothouse.ops.local import cluster as clusters
-from pilothouse.ops.local import containerd, fabric, processes, registry
+from pilothouse.ops.local import clusters_lock, containerd, fabric, processes, registry
 from pilothouse.ops.local.api import Api
 from pilothouse.ops.local.cluster import Cluster
 from pilothouse.ops.local.ledger import Change, Ledger
@@ -50,11 +48,11 @@ async def bring_up(cluster: Cluster, progress: Progress, clock: Clock) -> None:
     progress.say("images are built")
     ledger = Ledger(cluster.state / "ledger.jsonl")
     _make_directories(cluster, ledger)
-    with _alone(cluster):
+    with clusters_lock.alone(cluster):
         running = clusters.load(cluster.name) if _supervisor(cluster) else None
         if running != cluster:
             _lay(cluster, ledger, progress, clock)
-            _start_supervisor(cluster)
+            start_supervisor(cluster)
             progress.say("supervisor is started")
         digest = (IMAGES / "images.stamp").read_text()
         await _until_ready(cluster, archive, digest, progress, clock)
@@ -73,17 +71,8 @@ def _make_directories(cluster: Cluster, ledger: Ledger) -> None:
     cluster.logs.mkdir(exist_ok=True, mode=0o700)
 
 
-@contextmanager
-def _alone(cluster: Cluster) -> Iterator[None]:
-    """Let one ``up`` at a time work on a cluster; the second waits for the first."""
-    with (cluster.state / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _supervisor(cluster: Cluster) -> bool:
-    names = {process.name for process in processes.remembered(cluster.run / "pids")}
-    return "supervisor" in names
+    return bool(processes.named(cluster.run / "pids", "supervisor"))
 
 
 def _lay(cluster: Cluster, ledger: Ledger, progress: Progress, clock: Clock) -> None:
@@ -104,10 +93,9 @@ def _lay(cluster: Cluster, ledger: Ledger, progress: Progress, clock: Clock) -> 
 
 def end_services(cluster: Cluster) -> None:
     """End the supervisor and what it started, containerd too; pods go on under their shims."""
-    known = processes.remembered(cluster.run / "pids")
-    first = [process for process in known if process.name == "supervisor"]
-    processes.end(first, grace_seconds=30.0)
-    processes.end(processes.remembered(cluster.run / "pids"), grace_seconds=3.0)
+    pids = cluster.run / "pids"
+    processes.end(processes.named(pids, "guardian", "supervisor"), grace_seconds=30.0)
+    processes.end(processes.remembered(pids), grace_seconds=3.0)
 
 
 def _sign(cluster: Cluster, clock: Clock) -> None:
@@ -122,7 +110,8 @@ def _sign(cluster: Cluster, clock: Clock) -> None:
         kubeconfig.write(cluster.kubeconfig, cluster=name, server=cluster.server, pki=cluster.pki)
 
 
-def _start_supervisor(cluster: Cluster) -> None:
+def start_supervisor(cluster: Cluster) -> None:
+    """Start it detached: it lives on when whoever ran ``ops/up`` goes."""
     log = os.open(cluster.logs / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         subprocess.Popen(

@@ -66,7 +66,7 @@ def prepare(node: Node) -> Path:
     text = configuration(
         node,
         snapshotter=_snapshotter(node.state),
-        restrict_oom_score_adj=not _may_lower_oom_score(),
+        restrict_oom_score_adj=not may_lower_oom_score(),
     )
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
@@ -104,7 +104,8 @@ async def _ctr(node: Node, *arguments: str) -> None:
         raise RuntimeError(f"ctr {' '.join(arguments)}: {errors.decode().strip()}")
 
 
-def _may_lower_oom_score() -> bool:
+def may_lower_oom_score() -> bool:
+    """Whether this process has CAP_SYS_RESOURCE, without which runc can not set scores."""
     status = dict(
         line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines()
     )

@@ -53,14 +53,20 @@ def remember(directory: Path, name: str, pid: int) -> None:
     fresh.replace(path)
 
 
+def named(directory: Path, *names: str) -> list[Process]:
+    """Those of these names that are alive, in the order of the names; never this very process."""
+    alive = {process.name: process for process in remembered(directory)}
+    return [alive[name] for name in names if name in alive]
+
+
 def remembered(directory: Path) -> list[Process]:
-    """The processes of the pid files in ``directory`` that are still alive."""
+    """The processes of the pid files in ``directory`` that are still alive, but for this one."""
     found = []
     for path in sorted(directory.glob("*.pid")):
         with contextlib.suppress(ValueError, FileNotFoundError):
             pid, born = map(int, path.read_text().split())
             process = Process(path.stem, pid, born)
-            if process.is_alive():
+            if process.is_alive() and pid != os.getpid():
                 found.append(process)
     return found
 

@@ -35,7 +35,7 @@ def plan(cluster: Cluster) -> list[Unit]:
     units += [_apiserver(cluster), _controllers(cluster), _scheduler(cluster)]
     for node in cluster.members:
         units += [_kubelet(node), _proxy(node)]
-    return [*units, _publish(cluster), _registry(cluster)]
+    return [*units, _publish(cluster), _registry(cluster), _guardian(cluster)]
 
 
 def _mesh(cluster: Cluster, stem: str) -> list[str]:
@@ -131,3 +131,7 @@ def _publish(cluster: Cluster) -> Unit:
 def _registry(cluster: Cluster) -> Unit:
     arguments = [registry.BINARY, "serve", f"{cluster.config}/registry.yaml"]
     return Unit("registry", arguments, netns=cluster.slug)
+
+
+def _guardian(cluster: Cluster) -> Unit:
+    return Unit("guardian", [cluster.name], service="guardian", stop_order=-1)

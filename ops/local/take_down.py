@@ -51,9 +51,8 @@ def _undo(change: Change) -> None:
 
 
 def end_processes(run: Path) -> None:
-    """Kill whatever runs out of this run directory: supervisor first, so that none comes back."""
-    known = processes.remembered(run / "pids")
-    processes.end(process for process in known if process.name == "supervisor")
+    """Kill whatever runs out of this run directory; first those who would bring it back."""
+    processes.end(processes.named(run / "pids", "guardian", "supervisor"))
     processes.end(processes.remembered(run / "pids"))
     processes.end(processes.running_from(run))
     for address in run.glob("nodes/*/containerd/io.containerd.runtime.v2.task/*/*/address"):
