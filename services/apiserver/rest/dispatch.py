@@ -87,7 +87,7 @@ class Door:
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001 - nothing may leave as anything but a Status
-            reply = _refusal(error, request.method)
+            reply = _refusal(error, request)
         finally:
             counters.in_flight -= 1
         counters.count(verb, series, reply.status)
@@ -159,13 +159,13 @@ def _series(target: Target) -> Target:
     return Target(target.group, target.version, target.plural, subresource=target.subresource)
 
 
-def _refusal(error: Exception, method: str) -> web.Response:
-    if isinstance(error, ApiError):
-        return replies.refuse(error)
+def _refusal(error: Exception, request: web.BaseRequest) -> web.Response:
     if isinstance(error, UnicodeDecodeError):
-        return replies.refuse(BadRequest("the path is not UTF-8"))
-    telemetry.logger().error("request failed", method=method, exc_info=error)
-    return replies.refuse(InternalError("internal error; the service's log has the trace"))
+        error = BadRequest("the path is not UTF-8")
+    elif not isinstance(error, ApiError):
+        telemetry.logger().error("request failed", method=request.method, exc_info=error)
+        error = InternalError("internal error; the service's log has the trace")
+    return replies.refuse(error, request.headers.get("Accept", ""))
 
 
 def _require_served(kind: Kind, asked: Asked) -> None:

@@ -1,5 +1,6 @@
 """In which shape and encoding a client wants its answer. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -15,6 +16,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 _ENCODINGS: dict[str, Encoding] = {
     JSON: "json", YAML: "yaml", "application/*": "json", "*/*": "json", "text/yaml": "yaml",
 }  # fmt: skip
+_LAST: dict[str, Encoding] = {PROTOBUF: "protobuf"}
 MEDIA_TYPES: dict[Encoding, str] = {"json": JSON, "yaml": YAML, "protobuf": PROTOBUF}
 
 META_GROUP = "meta.k8s.io"
@@ -25,6 +27,8 @@ SHAPES = frozenset({
     ("PartialObjectMetadataList", META_GROUP, "v1"),
     ("APIGroupDiscoveryList", DISCOVERY_GROUP, "v2"),
 })  # fmt: skip
+# Documents that have no message in protobuf.
+_JSON_SHAPES = frozenset({"Table", "APIGroupDiscoveryList"})
 
 PATCH_TYPES: dict[str, PatchType] = {
     "application/json-patch+json": "json",
@@ -62,14 +66,33 @@ class _Clause:
 def accepted(header: str, shapes: frozenset[str]) -> Accepted:
     """The first clause of an ``Accept`` header that can be met with one of ``shapes``.
 
+    Objects are kept as JSON, so protobuf is given only to who takes nothing else.
+
     Raises:
         NotAcceptable: nothing the client takes can be given.
     """
     if not header:
         return PLAIN
-    clauses = [_clause(text) for text in header.split(",")]
-    for clause in sorted(clauses, key=lambda clause: -clause.quality):
-        encoding = _ENCODINGS.get(clause.media_type)
+    clauses = sorted(map(_clause, header.split(",")), key=lambda clause: -clause.quality)
+    found = _first(clauses, _ENCODINGS, shapes) or _first(clauses, _LAST, shapes - _JSON_SHAPES)
+    if found is None:
+        raise NotAcceptable(
+            f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}"
+        )
+    return found
+
+
+def takes_only_protobuf(header: str) -> bool:
+    """Whether even a refusal must be protobuf, whatever the shape that was asked for."""
+    types = {_clause(text).media_type for text in header.split(",")}
+    return PROTOBUF in types and types.isdisjoint(_ENCODINGS)
+
+
+def _first(
+    clauses: Sequence[_Clause], encodings: Mapping[str, Encoding], shapes: frozenset[str]
+) -> Accepted | None:
+    for clause in clauses:
+        encoding = encodings.get(clause.media_type)
         if encoding is None or clause.quality <= 0:
             continue
         shape = clause.parameters.get("as", "")
@@ -78,7 +101,7 @@ def accepted(header: str, shapes: frozenset[str]) -> Accepted:
         named = (shape, clause.parameters.get("g", ""), clause.parameters.get("v", ""))
         if named in SHAPES and shape in shapes:
             return Accepted(encoding, shape)
-    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+    return None
 
 
 def _clause(text: str) -> _Clause:

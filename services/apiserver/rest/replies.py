@@ -14,9 +14,17 @@ from multidict import CIMultiDict
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Listing, Stored
 from pilothouse.services.apiserver.rest.exchange import LIST_SHAPES, OBJECT_SHAPES, Exchange
-from pilothouse.services.apiserver.rest.negotiation import JSON, MEDIA_TYPES, PLAIN, Accepted
+from pilothouse.services.apiserver.rest.negotiation import (
+    JSON,
+    MEDIA_TYPES,
+    PLAIN,
+    PROTOBUF,
+    Accepted,
+    takes_only_protobuf,
+)
 from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
-from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.machinery.errors import ApiError, BadRequest, NotAcceptable
+from pilothouse.services.machinery.protobuf import envelope
 
 Headers: TypeAlias = CIMultiDict[str]
 # Nothing between us and the client may keep an answer.
@@ -32,12 +40,14 @@ _WARNING_LENGTH_MAX = 1024
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*range(32), 127)})
 
 
-def refuse(error: ApiError) -> web.Response:
-    """The ``metav1.Status`` of an error."""
-    headers: Headers = CIMultiDict({"Content-Type": JSON, **PRIVATE})
+def refuse(error: ApiError, accept: str = "") -> web.Response:
+    """The ``metav1.Status`` of an error; ``accept`` is the request's header of that name."""
+    packed = takes_only_protobuf(accept)
+    headers: Headers = CIMultiDict({"Content-Type": PROTOBUF if packed else JSON, **PRIVATE})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    return web.Response(body=encode(error.status()), status=error.http, headers=headers)
+    body = envelope.encode(error.status()) if packed else encode(error.status())
+    return web.Response(body=body, status=error.http, headers=headers)
 
 
 def encode(document: Any) -> bytes:
@@ -48,13 +58,24 @@ def encode(document: Any) -> bytes:
 def document_reply(
     exchange: Exchange, document: Any, *, status: int = 200, content_type: str = JSON
 ) -> web.Response:
-    """A document of ours, such as discovery's, as JSON or, where asked, as YAML."""
+    """A document of ours, such as discovery's, as JSON or, where asked, as YAML or protobuf."""
     wanted = exchange.accepted()
+    if wanted.encoding == "protobuf":
+        headers = {"Content-Type": PROTOBUF, **PRIVATE}
+        return web.Response(body=packed(document), status=status, headers=headers)
     if wanted.encoding == "yaml":
         return web.Response(body=_yaml(document), status=status, content_type=MEDIA_TYPES["yaml"])
     body = _indented(document) if exchange.pretty else encode(document)
     headers = {"Content-Type": content_type, **PRIVATE}
     return web.Response(body=body, status=status, headers=headers)
+
+
+def packed(document: dict[str, Any]) -> bytes:
+    """The document in protobuf; NotAcceptable where it has no message there."""
+    try:
+        return envelope.encode(document)
+    except KeyError:
+        raise NotAcceptable(f"only the following media types are accepted: {JSON}") from None
 
 
 class Writer:
@@ -136,6 +157,8 @@ class Writer:
         }
 
     def _rendered(self, body: bytes, wanted: Accepted) -> bytes:
+        if wanted.encoding == "protobuf":
+            return packed(msgspec.json.decode(body))
         if wanted.encoding == "yaml":
             return _yaml(msgspec.json.decode(body))
         if self._exchange.pretty:

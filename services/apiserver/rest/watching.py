@@ -1,4 +1,4 @@
-"""A watch to its client: one JSON line an event, or one WebSocket message.
+"""A watch to its client: a JSON line, a protobuf frame or a WebSocket message an event.
 
 Nothing is buffered here: while a client does not read, the registry's bounded buffer fills, and
 when that is full the stream ends and the client watches anew.
@@ -15,10 +15,11 @@ from aiohttp import web
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import ReadOptions, WatchEvent
 from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
-from pilothouse.services.apiserver.rest.negotiation import JSON
-from pilothouse.services.apiserver.rest.replies import PRIVATE, Writer, encode
+from pilothouse.services.apiserver.rest.negotiation import JSON, PROTOBUF
+from pilothouse.services.apiserver.rest.replies import PRIVATE, Writer, encode, packed
 from pilothouse.services.apiserver.rest.tables.table import Printer, partial
 from pilothouse.services.machinery.errors import ApiError, NotAcceptable
+from pilothouse.services.machinery.protobuf import envelope
 
 # Clients that name no end are sent away after a random time between these two.
 SECONDS_MIN = 1800.0
@@ -34,8 +35,10 @@ class Lines:
 
     def __init__(self, exchange: Exchange, kind: Kind, clock: Callable[[], float]) -> None:
         wanted = exchange.accepted(OBJECT_SHAPES)
-        if wanted.encoding != "json":
-            raise NotAcceptable(f"a watch is given as {JSON} only")
+        if wanted.encoding == "yaml":
+            raise NotAcceptable(f"a watch is given as {JSON} or {PROTOBUF} only")
+        self._packed = wanted.encoding == "protobuf"
+        self.content_type = f"{PROTOBUF};stream=watch" if self._packed else JSON
         self._kind = kind
         self._clock = clock
         self._shape = wanted.shape
@@ -45,15 +48,24 @@ class Lines:
         self._headed = False
 
     def line(self, event: WatchEvent) -> bytes:
-        """One event, without its line end."""
+        """One event: JSON with its line end, or a frame of protobuf."""
         if event.type == "BOOKMARK":
-            return b'{"type":"BOOKMARK","object":%b}' % self._bookmark(event)
+            return self._line(event.type, self._bookmark(event))
         body = event.object.json
         if self._printer is not None:
             body = self._table(self._printer, event)
         elif self._shape:
             body = encode(partial(msgspec.json.decode(body)))
-        return b'{"type":"%b","object":%b}' % (event.type.encode(), body)
+        return self._line(event.type, body)
+
+    def refusal(self, error: ApiError) -> bytes:
+        """The event that ends a stream with an error."""
+        return self._line("ERROR", encode(error.status()))
+
+    def _line(self, type_: str, body: bytes) -> bytes:
+        if self._packed:
+            return envelope.watch_frame(type_, packed(msgspec.json.decode(body)))
+        return b'{"type":"%b","object":%b}\n' % (type_.encode(), body)
 
     def _table(self, printer: Printer, event: WatchEvent) -> bytes:
         document = msgspec.json.decode(event.object.json)
@@ -77,13 +89,14 @@ class Lines:
 class _Chunks:
     """A chunked HTTP answer; ``response`` is None until the head was sent."""
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, content_type: str) -> None:
         self._request = request
+        self._content_type = content_type
         self.response: web.StreamResponse | None = None
 
     async def open(self) -> web.StreamResponse:
         if self.response is None:
-            response = web.StreamResponse(headers={"Content-Type": JSON, **PRIVATE})
+            response = web.StreamResponse(headers={"Content-Type": self._content_type, **PRIVATE})
             response.enable_chunked_encoding()
             await response.prepare(self._request)
             self.response = response
@@ -96,14 +109,15 @@ class _Chunks:
 
     async def send(self, lines: Sequence[bytes]) -> None:
         response = await self.open()
-        await response.write(b"\n".join(lines) + b"\n")
+        await response.write(b"".join(lines))
 
 
 class _Messages:
-    """A WebSocket: one text message an event."""
+    """A WebSocket: one message an event, text for JSON."""
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, content_type: str) -> None:
         self._request = request
+        self._content_type = content_type
         self.response: web.WebSocketResponse | None = None
 
     async def open(self) -> web.WebSocketResponse:
@@ -121,7 +135,10 @@ class _Messages:
     async def send(self, lines: Sequence[bytes]) -> None:
         response = await self.open()
         for line in lines:
-            await response.send_str(line.decode())
+            if self._content_type == JSON:
+                await response.send_str(line[:-1].decode())
+            else:
+                await response.send_bytes(line[envelope.FRAME_HEAD_BYTES :])
 
 
 def duration_seconds(options: ReadOptions) -> float:
@@ -153,7 +170,8 @@ class Watches:
             ApiError: refused before anything was sent; later refusals go into the stream.
         """
         upgrade = exchange.request.headers.get("Upgrade", "").lower() == "websocket"
-        sink = _Messages(exchange.request) if upgrade else _Chunks(exchange.request)
+        kind = _Messages if upgrade else _Chunks
+        sink = kind(exchange.request, lines.content_type)
         limit = asyncio.timeout(seconds)
         self._limits.add(limit)
         try:
@@ -165,7 +183,7 @@ class Watches:
             # Expired is told in the stream even at its start: informers look for it there.
             if sink.response is None and error.http != 410:  # noqa: PLR2004 - the status Gone
                 raise
-            await sink.send([b'{"type":"ERROR","object":%b}' % encode(error.status())])
+            await sink.send([lines.refusal(error)])
         finally:
             self._limits.discard(limit)
             if isinstance(batches, AsyncGenerator):

@@ -11,6 +11,7 @@ from pilothouse.services.machinery.protobuf.wire import Limits, Malformed, delim
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
+FRAME_HEAD_BYTES = 4
 _ENVELOPE = "runtime.Unknown"
 
 
@@ -75,6 +76,15 @@ def _raw(envelope: dict[str, Any]) -> bytes:
         raise BadRequest("the protobuf envelope of the request holds something else than protobuf")
     raw: bytes = envelope.get("raw", b"")
     return raw
+
+
+def watch_frame(type_: str, content: bytes) -> bytes:
+    """An event of a watch: four octets of length, then ``WatchEvent`` without an envelope.
+
+    ``content`` is the event's object, in its envelope.
+    """
+    event = delimited(1, type_.encode()) + delimited(2, delimited(1, content))
+    return len(event).to_bytes(FRAME_HEAD_BYTES, "big") + event
 
 
 def encode(document: dict[str, Any]) -> bytes:

@@ -1,9 +1,17 @@
-"""Typed clients, which send their objects as protobuf: kubectl's create, auth, token and drain."""
+"""Typed clients, which send their objects as protobuf: kubectl's create, auth, token and drain.
+
+And clients that take nothing but protobuf.
+"""
 
 import base64
 import json
 
 import pytest
+
+from pilothouse.services.machinery.protobuf import envelope
+
+ONLY = {"Accept": envelope.MEDIA_TYPE}
+MAPS = "/api/v1/namespaces/default/configmaps"
 
 POD = """
 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"app": "p"}}, "spec":
@@ -95,3 +103,93 @@ def test_a_drain_evicts(api, namespace):
     assert "node/worker drained" in drained
     assert api.get("/api/v1/nodes/worker").json["spec"]["unschedulable"] is True
     api.kubectl("delete", "node", "worker")
+
+
+def config_map(name, **more):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **more}
+
+
+def unpacked(answer, code=200):
+    assert answer.code == code, answer.body
+    assert answer.headers["Content-Type"] == envelope.MEDIA_TYPE
+    return envelope.decode(answer.body)
+
+
+def test_protobuf_answers_to_who_takes_nothing_else(api):
+    body = config_map("answer", data={"a": ""}, binaryData={"b": "AAE="}, immutable=False)
+    made = unpacked(api.request("POST", MAPS, body, headers=ONLY), 201)
+    assert made == api.get(f"{MAPS}/answer").json
+    shape = {"Accept": f"{envelope.MEDIA_TYPE};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+    partial = unpacked(api.get(f"{MAPS}/answer", headers=shape))
+    assert (partial["kind"], partial["metadata"]) == ("PartialObjectMetadata", made["metadata"])
+    gone = unpacked(api.request("DELETE", f"{MAPS}/answer", headers=ONLY))
+    assert (gone["kind"], gone["status"]) == ("Status", "Success")
+    missing = unpacked(api.get(f"{MAPS}/answer", headers=ONLY), 404)
+    assert (missing["reason"], missing["details"]["name"]) == ("NotFound", "answer")
+    table = {"Accept": f"{envelope.MEDIA_TYPE};as=Table;g=meta.k8s.io;v=v1"}
+    assert unpacked(api.get(MAPS, headers=table), 406)["reason"] == "NotAcceptable"
+
+
+def test_a_protobuf_body_and_a_protobuf_answer(api):
+    headers = {"Content-Type": envelope.MEDIA_TYPE, **ONLY}
+    body = envelope.encode(config_map("both", data={"a": "b"}))
+    made = unpacked(api.request("POST", MAPS, body, headers=headers), 201)
+    made["data"]["a"] = "c"
+    path = f"{MAPS}/both"
+    assert unpacked(api.request("PUT", path, envelope.encode(made), headers=headers))["data"] == {
+        "a": "c"
+    }
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": "another"}}
+    body = envelope.encode(options)
+    assert unpacked(api.request("DELETE", path, body, headers=headers), 409)["reason"] == "Conflict"
+    assert api.request("POST", MAPS, b"k8s\0\xff", headers=headers).code == 400
+    assert api.request("POST", MAPS, b"{}", headers=headers).code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/namespaces", "/api/v1/services", "/api/v1/serviceaccounts",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/apps/v1/deployments",
+        "/apis/batch/v1/cronjobs", "/apis/networking.k8s.io/v1/ingresses",
+        "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas",
+    ],
+)  # fmt: skip
+def test_lists_say_the_same_in_both(api, path):
+    plain = api.get(path).json
+    lists = unpacked(api.get(path, headers=ONLY))
+    for item in plain["items"]:
+        item.pop("kind", None)
+        item.pop("apiVersion", None)
+    assert [full(item) for item in lists["items"]] == [full(item) for item in plain["items"]]
+
+
+def full(value):
+    """The value without empty objects, lists and texts: the wire may not tell them from none."""
+    if isinstance(value, dict):
+        kept = {key: full(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner not in ({}, [], "")}
+    return [full(inner) for inner in value] if isinstance(value, list) else value
+
+
+def frames(stream):
+    while stream:
+        size = int.from_bytes(stream[:4], "big")
+        yield stream[4 : 4 + size]
+        stream = stream[4 + size :]
+
+
+def test_a_watch_of_frames(api):
+    api.request("POST", MAPS, config_map("framed"))
+    query = "watch=true&timeoutSeconds=1&sendInitialEvents=true&allowWatchBookmarks=true"
+    query += "&resourceVersionMatch=NotOlderThan&fieldSelector=metadata.name=framed"
+    answer = api.get(f"{MAPS}?{query}", headers=ONLY)
+    assert answer.headers["Content-Type"] == f"{envelope.MEDIA_TYPE};stream=watch"
+    added, bookmark = frames(answer.body)
+    # WatchEvent{type, object: RawExtension{raw}}, the object in an envelope of its own.
+    assert added.startswith(b"\x0a\x05ADDED\x12")
+    found = envelope.decode(added[added.index(envelope.MAGIC) :])
+    assert found == api.get(f"{MAPS}/framed").json
+    assert bookmark.startswith(b"\x0a\x08BOOKMARK\x12")
+    ended = envelope.decode(bookmark[bookmark.index(envelope.MAGIC) :])
+    assert ended["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}

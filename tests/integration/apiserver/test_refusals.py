@@ -8,7 +8,6 @@ import pytest
 
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 def config_map(name, **more):
@@ -143,7 +142,7 @@ def test_patch_types(api):
     assert answer.code == 415
 
 
-@pytest.mark.parametrize("accept", [PROTOBUF, "text/html", "application/json;as=Table;v=v9;g=x"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json;as=Table;v=v9;g=x"])
 def test_accept(api, accept):
     refused(api.get(PODS, headers={"Accept": accept}), 406, "NotAcceptable")
 

@@ -89,6 +89,12 @@ def test_empty_segments_lead_nowhere():
         ("application/yaml", "yaml", ""),
         ("application/vnd.kubernetes.protobuf, */*", "json", ""),
         ("application/vnd.kubernetes.protobuf,application/json", "json", ""),
+        ("application/vnd.kubernetes.protobuf", "protobuf", ""),
+        (
+            "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json",
+            "json",
+            "",
+        ),
         ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", "json", "Table"),
         ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", "json", ""),
         ("application/json;q=0.1,application/yaml;q=0.9", "yaml", ""),
@@ -98,7 +104,15 @@ def test_what_is_accepted(header, encoding, shape):
     assert negotiation.accepted(header, TABLES) == negotiation.Accepted(encoding, shape)
 
 
-@pytest.mark.parametrize("header", ["text/html", "application/json;as=Table;v=v2;g=meta.k8s.io"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "text/html",
+        "application/json;as=Table;v=v2;g=meta.k8s.io",
+        "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io",
+        "application/vnd.kubernetes.protobuf;q=0",
+    ],
+)
 def test_what_can_not_be_given(header):
     with pytest.raises(NotAcceptable):
         negotiation.accepted(header, TABLES)
