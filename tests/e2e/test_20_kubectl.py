@@ -196,3 +196,21 @@ def test_apply_twice_changes_nothing(cluster: Cluster) -> None:
     assert "configured" in cluster.kubectl("apply", "-f", "-", stdin=changed)
     assert cluster.get("configmap", "settings")["data"] == {"colour": "blue"}
     cluster.kubectl("delete", "configmap", "settings")
+
+
+def test_what_kubectl_makes_by_itself(example: Cluster) -> None:
+    """kubectl's own generators send protobuf; the pod runs an image pulled under a moving tag."""
+    example.kubectl("create", "namespace", "made")
+    try:
+        example.kubectl("-n", "made", "create", "secret", "generic", "s", "--from-literal=a=b")
+        assert example.get("-n", "made", "secret", "s")["data"] == {"a": "Yg=="}
+        example.kubectl("-n", "made", "create", "deployment", "web", "--image=nginx")
+        example.kubectl("-n", "made", "rollout", "status", "deployment/web", "--timeout=60s")
+        example.kubectl("-n", "made", "expose", "deployment", "web", "--port=80")
+        assert example.kubectl("-n", "made", "create", "token", "default").count(".") == 2
+        said = example.kubectl("-n", "made", "run", "b", "--image=busybox", "--restart=Never",
+                               "--attach", "--quiet", "--", "echo", "made it")  # fmt: skip
+        assert "made it" in said
+    finally:
+        example.kubectl("delete", "namespace", "made", timeout=90)
+    assert example.try_get("namespace", "made") is None

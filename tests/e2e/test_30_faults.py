@@ -1,6 +1,7 @@
 """Pods, containers and services that die, and a cluster that becomes whole again."""
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ def containers(cluster: Cluster) -> set[str]:
         for status in pod["status"].get("containerStatuses", [])
         if "running" in status["state"]
     }
+
+
+def answers(url: str) -> bool:
+    return subprocess.run(["curl", "-sf", "-o", "/dev/null", url], check=False).returncode == 0
 
 
 def restarts(pod: dict[str, Any] | None) -> int:
@@ -147,8 +152,12 @@ def test_a_replication_controllers_pod_is_restarted_and_replaced(cluster: Cluste
         "kubelet-node-1",
         "kubelet-node-2",
         "proxy-node-1",
+        "proxy-node-2",
         "publish",
+        "registry",
         "containerd-node-1",
+        "guardian",
+        "supervisor",
     ],
 )
 def test_any_service_may_be_killed(example: Cluster, process: str) -> None:
@@ -172,4 +181,6 @@ def test_any_service_may_be_killed(example: Cluster, process: str) -> None:
         "the node port answers",
         lambda: example.on_node(1, "curl", "-sf", f"http://10.90.0.12:{port}/").returncode == 0,
     )
-    example.ask(f"http://{example.publish_address}:{port}", 10, node=None)
+    published = f"http://{example.publish_address}:{port}/"
+    example.eventually("the host's too", lambda: answers(published))
+    example.ask(published, 10, node=None)

@@ -41,6 +41,7 @@ def test_every_service_is_listed_healthy_and_called(
     example: Cluster, socket: str, service: str, method: str, request_: dict[str, Any]
 ) -> None:
     path = example.run_directory / socket
+    example.eventually("the service listens", path.is_socket)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116 - of the socket itself
     listed = grpcurl(path, "list").split()
     assert f"{PACKAGE}.{service}" in listed

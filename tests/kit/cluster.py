@@ -78,7 +78,8 @@ class Cluster:
 
     def create_configmap(self, name: str, **data: str) -> str:
         """A ConfigMap in the default namespace."""
-        return self.create(apiVersion="v1", kind="ConfigMap", metadata={"name": name}, data=data)
+        literals = [f"--from-literal={key}={value}" for key, value in data.items()]
+        return self.kubectl("create", "configmap", name, *literals)
 
     def try_get(self, *arguments: str) -> Any:
         """The same, or None while the API does not answer."""
