@@ -7,6 +7,10 @@ import base64
 import json
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pilothouse.services.machinery.protobuf import envelope
 
@@ -94,6 +98,37 @@ def test_reviews_and_tokens(api, namespace):
     token = api.kubectl("create", "token", "default", "-n", namespace, "--duration=10m").strip()
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims["sub"] == f"system:serviceaccount:{namespace}:default"
+
+
+def test_autoscalers_are_created(api, namespace):
+    api.kubectl("-n", namespace, "create", "deployment", "d", "--image=nginx")
+    api.kubectl("-n", namespace, "autoscale", "deployment", "d", "--min=2", "--max=3", "--cpu=50%")
+    spec = created(api, namespace, "hpa", "d")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 3)
+    target = {"type": "Utilization", "averageUtilization": 50}
+    assert spec["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+
+
+def test_a_certificate_is_approved(api):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "eve")])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    request = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": "eve"},
+        "spec": {
+            "request": base64.b64encode(asked.public_bytes(Encoding.PEM)).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["client auth"],
+        },
+    }
+    api.kubectl("create", "-f", "-", stdin=json.dumps(request))
+    api.kubectl("certificate", "approve", "eve")
+    (condition,) = api.get("/apis/certificates.k8s.io/v1/certificatesigningrequests/eve").json[
+        "status"
+    ]["conditions"]
+    assert (condition["type"], condition["status"]) == ("Approved", "True")
 
 
 def test_a_drain_evicts(api, namespace):
