@@ -16,9 +16,9 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pilothouse.services.apiserver.chain.certificates import user_of_subject
+from pilothouse.services.apiserver.chain.certificates import user_of_certificate
 from pilothouse.services.apiserver.requests import User
 
 KNOWN_MAX = 1024
@@ -109,11 +109,7 @@ class Judge:
             return None
         if not _for_clients(certificate):
             return None
-        subject = certificate.subject
-        names = [str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-        groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        user = user_of_subject("".join(names[:1]), tuple(str(part.value) for part in groups))
-        return certificate, user
+        return certificate, user_of_certificate(certificate)
 
 
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

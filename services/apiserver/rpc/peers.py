@@ -1,9 +1,8 @@
 """Who is at the other end of a gRPC call."""
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
-from pilothouse.services.apiserver.chain.certificates import AUTHENTICATED, user_of_subject
+from pilothouse.services.apiserver.chain.certificates import AUTHENTICATED, user_of_certificate
 from pilothouse.services.apiserver.requests import User
 from pilothouse.services.machinery.errors import Unauthorized
 from pilothouse.services.runtime.rpc.errors import Context
@@ -37,10 +36,7 @@ class Peers:
 
 
 def _parse(pem: bytes) -> User:
-    subject = x509.load_pem_x509_certificate(pem).subject
-    names = [str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    user = user_of_subject("".join(names[:1]), tuple(str(part.value) for part in groups))
+    user = user_of_certificate(x509.load_pem_x509_certificate(pem))
     if user is None:
         raise Unauthorized("Unauthorized")
     return user
