@@ -12,11 +12,15 @@ PODS_MAX = 110
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where the kubelet and the runtime keep things; ``manifests`` None: no static pods."""
+    """Where the kubelet and the runtime keep things; ``manifests`` None: no static pods.
+
+    ``cni_cache`` None: beside ``cni_conf``.
+    """
 
     root: Path
     logs: Path
     cni_conf: Path
+    cni_cache: Path | None
     manifests: Path | None
     resolv_conf: Path
 
@@ -65,6 +69,7 @@ def parse(argv: list[str]) -> Config:
         root=flags.root_dir,
         logs=flags.log_dir,
         cni_conf=flags.cni_conf_dir,
+        cni_cache=flags.cni_cache_dir,
         manifests=flags.pod_manifest_path,
         resolv_conf=flags.resolv_conf,
     )
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--root-dir", type=Path, default=Path("/var/lib/pilothouse/kubelet"))
     add("--log-dir", type=Path, default=Path("/var/log/pods"), help="logs of pods")
     add("--cni-conf-dir", type=Path, default=Path("/etc/cni/net.d"))
+    add("--cni-cache-dir", type=Path, help="addresses of pods; beside --cni-conf-dir else")
     add("--cni-bin-dir", type=Path, help="accepted; the runtime invokes the plugins")
     add("--cgroup-root", default="/kubepods")
     add("--pod-manifest-path", type=Path, help="directory of static pods")

@@ -9,10 +9,15 @@ from pilothouse.services.kubelet.adapters import machine
 FILE = "10-pilothouse.conflist"
 
 
-def write(directory: Path, pod_cidr: str) -> bool:
-    """Write it in one step, unless it is there already; whether it was written."""
-    networks = directory.parent / "cache" / "networks"
-    wanted = json.dumps(node.conflist(pod_cidr, machine.mtu("eth0"), str(networks)), indent=2)
+def write(directory: Path, pod_cidr: str, *, cache: Path | None = None, node_ip: str = "") -> bool:
+    """Write it in one step, unless it is there already; whether it was written.
+
+    ``cache`` is where pods' addresses are remembered, beside ``directory`` when not given; the
+    bridge gets the MTU of the interface that has ``node_ip``.
+    """
+    networks = (cache or directory.parent / "cache") / "networks"
+    mtu = machine.mtu(machine.interface_of(node_ip))
+    wanted = json.dumps(node.conflist(pod_cidr, mtu, str(networks)), indent=2)
     path = directory / FILE
     if path.exists() and path.read_text() == wanted:
         return False

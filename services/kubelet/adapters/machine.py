@@ -1,5 +1,6 @@
 """What this machine is, read from the kernel and the system's files."""
 
+import array
 import fcntl
 import os
 import platform
@@ -9,8 +10,13 @@ from pathlib import Path
 
 from pilothouse.services.kubelet.node import Machine
 
+SIOCGIFCONF = 0x8912
 SIOCGIFMTU = 0x8921
+INTERFACES_MAX = 1024
 MTU_DEFAULT = 1500
+# struct ifconf; struct ifreq with a sockaddr_in in it.
+_IFCONF = struct.Struct("iP")
+_IFREQ = struct.Struct("16s4x4s16x")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -54,6 +60,19 @@ def _text(path: str) -> str:
 
 def _line(path: str) -> str:
     return _text(path).strip()
+
+
+def interface_of(address: str) -> str:
+    """The interface of our network namespace that has this IPv4 address; empty when none has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        answers = array.array("B", bytes(INTERFACES_MAX * _IFREQ.size))
+        where, size = answers.buffer_info()
+        filled, _ = _IFCONF.unpack(fcntl.ioctl(probe, SIOCGIFCONF, _IFCONF.pack(size, where)))
+    for name, found in _IFREQ.iter_unpack(answers.tobytes()[:filled]):
+        if socket.inet_ntoa(found) == address:
+            # An address of its own label is "eth0:1" here.
+            return str(name.rstrip(b"\0").decode().partition(":")[0])
+    return ""
 
 
 def mtu(interface: str) -> int:

@@ -1,9 +1,8 @@
 """This node's own Node object: followed, and written by patches."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from pilothouse.services.kubelet.adapters import cni_conf
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
@@ -12,13 +11,15 @@ from pilothouse.services.runtime.client.objects import Objects
 
 
 class MeshNode:
-    """One node's object over ``mesh.v1.Objects``."""
+    """One node's object over ``mesh.v1.Objects``; ``configure`` takes the CIDR of its pods."""
 
-    def __init__(self, objects: Objects, nodes: Cache[Node], name: str, cni: Path) -> None:
+    def __init__(
+        self, objects: Objects, nodes: Cache[Node], name: str, configure: Callable[[str], object]
+    ) -> None:
         self._objects = objects
         self._nodes = nodes
         self._key = Key("", name)
-        self._cni = cni
+        self._configure = configure
 
     def current(self) -> Node | None:
         """The newest that was heard."""
@@ -26,7 +27,7 @@ class MeshNode:
 
     def configure_network(self, pod_cidr: str) -> None:
         """Let the runtime give pods addresses of this range."""
-        cni_conf.write(self._cni, pod_cidr)
+        self._configure(pod_cidr)
 
     async def create(self, resource: Resource, namespace: str, body: dict[str, Any]) -> str:
         return await self._objects.create(resource, namespace, body)

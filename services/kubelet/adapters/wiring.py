@@ -1,11 +1,12 @@
 """Put the parts of one kubelet together."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from grpc import aio
 
 from pilothouse.services.kubelet import node
-from pilothouse.services.kubelet.adapters import machine
+from pilothouse.services.kubelet.adapters import cni_conf, machine
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
@@ -82,7 +83,9 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
     manifests = Manifests(files, cluster, pods, clock, config.node_name)
     cluster.name_mirrors(manifests.mirror_uid)
     pod_cache.on_change(manifests.change)
-    view = MeshNode(objects, node_cache, config.node_name, config.paths.cni_conf)
+    paths = config.paths
+    network = partial(cni_conf.write, paths.cni_conf, cache=paths.cni_cache, node_ip=config.node_ip)
+    view = MeshNode(objects, node_cache, config.node_name, network)
     registration = Registration(view, view, streams, clock, identity, here)
     node_cache.on_change(registration.changed)
     return Kubelet(
