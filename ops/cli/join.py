@@ -12,6 +12,8 @@ from pilothouse.ops.flags import mesh
 from pilothouse.ops.local.cluster import POD_CIDR
 
 SERVICES = ("kubelet", "proxy")
+# Beside the configuration, as elsewhere, would be state in /etc.
+CNI_CACHE = "/var/lib/cni"
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +29,10 @@ def main(argv: list[str]) -> int:
     )
     flags = parser.parse_args(argv)
     machine.require_root("join")
-    about = json.loads((flags.from_dir / "node.json").read_text())
+    about_node = flags.from_dir / "node.json"
+    if not about_node.exists():
+        sys.exit(f"join: {about_node} is not there; `pilothouse pki node` writes it")
+    about = json.loads(about_node.read_text())
     name, address = about["name"], about["address"]
     _take_over(flags.from_dir)
     kubelet = [
@@ -35,6 +40,7 @@ def main(argv: list[str]) -> int:
         f"--node-name={name}",
         f"--node-ip={address}",
         f"--container-runtime-endpoint={flags.container_runtime_endpoint}",
+        f"--cni-cache-dir={CNI_CACHE}",
     ]
     proxy = [
         *mesh(flags.server, machine.PKI, f"proxy-{name}"),

@@ -28,7 +28,14 @@ def require_root(verb: str) -> None:
 
 
 def install(service: str, flags: Sequence[str]) -> None:
-    """Write the service's settings and its unit; what was there is replaced."""
+    """Write the service's settings and its unit; what was there is replaced.
+
+    ValueError for flags that settings can not hold.
+    """
+    # As the units make them, for where there is no systemd: the state holds every Secret.
+    for directory, mode in ((STATE, 0o700), (RUN, 0o711)):
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(mode)
     DEFAULTS.mkdir(parents=True, exist_ok=True)
     (DEFAULTS / f"pilothouse-{service}").write_text(settings(flags))
     name = f"pilothouse-{service}.service"
@@ -75,14 +82,15 @@ def _places() -> Iterable[Path]:
 def start(services: Sequence[str]) -> bool:
     """Start the services now and at every boot; False where no systemd runs.
 
-    CalledProcessError when systemd refuses.
+    Exits with a sentence when one does not come up.
     """
     if not Path("/run/systemd/system").is_dir():
         return False
     names = [f"pilothouse-{service}" for service in services]
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     subprocess.run(["systemctl", "enable", "--quiet", *names], check=True)
-    subprocess.run(["systemctl", "restart", *names], check=True)
+    if subprocess.run(["systemctl", "restart", *names], check=False).returncode:
+        sys.exit("not every service has started; `journalctl -u 'pilothouse-*'` says why")
     return True
 
 
