@@ -104,10 +104,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def test_pods_answer_on_the_services_address(pair: Pair) -> None:
-    address = pair.get("service", "ngx-service")["spec"]["clusterIP"]
+    service = pair.get("service", "ngx-service")["spec"]
+    address, port = service["clusterIP"], service["ports"][0]["nodePort"]
     pods = {item["metadata"]["name"] for item in pair.get("pods")["items"]}
     script = f"for i in $(seq 20); do curl -sS --fail --max-time 10 http://{address}/hostname; done"
     assert set(pair.node.run("sh", "-c", script).split()) == pods
+    url = f"http://{WORKER}:{port}/hostname"
+    assert pair.server.run("curl", "-sS", "--fail", "--max-time", "10", url).strip() in pods
     name = min(pods)
     # The API server reaches the kubelet over the cable, with its own certificate.
     assert pair.kubectl("exec", name, "--", "hostname").strip() == name
