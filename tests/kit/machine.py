@@ -159,7 +159,8 @@ def connect(
 
 def _remove_strays() -> None:
     """Cgroups of a test run that was killed; its machines went with it."""
-    for path in Path("/sys/fs/cgroup").glob(f"*/{PREFIX}*"):
+    root = Path("/sys/fs/cgroup")
+    for path in [*root.glob(f"{PREFIX}*"), *root.glob(f"*/{PREFIX}*")]:
         run = path.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", run).exists():
             remove_cgroups(path.name)

@@ -8,10 +8,13 @@ set -eu
 if [ $# = 3 ]; then
   slug=$1
   shift
-  for hierarchy in /sys/fs/cgroup/*/; do
+  hierarchies=/sys/fs/cgroup/*/
+  # Version 2 alone: one hierarchy, and what is below are cgroups.
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then hierarchies=/sys/fs/cgroup; fi
+  for hierarchy in $hierarchies; do
     [ -e "$hierarchy/cgroup.procs" ] || continue
     mkdir -p "$hierarchy/$slug"
-    if [ -e "$hierarchy/$slug/cpuset.cpus" ]; then
+    if [ "$hierarchy" != /sys/fs/cgroup ] && [ -e "$hierarchy/$slug/cpuset.cpus" ]; then
       cat "$hierarchy/cpuset.cpus" >"$hierarchy/$slug/cpuset.cpus"
       cat "$hierarchy/cpuset.mems" >"$hierarchy/$slug/cpuset.mems"
     fi
@@ -26,6 +29,8 @@ hostname "$name"
 mkdir -p "$root"
 # The disk alone: none of the mounts of clusters that run beside this one.
 mount --bind / "$root"
+checkout=$(cd "$(dirname "$0")/../.." && pwd)
+if [ "$(stat -c %d "$checkout")" != "$(stat -c %d /)" ]; then mount --rbind "$checkout" "$root$checkout"; fi
 mount -t tmpfs -o mode=755 tmpfs "$root/mnt"
 cd "$root/mnt"
 mkdir etc.upper etc.work units old settings
@@ -62,17 +67,21 @@ mount -o remount,bind,ro "$root/proc/sys"
 mount --move settings "$root/proc/sys/net"
 
 mount -t sysfs sysfs "$root/sys"
-mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
-while read -r _ _ _ _ point _; do
-  case $point in /sys/fs/cgroup/*) ;; *) continue ;; esac
-  controllers=${point##*/}
-  mkdir -p "$root$point"
-  case $controllers in
-    unified) mount -t cgroup2 cgroup2 "$root$point" ;;
-    systemd) mount -t cgroup -o none,name=systemd cgroup "$root$point" ;;
-    *) mount -t cgroup -o "$controllers" cgroup "$root$point" ;;
-  esac
-done </proc/self/mountinfo
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+  mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+else
+  mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
+  while read -r _ _ _ _ point _; do
+    case $point in /sys/fs/cgroup/*) ;; *) continue ;; esac
+    controllers=${point##*/}
+    mkdir -p "$root$point"
+    case $controllers in
+      unified) mount -t cgroup2 cgroup2 "$root$point" ;;
+      systemd) mount -t cgroup -o none,name=systemd cgroup "$root$point" ;;
+      *) mount -t cgroup -o "$controllers" cgroup "$root$point" ;;
+    esac
+  done </proc/self/mountinfo
+fi
 
 for private in var run tmp; do mount -t tmpfs -o mode=755 tmpfs "$root/$private"; done
 chmod 1777 "$root/tmp"
