@@ -28,8 +28,8 @@ _PORT_NAME_MAX = 15
 
 _RFC_1123_LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-    "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _RFC_1035_LABEL = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "

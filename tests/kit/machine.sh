@@ -87,6 +87,13 @@ for private in var run tmp; do mount -t tmpfs -o mode=755 tmpfs "$root/$private"
 chmod 1777 "$root/tmp"
 mkdir -p "$root/var/lib" "$root/var/log" "$root/var/tmp" "$root/run/lock"
 chmod 1777 "$root/var/tmp"
+# A checkout below one of these would be hidden by them.
+case $checkout in
+  /var/* | /run/* | /tmp/*)
+    mkdir -p "$root$checkout"
+    mount --rbind "$checkout" "$root$checkout"
+    ;;
+esac
 ln -s /run "$root/var/run"
 
 cd "$root"
