@@ -169,7 +169,13 @@ async def apiserver(socket):
 
 
 @pytest.fixture
-async def cluster(tmp_path):
+def grace_seconds():
+    """How long a node may be silent: node-1 of these tests has no kubelet that is heard of."""
+    return 600
+
+
+@pytest.fixture
+async def cluster(tmp_path, grace_seconds):
     server, own = str(tmp_path / "api.sock"), str(tmp_path / "controllers.sock")
     authority = tmp_path / "ca.crt"
     authority.write_text("the authority")
@@ -177,7 +183,7 @@ async def cluster(tmp_path):
         f"--server=unix://{server}",
         "--cluster-cidr=10.244.0.0/16",
         f"--root-ca-file={authority}",
-        "--node-monitor-grace-period=1",
+        f"--node-monitor-grace-period={grace_seconds}",
     ]
     told = config.parse(flags)
     async with apiserver(server) as opened, open_channel(told.server) as channel:

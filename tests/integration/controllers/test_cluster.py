@@ -195,6 +195,7 @@ async def taints_of(cluster, name="node-1"):
     return {(taint["key"], taint["effect"]) for taint in found}
 
 
+@pytest.mark.parametrize("grace_seconds", [1])
 async def test_a_node_gets_addresses_and_is_tainted_while_it_is_silent(cluster):
     async def addressed():
         return (await cluster.get(NODES, "node-1", ""))["spec"].get("podCIDR") == "10.244.0.0/24"
