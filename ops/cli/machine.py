@@ -15,7 +15,8 @@ UNITS = Path(__file__).resolve().parents[1] / "systemd"
 DEFAULTS = Path("/etc/default")
 SYSTEM_UNITS = Path("/etc/systemd/system")
 PROGRAMS = Path(sys.executable).parent
-HOMES = ("/home", "/root", "/run/user")
+# What ProtectHome= and PrivateTmp= hide of the machine.
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not written to
 # Inside double quotes a shell or systemd would take these for something else.
 UNQUOTED = frozenset("\"'\\`$\n")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,11 +63,11 @@ def settings(flags: Sequence[str], programs: Path = PROGRAMS) -> str:
 
 
 def home_exception(places: Iterable[Path]) -> str:
-    """A drop-in that shows a service what it is made of, where that lies in somebody's home.
+    """A drop-in that shows a service what it is made of, where that lies in a home or in /tmp.
 
-    Nothing else of the homes is to be seen; empty when no place needs it.
+    Nothing else of these is to be seen; empty when no place needs it.
     """
-    inside = sorted({str(p) for p in places if any(p.is_relative_to(home) for home in HOMES)})
+    inside = sorted({str(p) for p in places if any(p.is_relative_to(hidden) for hidden in HIDDEN)})
     if not inside:
         return ""
     return f"[Service]\nProtectHome=tmpfs\nBindReadOnlyPaths={' '.join(inside)}\n"
