@@ -40,22 +40,22 @@ def test_state_is_roots_alone(etc: Path) -> None:
 
 
 def test_only_what_it_is_made_of_is_seen_of_homes() -> None:
-    places = [Path("/root/.pyenv/versions/3"), Path("/opt/pilothouse"), Path("/home/a/b")]
+    places = [Path("/root/.pyenv/versions/3"), Path("/opt/pilothouse"), Path("/tmp/b")]
     lines = machine.home_exception(places).splitlines()
     assert lines == [
         "[Service]",
         "ProtectHome=tmpfs",
-        "BindReadOnlyPaths=/home/a/b /root/.pyenv/versions/3",
+        "BindReadOnlyPaths=/root/.pyenv/versions/3 /tmp/b",
     ]
     assert machine.home_exception([Path("/opt/pilothouse"), Path("/rooted")]) == ""
 
 
 def test_the_exception_goes_with_its_reason(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drop_in = etc / "system" / "pilothouse-apiserver.service.d" / "home.conf"
-    monkeypatch.setattr(machine, "HOMES", ("/",))
+    monkeypatch.setattr(machine, "HIDDEN", ("/",))
     machine.install("apiserver", [])
     assert "BindReadOnlyPaths=/" in drop_in.read_text()
-    monkeypatch.setattr(machine, "HOMES", ("/nowhere",))
+    monkeypatch.setattr(machine, "HIDDEN", ("/nowhere",))
     machine.install("apiserver", [])
     assert not drop_in.exists()
 
