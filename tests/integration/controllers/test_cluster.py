@@ -191,14 +191,16 @@ async def heartbeat(cluster, name="node-1"):
 
 
 async def taints_of(cluster, name="node-1"):
-    found = (await cluster.get(NODES, name, ""))["spec"].get("taints") or []
+    found = (await cluster.get(NODES, name, "")).get("spec", {}).get("taints") or []
     return {(taint["key"], taint["effect"]) for taint in found}
 
 
 @pytest.mark.parametrize("grace_seconds", [1])
 async def test_a_node_gets_addresses_and_is_tainted_while_it_is_silent(cluster):
     async def addressed():
-        return (await cluster.get(NODES, "node-1", ""))["spec"].get("podCIDR") == "10.244.0.0/24"
+        return (await cluster.get(NODES, "node-1", "")).get("spec", {}).get(
+            "podCIDR"
+        ) == "10.244.0.0/24"
 
     await cluster.wait(addressed)
     await heartbeat(cluster)
