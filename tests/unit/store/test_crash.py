@@ -57,6 +57,8 @@ def _write_until_killed(path: str, acknowledged: dict[int, tuple[int, int]], wan
     ) as writer:
         assert writer.stdout is not None
         for line in writer.stdout:
+            if not line.endswith("\n"):
+                break  # Killed in mid-sentence: half a number tells nothing.
             number, count, revision = map(int, line.split())
             acknowledged[number] = (count, revision)
             wanted -= 1
