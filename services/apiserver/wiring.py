@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
 from pilothouse.services.apiserver.allocation.allocator import Allocator
@@ -33,6 +34,7 @@ from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
 from pilothouse.services.apiserver.rest.counters import Counters
 from pilothouse.services.apiserver.rest.openapi import OpenApi
+from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.readiness import Readiness
 from pilothouse.services.apiserver.rest.streams import NodeStreams
@@ -89,6 +91,7 @@ class _Server:
         self._kubelets = Kubelets(
             Credentials(pki.kubelet_certificate, pki.kubelet_key, pki.kubelet_ca)
         )
+        self._backends = Backends()
         self._readiness = Readiness(storage)
         self._watches = Watches()
         address = f"{config.advertise_address}:{config.secure_port}"
@@ -98,7 +101,11 @@ class _Server:
                 authentication=Authentication(accounts),
                 authorization=authorization,
                 verbs=Verbs(self._registry, clock, self._watches),
-                streams=NodeStreams(self._cache, self._kubelets),
+                streams=NodeStreams(
+                    self._cache,
+                    self._kubelets,
+                    Proxies(self._cache, self._kubelets, self._backends),
+                ),
                 published=Published(catalog, OpenApi(catalog, schemas, GIT_VERSION), address),
                 health=self._readiness.health(),
                 counters=Counters(),
@@ -125,7 +132,8 @@ class _Server:
         config, pki = self._config, self._config.pki
         certificates = https.Certificates(pki.tls_certificate, pki.tls_key, pki.client_ca)
         sockets = [https.inherited_socket(n) for n in config.listen_fds]
-        if config.secure_port or not sockets:
+        own = (config.bind_address, config.secure_port)
+        if not sockets or (config.secure_port and all(s.getsockname()[:2] != own for s in sockets)):
             sockets.append(https.listening_socket(config.bind_address, config.secure_port))
         listens = [Listen(str(config.socket))]
         if config.mesh_address:
@@ -144,6 +152,7 @@ class _Server:
                     self._watches.end()
         finally:
             await self._kubelets.close()
+            await self._backends.close()
 
     async def _bootstrap(self) -> None:
         config = self._config

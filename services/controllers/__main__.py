@@ -14,7 +14,8 @@ from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.runtime.rpc.server import Listen, serve
 
 
-async def _serve(config: Config, ready: process.Ready) -> None:
+async def run(config: Config, ready: process.Ready) -> None:
+    """Serve until cancelled."""
     async with open_channel(config.server, config.identity) as channel:
         world = World(Objects(channel), SystemClock())
         controllers = manager.build(world, config.settings, config.controllers)
@@ -28,7 +29,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
 def main(argv: list[str]) -> int:
     """Run until a signal; the exit code."""
     config = parse(argv)
-    return process.run("controllers", lambda ready: _serve(config, ready))
+    return process.run("controllers", lambda ready: run(config, ready))
 
 
 if __name__ == "__main__":

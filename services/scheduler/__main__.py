@@ -20,7 +20,8 @@ from pilothouse.services.scheduler.scheduler import Scheduler
 EVENTS_QUEUED_MAX = 20_000
 
 
-async def _serve(config: Config, ready: process.Ready) -> None:
+async def run(config: Config, ready: process.Ready) -> None:
+    """Serve until cancelled."""
     clock, scheduler = SystemClock(), Scheduler()
     async with open_channel(config.server, config.identity) as channel:
         objects = Objects(channel)
@@ -42,7 +43,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
 def main(argv: list[str]) -> int:
     """Run until a signal; the exit code."""
     config = parse(argv)
-    return process.run("scheduler", lambda ready: _serve(config, ready))
+    return process.run("scheduler", lambda ready: run(config, ready))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,16 @@
+"""A control plane for the tests of those who write operators and controllers.
+
+Install pilothouse where pytest runs, and ask for a fixture; nothing else is set up:
+
+    def test_operator(control_plane):
+        config.load_kube_config(str(control_plane.kubeconfig))
+        ...
+
+It is the real API server, controllers and scheduler on a store in memory, in one process beside
+the test's, on a free port of 127.0.0.1. It needs no root and no containers; there are no nodes, so
+pods stay Pending. It ends with the test's process, however that ends, and leaves nothing behind.
+
+    plugin ──▶ control_plane.start ──▶ a child: python -m pilothouse.ops.testing ──▶ serving
+
+Without pytest: ``with pilothouse.ops.testing.control_plane.start() as plane: …``.
+"""

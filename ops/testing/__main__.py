@@ -1,0 +1,17 @@
+"""The process of a test's control plane: ``python -m pilothouse.ops.testing FOLDER PARENT``."""
+
+import sys
+from pathlib import Path
+
+from pilothouse.ops.testing import serving
+from pilothouse.services.runtime import process
+
+
+def main(argv: list[str]) -> int:
+    """Serve until a signal or the end of the parent; the exit code."""
+    folder, parent = Path(argv[0]), int(argv[1])
+    return process.run("control plane", lambda _: serving.serve(folder, parent))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

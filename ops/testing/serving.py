@@ -1,0 +1,139 @@
+"""API server, controllers and scheduler in one event loop, on a store in memory."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from typing_extensions import override
+
+from pilothouse.ops.pki import kubeconfig
+from pilothouse.ops.pki.authority import Authority
+from pilothouse.ops.pki.plan import control_plane
+from pilothouse.ops.testing.control_plane import KUBECONFIG, READY
+from pilothouse.services.apiserver import config as apiserver_config
+from pilothouse.services.apiserver import wiring
+from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.controllers import __main__ as controllers
+from pilothouse.services.controllers import config as controllers_config
+from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import SERVICE_ACCOUNTS
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.process import Ready
+from pilothouse.services.runtime.rpc.channel import open_channel
+from pilothouse.services.scheduler import __main__ as scheduler
+from pilothouse.services.scheduler import config as scheduler_config
+from pilothouse.services.store.embedded import open_store
+
+ACCOUNT_SECONDS_MAX = 20
+_LOOK_SECONDS = 0.02
+
+
+class _Up(Ready):
+    """Readiness as an event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = asyncio.Event()
+
+    @override
+    def ready(self) -> None:
+        self.event.set()
+
+
+async def serve(folder: Path, parent: int) -> None:
+    """Serve until cancelled, or until ``parent`` is no more: then ``folder`` goes with it."""
+    with _scratch() as scratch, _orphaned(parent, folder), socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(512)
+        port: int = listening.getsockname()[1]
+        url = f"https://127.0.0.1:{port}"
+        pki = scratch / "pki"
+        _certify(pki)
+        kubeconfig.write(folder / KUBECONFIG, cluster="pilothouse", server=url, pki=pki)
+        server = apiserver_config.parse(
+            [
+                *(f"--{name}-dir={scratch / name}" for name in ("pki", "data", "run")),
+                f"--secure-port={port}",
+                f"--listen-fd={listening.detach()}",
+                "--log-level=warning",
+            ]
+        )
+        async with asyncio.TaskGroup() as group:
+            up = _Up()
+            group.create_task(wiring.run(server, _in_memory, up))
+            await up.event.wait()
+            rest = [f"--server=unix://{server.socket}", f"--run-dir={server.run_dir}"]
+            managers = [*rest, f"--root-ca-file={pki / 'ca.crt'}"]
+            group.create_task(controllers.run(controllers_config.parse(managers), _Up()))
+            group.create_task(scheduler.run(scheduler_config.parse(rest), _Up()))
+            await _born(f"unix://{server.socket}")
+            sys.stdout.write(f"{READY} {url}\n")
+            sys.stdout.flush()
+
+
+def _certify(pki: Path) -> None:
+    authority = Authority.open(pki, SystemClock())
+    for certificate in control_plane(()):
+        authority.ensure(certificate)
+    authority.ensure_service_account_key()
+
+
+@contextlib.asynccontextmanager
+async def _in_memory(_: apiserver_config.Config) -> AsyncIterator[Storage]:
+    store = await open_store(":memory:")
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _born(server: str) -> None:
+    """Wait until a pod can be made: the default account is there."""
+    async with asyncio.timeout(ACCOUNT_SECONDS_MAX), open_channel(server, None) as channel:
+        objects = Objects(channel)
+        while True:
+            try:
+                await objects.get(SERVICE_ACCOUNTS, Key("default", "default"))
+            except NotFound:
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for keys and sockets. A short path: a socket's may have 107 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="pilothouse-"))
+    try:
+        (path / "run").mkdir()
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _orphaned(parent: int, folder: Path) -> Iterator[None]:
+    """End this process in order when the parent ends without having ended it."""
+    loop = asyncio.get_running_loop()
+    handle = os.pidfd_open(parent)
+
+    def end() -> None:
+        loop.remove_reader(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(handle, end)
+    try:
+        yield
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
