@@ -10,7 +10,8 @@ USAGE = """usage: pilothouse VERB [flags]
 
   a cluster on this machine    up  down  status  kubectl
   a cluster of real machines   server  join  pki
-  one service                  apiserver  controllers  kubelet  proxy  publish  scheduler  store
+  one service                  apiserver  controllers  kubelet  proxy  publish  routes  scheduler
+                               store
   other                        bench  version
 
 `pilothouse VERB --help` tells a verb's flags.

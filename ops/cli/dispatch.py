@@ -11,6 +11,7 @@ SERVICES = {
     "kubelet": "pilothouse.services.kubelet.__main__",
     "proxy": "pilothouse.services.proxy.__main__",
     "publish": "pilothouse.ops.publish",
+    "routes": "pilothouse.ops.routes",
     "scheduler": "pilothouse.services.scheduler.__main__",
     "store": "pilothouse.services.store.__main__",
 }

@@ -35,7 +35,7 @@ def plan(cluster: Cluster) -> list[Unit]:
     units += [_apiserver(cluster), _controllers(cluster), _scheduler(cluster)]
     for node in cluster.members:
         units += [_kubelet(node), _proxy(node)]
-    return [*units, _publish(cluster), _registry(cluster), _guardian(cluster)]
+    return [*units, _routes(cluster), _publish(cluster), _registry(cluster), _guardian(cluster)]
 
 
 def _mesh(cluster: Cluster, stem: str) -> list[str]:
@@ -117,6 +117,11 @@ def _proxy(node: Node) -> Unit:
         f"--socket={cluster.run}/proxy-{node.name}.sock",
     ]
     return Unit(f"proxy-{node.name}", arguments, service="proxy", netns=node.netns)
+
+
+def _routes(cluster: Cluster) -> Unit:
+    arguments = [f"--server=unix://{cluster.run}/apiserver.sock"]
+    return Unit("routes", arguments, service="routes", netns=cluster.slug)
 
 
 def _publish(cluster: Cluster) -> Unit:

@@ -117,6 +117,10 @@ class Kubelets:
         finally:
             await socket.close()
 
+    def context(self) -> ssl.SSLContext:
+        """TLS with our client certificate, to kubelets alone."""
+        return self._client()[1]
+
     def _client(self) -> tuple[aiohttp.ClientSession, ssl.SSLContext]:
         """Made when first needed: most servers start long before anybody asks for a log."""
         if self._session is None or self._context is None:

@@ -19,7 +19,7 @@ from pilothouse.services.apiserver.rest import health, replies
 from pilothouse.services.apiserver.rest.counters import CONTENT_TYPE, LONG_RUNNING, Counters
 from pilothouse.services.apiserver.rest.exchange import Exchange, parse_query
 from pilothouse.services.apiserver.rest.health import Health
-from pilothouse.services.apiserver.rest.paths import Asked, ask, segments_of
+from pilothouse.services.apiserver.rest.paths import Asked, ask, own_part, segments_of
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.machinery.errors import (
@@ -71,7 +71,7 @@ class Door:
         verb, series = request.method, None
         try:
             path, _, query_text = request.raw_path.partition("?")
-            segments = segments_of(path)
+            segments = segments_of(own_part(path))
             query = parse_query(query_text)
             asked = ask(request.method, segments, query)
             if asked is not None:
@@ -96,11 +96,11 @@ class Door:
     async def _resource(self, exchange: Exchange, asked: Asked) -> web.StreamResponse:
         parts, target = self._parts, asked.target
         kind = parts.catalog.lookup(target.group, target.version, target.plural)
-        if exchange.request.method == "OPTIONS":
-            return web.Response(status=200, headers={"Allow": METHODS})
         stream = parts.streams.find(target)
         if stream is not None:
-            return await self._stream(exchange, target, stream)
+            return await self._stream(exchange, asked, stream)
+        if exchange.request.method == "OPTIONS":
+            return web.Response(status=200, headers={"Allow": METHODS})
         if asked.tail:
             raise NotFound(NOT_FOUND)
         _require_served(kind, asked)
@@ -112,13 +112,13 @@ class Door:
             if asked.verb in LONG_RUNNING:
                 parts.counters.long_running -= 1
 
-    async def _stream(
-        self, exchange: Exchange, target: Target, stream: Stream
-    ) -> web.StreamResponse:
-        if exchange.request.method not in ("GET", "POST"):
-            raise MethodNotAllowed(NOT_ALLOWED)
-        # A stream into a container changes it, whichever method opens it.
-        verb = "get" if target.subresource == "log" else "create"
+    async def _stream(self, exchange: Exchange, asked: Asked, stream: Stream) -> web.StreamResponse:
+        target, verb = asked.target, asked.verb
+        if target.subresource != "proxy":
+            if exchange.request.method not in ("GET", "POST"):
+                raise MethodNotAllowed(NOT_ALLOWED)
+            # A stream into a container changes it, whichever method opens it.
+            verb = "get" if target.subresource == "log" else "create"
         await self._parts.authorization.allow(exchange.user, verb, target)
         self._parts.counters.long_running += 1
         try:

@@ -1,5 +1,6 @@
 """What a method and a path ask for. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -28,6 +29,22 @@ class Asked:
     verb: str
     target: Target
     tail: str = ""
+
+
+# What follows ``/proxy`` belongs to who is proxied to, and is never looked into.
+_PROXIED = re.compile(r"(/api/v1/(?:namespaces/[^/]+/(?:pods|services)|nodes)/[^/]+/proxy)(/.*)?")
+
+
+def own_part(path: str) -> str:
+    """The part of a path that is ours to read: all of it but what follows ``…/proxy``."""
+    match = _PROXIED.fullmatch(path)
+    return path if match is None else match[1]
+
+
+def proxied_tail(path: str) -> str:
+    """What follows ``…/proxy``, still encoded: empty, or from its slash on."""
+    match = _PROXIED.fullmatch(path)
+    return "" if match is None else match[2] or ""
 
 
 def segments_of(path: str) -> list[str]:

@@ -12,13 +12,13 @@ from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.requests import Target
 from pilothouse.services.apiserver.rest.exchange import Exchange
 from pilothouse.services.apiserver.rest.paths import TRUE
+from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.relaying import relay
 from pilothouse.services.apiserver.rest.replies import encode
 from pilothouse.services.machinery.errors import (
     ApiError,
     BadRequest,
     InternalError,
-    MethodNotAllowed,
     NotFound,
     Subject,
 )
@@ -85,7 +85,7 @@ class _Node(View, frozen=True, kw_only=True):
 class NodeStreams:
     """Finds the node behind a pod and relays."""
 
-    def __init__(self, live: Live, kubelets: Kubelets) -> None:
+    def __init__(self, live: Live, kubelets: Kubelets, proxies: Proxies) -> None:
         self._live = live
         self._kubelets = kubelets
         self._streams: dict[tuple[str, str], Stream] = {
@@ -93,9 +93,9 @@ class NodeStreams:
             ("pods", "exec"): self._exec,
             ("pods", "attach"): self._attach,
             ("pods", "portforward"): self._forward,
-            ("pods", "proxy"): _refuse_proxy,
-            ("services", "proxy"): _refuse_proxy,
-            ("nodes", "proxy"): _refuse_proxy,
+            ("pods", "proxy"): proxies.pod,
+            ("services", "proxy"): proxies.service,
+            ("nodes", "proxy"): proxies.node,
         }
 
     def find(self, target: Target) -> Stream | None:
@@ -199,10 +199,6 @@ class NodeStreams:
         if not address or not 0 < port <= PORT_MAX:
             raise InternalError(f'node "{node}" has told no address of its kubelet')
         return Place(node, address, port)
-
-
-async def _refuse_proxy(exchange: Exchange, target: Target) -> web.StreamResponse:
-    raise MethodNotAllowed(f"proxying to {target.plural} is not served: use port-forward")
 
 
 def _upgraded(protocol: str) -> web.WebSocketResponse:
