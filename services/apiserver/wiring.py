@@ -33,7 +33,8 @@ from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
 from pilothouse.services.apiserver.rest.counters import Counters
-from pilothouse.services.apiserver.rest.openapi import OpenApi
+from pilothouse.services.apiserver.rest.openapi.library import Library
+from pilothouse.services.apiserver.rest.openapi.serving import OpenApi
 from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.readiness import Readiness

@@ -1,5 +1,6 @@
 """Which kinds are served, found by the words of a path; it can grow while the server runs."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -28,21 +29,33 @@ _PACKAGES = {
 }
 
 
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+_STAGES = {None: 2, "beta": 1, "alpha": 0}
+
+
 class Catalog:
-    """All kinds, in discovery's order of priority."""
+    """All kinds. ``generation`` grows with every change, so that what is made of them can be kept.
+
+    The groups of the kinds it begins with have priority, in their order; later ones follow by name.
+    """
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.generation = 0
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         for kind in kinds:
             self.add(kind)
+        self._first = {group: None for group, _, _ in self._kinds}
+        self._groups: tuple[int, dict[str, list[str]]] = (-1, {})
 
     def add(self, kind: Kind) -> None:
         """Serve ``kind`` from now on, in the place of one of the same path."""
+        self.generation += 1
         self._kinds[(kind.group, kind.version, kind.plural)] = kind
 
     def remove(self, kind: Kind) -> None:
         """Serve it no longer."""
-        self._kinds.pop((kind.group, kind.version, kind.plural), None)
+        if self._kinds.pop((kind.group, kind.version, kind.plural), None) is not None:
+            self.generation += 1
 
     def lookup(self, group: str, version: str, plural: str) -> Kind:
         """The kind of that path; NotFound with the words of the real server."""
@@ -62,14 +75,43 @@ class Catalog:
         """Every kind, groups in order of priority."""
         return iter(tuple(self._kinds.values()))
 
+    def of_version(self, group: str, version: str) -> list[Kind]:
+        """The kinds of one group version, by their plural."""
+        kinds = [kind for kind in self.all() if (kind.group, kind.version) == (group, version)]
+        return sorted(kinds, key=lambda kind: kind.plural)
+
+    def builtin(self, group: str) -> bool:
+        """Whether the server knows ``group`` from the beginning."""
+        return group in self._first
+
     def groups(self) -> dict[str, list[str]]:
-        """Each group and its versions, both in order of preference; the core group is empty."""
-        groups: dict[str, list[str]] = {}
-        for group, version, _ in self._kinds:
-            versions = groups.setdefault(group, [])
-            if version not in versions:
-                versions.append(version)
+        """Each group and its versions, both in order of preference; the core group is empty.
+
+        Not to be changed.
+        """
+        generation, groups = self._groups
+        if generation != self.generation:
+            groups = self._sorted_groups()
+            self._groups = (self.generation, groups)
         return groups
+
+    def _sorted_groups(self) -> dict[str, list[str]]:
+        found: dict[str, dict[str, None]] = {}
+        for group, version, _ in self._kinds:
+            found.setdefault(group, {})[version] = None
+        groups = {group: list(found[group]) for group in self._first if group in found}
+        for group in sorted(found.keys() - self._first.keys()):
+            groups[group] = sorted(found[group], key=_preference)
+        return groups
+
+
+def _preference(version: str) -> tuple[int, int, int, str]:
+    """A key that sorts as Kubernetes prefers: v2, v1, v1beta2, v1alpha1, then other words."""
+    matched = _VERSION.fullmatch(version)
+    if matched is None:
+        return (1, 0, 0, version)
+    major, stage, minor = matched.groups()
+    return (-_STAGES[stage], -int(major), -int(minor or 0), "")
 
 
 def builtin_catalog() -> Catalog:

@@ -7,6 +7,17 @@ from pilothouse.services.machinery.errors import Subject
 
 READ = ("get", "list", "watch")
 FULL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+# A delete answers with the object itself, and not with a Status.
+_SHOWN_WHEN_DELETED = frozenset({
+    ("", "persistentvolumeclaims"), ("", "persistentvolumes"), ("", "pods"), ("", "podtemplates"),
+    ("", "resourcequotas"), ("", "serviceaccounts"), ("", "services"),
+    ("storage.k8s.io", "csidrivers"), ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "storageclasses"), ("storage.k8s.io", "volumeattachments"),
+    ("storage.k8s.io", "volumeattributesclasses"),
+    ("resource.k8s.io", "deviceclasses"), ("resource.k8s.io", "devicetaintrules"),
+    ("resource.k8s.io", "resourceclaims"), ("resource.k8s.io", "resourceclaimtemplates"),
+    ("resource.k8s.io", "resourceslices"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,11 @@ class Kind:
     def persistent(self) -> bool:
         """Whether objects of it are stored; reviews and component statuses are computed."""
         return "update" in self.verbs
+
+    @property
+    def shown_when_deleted(self) -> bool:
+        """Whether a delete answers with the object; else it answers with a Status."""
+        return (self.group, self.plural) in _SHOWN_WHEN_DELETED
 
     def subject(self, name: str = "", uid: str = "") -> Subject:
         """What an error about an object of this kind says in its details."""

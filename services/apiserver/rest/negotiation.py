@@ -28,7 +28,7 @@ SHAPES = frozenset({
     ("APIGroupDiscoveryList", DISCOVERY_GROUP, "v2"),
 })  # fmt: skip
 # Documents that have no message in protobuf.
-_JSON_SHAPES = frozenset({"Table", "APIGroupDiscoveryList"})
+_JSON_SHAPES = frozenset({"Table"})
 
 PATCH_TYPES: dict[str, PatchType] = {
     "application/json-patch+json": "json",
@@ -50,12 +50,15 @@ PLAIN = Accepted()
 
 
 @dataclass(frozen=True, slots=True)
-class _Clause:
+class Clause:
+    """One media type of an ``Accept`` header, in lower case, with its parameters."""
+
     media_type: str
     parameters: dict[str, str]
 
     @property
     def quality(self) -> float:
+        """How much it is wanted, from 0 (not at all) to 1."""
         try:
             return float(self.parameters.get("q", "1"))
         except ValueError:
@@ -73,13 +76,18 @@ def accepted(header: str, shapes: frozenset[str]) -> Accepted:
     """
     if not header:
         return PLAIN
-    clauses = sorted(map(_clause, header.split(",")), key=lambda clause: -clause.quality)
-    found = _first(clauses, _ENCODINGS, shapes) or _first(clauses, _LAST, shapes - _JSON_SHAPES)
+    asked = clauses(header)
+    found = _first(asked, _ENCODINGS, shapes) or _first(asked, _LAST, shapes - _JSON_SHAPES)
     if found is None:
         raise NotAcceptable(
             f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}"
         )
     return found
+
+
+def clauses(header: str) -> list[Clause]:
+    """The clauses of an ``Accept`` header, the most wanted first."""
+    return sorted(map(_clause, header.split(",")), key=lambda clause: -clause.quality)
 
 
 def takes_only_protobuf(header: str) -> bool:
@@ -89,7 +97,7 @@ def takes_only_protobuf(header: str) -> bool:
 
 
 def _first(
-    clauses: Sequence[_Clause], encodings: Mapping[str, Encoding], shapes: frozenset[str]
+    clauses: Sequence[Clause], encodings: Mapping[str, Encoding], shapes: frozenset[str]
 ) -> Accepted | None:
     for clause in clauses:
         encoding = encodings.get(clause.media_type)
@@ -104,13 +112,13 @@ def _first(
     return None
 
 
-def _clause(text: str) -> _Clause:
+def _clause(text: str) -> Clause:
     media_type, *pairs = text.split(";")
     parameters: dict[str, str] = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
         parameters[key.strip().lower()] = value.strip().strip('"')
-    return _Clause(media_type.strip().lower(), parameters)
+    return Clause(media_type.strip().lower(), parameters)
 
 
 @lru_cache(maxsize=128)

@@ -20,6 +20,7 @@ from pilothouse.services.apiserver.rest.negotiation import (
     PLAIN,
     PROTOBUF,
     Accepted,
+    Encoding,
     takes_only_protobuf,
 )
 from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
@@ -59,21 +60,33 @@ def document_reply(
     exchange: Exchange, document: Any, *, status: int = 200, content_type: str = JSON
 ) -> web.Response:
     """A document of ours, such as discovery's, as JSON or, where asked, as YAML or protobuf."""
-    wanted = exchange.accepted()
-    if wanted.encoding == "protobuf":
-        headers = {"Content-Type": PROTOBUF, **PRIVATE}
-        return web.Response(body=packed(document), status=status, headers=headers)
-    if wanted.encoding == "yaml":
-        return web.Response(body=_yaml(document), status=status, content_type=MEDIA_TYPES["yaml"])
-    body = _indented(document) if exchange.pretty else encode(document)
-    headers = {"Content-Type": content_type, **PRIVATE}
-    return web.Response(body=body, status=status, headers=headers)
+    encoding = exchange.accepted().encoding
+    told = content_type if encoding == "json" else MEDIA_TYPES[encoding]
+    body = written(document, encoding, pretty=exchange.pretty)
+    return web.Response(body=body, status=status, headers={"Content-Type": told, **PRIVATE})
+
+
+def written(document: dict[str, Any], encoding: Encoding, *, pretty: bool = False) -> bytes:
+    """The document in an encoding; NotAcceptable where it has no message in protobuf."""
+    if encoding == "protobuf":
+        return packed(document)
+    if encoding == "yaml":
+        return _yaml(document)
+    return indented(document) if pretty else encode(document)
 
 
 def packed(document: dict[str, Any]) -> bytes:
     """The document in protobuf; NotAcceptable where it has no message there."""
     try:
-        return envelope.encode(document)
+        # The oldest documents of discovery say no version.
+        return envelope.encode(
+            document
+            if "apiVersion" in document
+            else {
+                "apiVersion": "v1",
+                **document,
+            }
+        )
     except KeyError:
         raise NotAcceptable(f"only the following media types are accepted: {JSON}") from None
 
@@ -162,7 +175,7 @@ class Writer:
         if wanted.encoding == "yaml":
             return _yaml(msgspec.json.decode(body))
         if self._exchange.pretty:
-            return _indented(msgspec.json.decode(body))
+            return indented(msgspec.json.decode(body))
         return body
 
     def _reply(
@@ -232,7 +245,8 @@ def _gzip(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
-def _indented(document: Any) -> bytes:
+def indented(document: Any) -> bytes:
+    """JSON for a person."""
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

@@ -24,7 +24,8 @@ SCALARS = frozenset({"string", "int32", "int64", "bool", "bytes", "double", "jso
 EMBEDDED = "."
 # Kinds that every API version has.
 EVERYWHERE = frozenset({
-    "DeleteOptions", "Status", "PartialObjectMetadata", "PartialObjectMetadataList",
+    "APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "DeleteOptions", "Status",
+    "PartialObjectMetadata", "PartialObjectMetadataList",
 })  # fmt: skip
 
 

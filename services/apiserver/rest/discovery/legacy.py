@@ -1,5 +1,7 @@
-"""Which groups, versions and resources there are: aggregated and legacy discovery. Pure."""
+"""Discovery one document at a time: ``/api``, ``/apis``, a group, a group version. Pure."""
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -7,36 +9,11 @@ from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.kind import Kind, Subresource
 
 Document: TypeAlias = dict[str, Any]
-AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-
-def aggregated(catalog: Catalog, *, core: bool) -> Document:
-    """``/api`` (core) or ``/apis`` in one document, as kubectl asks for it."""
-    items = []
-    for group, versions in catalog.groups().items():
-        if (group == "") != core:
-            continue
-        listed = [
-            {
-                "version": version,
-                "resources": [
-                    _aggregated_resource(kind) for kind in _kinds(catalog, group, version)
-                ],
-                "freshness": "Current",
-            }
-            for version in versions
-        ]
-        items.append({"metadata": {"name": group, "creationTimestamp": None}, "versions": listed})
-    return {
-        "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
-        "metadata": {},
-        "items": items,
-    }
+_HASH_BYTES = 8
 
 
 def api_versions(address: str) -> Document:
-    """The legacy ``/api``; ``address`` is the ``host:port`` that clients may use."""
+    """``/api``; ``address`` is the ``host:port`` that clients may use."""
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
@@ -45,7 +22,7 @@ def api_versions(address: str) -> Document:
 
 
 def groups(catalog: Catalog) -> Document:
-    """The legacy ``/apis``."""
+    """``/apis``."""
     return {
         "kind": "APIGroupList",
         "apiVersion": "v1",
@@ -63,7 +40,7 @@ def group(catalog: Catalog, name: str) -> Document | None:
 
 def resources(catalog: Catalog, group_name: str, version: str) -> Document | None:
     """``/api/v1`` or ``/apis/<group>/<version>``; None when it is not served."""
-    kinds = _kinds(catalog, group_name, version)
+    kinds = catalog.of_version(group_name, version)
     if not kinds:
         return None
     listed = []
@@ -72,45 +49,27 @@ def resources(catalog: Catalog, group_name: str, version: str) -> Document | Non
         listed += [
             _subresource(kind, name, each) for name, each in sorted(kind.subresources.items())
         ]
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": f"{group_name}/{version}" if group_name else version,
-        "resources": listed,
-    }
+    document: Document = {"kind": "APIResourceList"}
+    if group_name:
+        # The core group answers as it did before lists had versions.
+        document["apiVersion"] = "v1"
+    document["groupVersion"] = f"{group_name}/{version}" if group_name else version
+    document["resources"] = listed
+    return document
 
 
-def _kinds(catalog: Catalog, group_name: str, version: str) -> list[Kind]:
-    return [kind for kind in catalog.all() if kind.group == group_name and kind.version == version]
+def storage_version_hash(kind: Kind) -> str:
+    """What changes when objects of ``kind`` begin to rest in the shape of another version."""
+    group_version = kind.stored_as or kind.api_version
+    if "/" not in group_version:
+        group_version = f"/{group_version}"
+    digest = hashlib.sha256(f"{group_version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:_HASH_BYTES]).decode()
 
 
 def _group(name: str, versions: Iterable[str]) -> Document:
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
-
-
-def _aggregated_resource(kind: Kind) -> Document:
-    resource: Document = {
-        "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
-        "scope": "Namespaced" if kind.namespaced else "Cluster",
-        "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
-    }
-    if kind.short_names:
-        resource["shortNames"] = list(kind.short_names)
-    if kind.categories:
-        resource["categories"] = list(kind.categories)
-    if kind.subresources:
-        resource["subresources"] = [
-            {
-                "subresource": name,
-                "responseKind": {"group": each.group, "version": each.version, "kind": each.kind},
-                "verbs": sorted(each.verbs),
-            }
-            for name, each in sorted(kind.subresources.items())
-        ]
-    return resource
 
 
 def _resource(kind: Kind) -> Document:
@@ -125,6 +84,8 @@ def _resource(kind: Kind) -> Document:
         resource["shortNames"] = list(kind.short_names)
     if kind.categories:
         resource["categories"] = list(kind.categories)
+    if kind.persistent:
+        resource["storageVersionHash"] = storage_version_hash(kind)
     return resource
 
 
