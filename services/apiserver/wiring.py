@@ -107,7 +107,11 @@ class _Server:
                     self._kubelets,
                     Proxies(self._cache, self._kubelets, self._backends),
                 ),
-                published=Published(catalog, OpenApi(catalog, schemas, GIT_VERSION), address),
+                published=Published(
+                    catalog,
+                    [OpenApi(Library(catalog, schemas, GIT_VERSION), clock.now)],
+                    address,
+                ),
                 health=self._readiness.health(),
                 counters=Counters(),
             )
