@@ -1,7 +1,9 @@
 """What names, labels and annotations may look like, in Kubernetes' words."""
 
+import ipaddress
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pilothouse.services.machinery.errors import Cause
@@ -25,6 +27,7 @@ _QUALIFIED_FORM = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _KEY_FORM = re.compile(r"[-._a-zA-Z0-9]+")
 _PORT_FORM = re.compile(r"[-a-z0-9]+")
 _PORT_NAME_MAX = 15
+PORT_MAX = 65535
 
 _RFC_1123_LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
@@ -57,7 +60,9 @@ def label(name: str) -> str:
     """RFC 1123 label: names of namespaces, containers, volumes."""
     if len(name) > LABEL_MAX:
         return f"must be no more than {LABEL_MAX} characters"
-    return "" if _LABEL_FORM.fullmatch(name) else _RFC_1123_LABEL
+    if _LABEL_FORM.fullmatch(name):
+        return ""
+    return "must not contain dots" if _SUBDOMAIN_FORM.fullmatch(name) else _RFC_1123_LABEL
 
 
 def label_1035(name: str) -> str:
@@ -107,7 +112,9 @@ def config_key(name: str) -> str:
             "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
             "'[-._a-zA-Z0-9]+')"
         )
-    return path_segment(name)
+    if name in {".", ".."}:
+        return f"must not be '{name}'"
+    return "must not start with '..'" if name.startswith("..") else ""
 
 
 def qualified(name: str) -> str:
@@ -153,9 +160,8 @@ def check_annotations(annotations: Mapping[str, str], field: str) -> list[Cause]
 
 
 def invalid(field: str, value: Any, detail: str) -> Cause:
-    """``Invalid value: "x": detail``; only plain values are shown."""
-    shown = f'"{value}"' if isinstance(value, str) else _show(value)
-    return Cause(field, f"Invalid value: {shown}: {detail}", "FieldValueInvalid")
+    """``Invalid value: "x": detail``; what is no plain value is shown as JSON."""
+    return Cause(field, f"Invalid value: {show(value)}: {detail}", "FieldValueInvalid")
 
 
 def required(field: str, detail: str = "") -> Cause:
@@ -166,14 +172,13 @@ def required(field: str, detail: str = "") -> Cause:
 
 def duplicate(field: str, value: Any) -> Cause:
     """``Duplicate value: "x"``."""
-    shown = f'"{value}"' if isinstance(value, str) else _show(value)
-    return Cause(field, f"Duplicate value: {shown}", "FieldValueDuplicate")
+    return Cause(field, f"Duplicate value: {show(value)}", "FieldValueDuplicate")
 
 
-def unsupported(field: str, value: Any, supported: tuple[str, ...]) -> Cause:
+def unsupported(field: str, value: Any, supported: Iterable[str]) -> Cause:
     """``Unsupported value: "x": supported values: …``."""
-    choice = ", ".join(f'"{item}"' for item in sorted(supported))
-    message = f'Unsupported value: "{value}": supported values: {choice}'
+    choice = ", ".join(f'"{item}"' for item in supported)
+    message = f"Unsupported value: {show(value)}: supported values: {choice}"
     return Cause(field, message, "FieldValueNotSupported")
 
 
@@ -182,7 +187,72 @@ def forbidden(field: str, detail: str) -> Cause:
     return Cause(field, f"Forbidden: {detail}", "FieldValueForbidden")
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else "{…}"
+def not_found(field: str, value: Any, detail: str = "") -> Cause:
+    """``Not found: "x"``."""
+    message = f"Not found: {show(value)}"
+    return Cause(field, f"{message}: {detail}" if detail else message, "FieldValueNotFound")
+
+
+def too_long(field: str, bytes_max: int) -> Cause:
+    """``Too long: may not be more than N bytes``."""
+    return Cause(field, f"Too long: may not be more than {bytes_max} bytes", "FieldValueTooLong")
+
+
+def too_many(field: str, count: int, most: int) -> Cause:
+    """``Too many: 5: must have at most 4 items``."""
+    noun = "item" if most == 1 else "items"
+    message = f"Too many: {count}: must have at most {most} {noun}"
+    return Cause(field, message, "FieldValueTooMany")
+
+
+def check(rule: Rule, value: str, field: str) -> list[Cause]:
+    """What ``rule`` says of a value."""
+    wrong = rule(value)
+    return [invalid(field, value, wrong)] if wrong else []
+
+
+def check_least(value: int | None, field: str) -> list[Cause]:
+    """A number that is given is not negative."""
+    if value is None or value >= 0:
+        return []
+    return [invalid(field, value, "must be greater than or equal to 0")]
+
+
+def check_range(value: int, least: int, most: int, field: str) -> list[Cause]:
+    """A number lies between two others."""
+    if least <= value <= most:
+        return []
+    return [invalid(field, value, f"must be between {least} and {most}, inclusive")]
+
+
+def check_port(number: int, field: str) -> list[Cause]:
+    """A port number lies between 1 and 65535."""
+    return check_range(number, 1, PORT_MAX, field)
+
+
+def check_port_or_name(port: int | str, field: str) -> list[Cause]:
+    """A port by its number, or by the name that its container gives it."""
+    return check_port(port, field) if isinstance(port, int) else check(port_name, port, field)
+
+
+def address(text: str) -> str:
+    """An IP address of either family."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+    return ""
+
+
+def network(text: str) -> str:
+    """A CIDR of either family."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+    return "" if "/" in text else "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def show(value: Any) -> str:
+    """A value as messages show it: text in quotes, all else as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

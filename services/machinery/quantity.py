@@ -62,6 +62,16 @@ def canonical(text: str | int | float) -> str:
     return _decimal(value, exponent=match[4] is not None)
 
 
+def render(value: Decimal, *, binary: bool = False) -> str:
+    """A computed amount in the one spelling of its family; finer than a billionth goes up."""
+    value = (value / _PRECISION).to_integral_value(ROUND_CEILING) * _PRECISION
+    if value == 0:
+        return "0"
+    if binary and abs(value) >= 1024 and value == value.to_integral_value():  # noqa: PLR2004 - Ki
+        return _binary(int(value))
+    return _decimal(value, exponent=False)
+
+
 def _binary(value: int) -> str:
     power = 0
     while value % 1024 == 0 and power + 1 in _EXPONENTS:

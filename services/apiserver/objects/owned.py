@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.strategies.batch import own_selector
 from pilothouse.services.machinery.kinds import qos
 
 Document = dict[str, Any]
@@ -11,8 +12,6 @@ Document = dict[str, Any]
 EVENT_SECONDS = 3600
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 EXTERNAL = frozenset({"NodePort", "LoadBalancer"})
-_JOB_UID = "batch.kubernetes.io/controller-uid"
-_JOB_NAME = "batch.kubernetes.io/job-name"
 _UNCOUNTED = frozenset(
     {"services", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims",
      "resourcequotas", "certificatesigningrequests", "volumeattachments"}
@@ -60,7 +59,8 @@ def born(kind: Kind, document: Document) -> None:
         case "services":
             document["status"] = {"loadBalancer": {}}
         case "jobs":
-            _job(document)
+            document["status"] = {}
+            own_selector(document)
         case "persistentvolumes" | "persistentvolumeclaims":
             document["status"] = {"phase": "Pending"}
         case _:
@@ -73,18 +73,6 @@ def _namespace(document: Document) -> None:
     metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
     document.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     document["status"] = {"phase": "Active"}
-
-
-def _job(document: Document) -> None:
-    """A selector of its own: the Job's pods carry its uid."""
-    document["status"] = {}
-    spec = document["spec"]
-    if spec.get("manualSelector"):
-        return
-    uid, name = document["metadata"]["uid"], document["metadata"]["name"]
-    carried = spec.setdefault("template", {}).setdefault("metadata", {}).setdefault("labels", {})
-    carried.update({_JOB_UID: uid, _JOB_NAME: name, "controller-uid": uid, "job-name": name})
-    spec["selector"] = {"matchLabels": {_JOB_UID: uid}}
 
 
 def kept(kind: Kind, new: Document, old: Document) -> None:

@@ -101,6 +101,7 @@ class Writes:
         )
         causes = metadata.check(document["metadata"], served.strategy.name)
         causes += served.strategy.check(document)
+        causes += served.strategy.check_create(document)
         if causes:
             raise refusals.invalid(served.kind, name, causes)
         return await self._put_new(served, key, document, options)
@@ -160,6 +161,8 @@ class Writes:
             causes += metadata.check(document["metadata"], served.strategy.name)
             causes += served.strategy.check(document)
             causes += served.strategy.check_update(document, old)
+        elif change.part == "status":
+            causes += served.strategy.check_status(document, old)
         if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
         if _gone(document):

@@ -1,115 +1,226 @@
-"""Jobs and CronJobs."""
+"""Jobs: defaults, rules, and what of a Job may change."""
 
-from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.workloads import (
-    check_counts,
-    check_template,
-    default_template,
+from pilothouse.services.apiserver.strategies.job_policies import (
+    check_failure_policy,
+    check_success_policy,
 )
+from pilothouse.services.apiserver.strategies.pod_rules import check_template
+from pilothouse.services.apiserver.strategies.selectors import check_match
+from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
+from pilothouse.services.apiserver.strategies.workloads import default_template, template_labels
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
 BACKOFF_LIMIT = 6
-SUCCESSFUL_KEPT = 3
-FAILED_KEPT = 1
+INT_MAX = 2**31 - 1
+PARALLELISM_MAX = 100_000
+MANAGER_MAX = 63
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
-_POLICIES = ("Never", "OnFailure")
-_CONCURRENCY = ("Allow", "Forbid", "Replace")
-_CRON_FIELDS = 5
+_POLICIES = ("OnFailure", "Never")
+_MODES = ("NonIndexed", "Indexed")
+_COUNTS = (
+    "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
+    "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
+)  # fmt: skip
+_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
+          "successPolicy")  # fmt: skip
+_SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates")
 
 
-def _default_spec(spec: Body) -> None:
+def default_spec(spec: Body) -> None:
+    """The spec of a Job; a CronJob's template of one is left as it is, but for its pods."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = spec["parallelism"] = 1
     spec.setdefault("parallelism", 1)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
-    if spec.get("backoffLimitPerIndex") is None:
-        spec.setdefault("backoffLimit", BACKOFF_LIMIT)
-    else:
-        spec.setdefault("backoffLimit", 2**31 - 1)
+    per_index = spec.get("backoffLimitPerIndex") is not None
+    spec.setdefault("backoffLimit", INT_MAX if per_index else BACKOFF_LIMIT)
     replacement = "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed"
     spec.setdefault("podReplacementPolicy", replacement)
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            pattern.setdefault("status", "True")
     default_template(spec)
 
 
-def _default_job(body: Body) -> None:
-    """Besides plain defaults: a selector by the Job's own uid, which must have been given."""
-    spec = body.setdefault("spec", {})
-    _default_spec(spec)
-    metadata = body.get("metadata") or {}
-    uid = metadata.get("uid")
-    if not uid or spec.get("manualSelector") or spec.get("selector"):
+def own_selector(body: Body) -> None:
+    """A selector of its own: the Job's pods carry its uid."""
+    spec = body["spec"]
+    if spec.get("manualSelector"):
         return
-    spec["selector"] = {"matchLabels": {CONTROLLER_UID: uid}}
+    uid, name = body["metadata"]["uid"], body["metadata"]["name"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
-    name = metadata.get("name", "")
-    labels.update({CONTROLLER_UID: uid, JOB_NAME: name, "controller-uid": uid, "job-name": name})
+    for key, value in ((JOB_NAME, name), ("job-name", name), ("controller-uid", uid)):
+        labels.setdefault(key, value)
+    labels.setdefault(CONTROLLER_UID, uid)
+    selector = spec.setdefault("selector", {})
+    selector.setdefault("matchLabels", {}).setdefault(CONTROLLER_UID, uid)
 
 
-def _check_job(body: Body) -> list[Cause]:
+def _default(body: Body) -> None:
+    default_spec(body.setdefault("spec", {}))
+
+
+def _check(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    causes = check_counts(
-        spec, "parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"
-    )
-    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
-        detail = "when completion mode is Indexed"
-        causes.append(names.required("spec.completions", detail))
-    return causes + check_template(spec, _POLICIES)
+    causes = _generated(body) if not spec.get("manualSelector") else []
+    causes += check_job_spec(spec, "spec")
+    return causes + check_match(spec.get("selector"), template_labels(spec), "job")
 
 
-def _check_job_update(new: Body, old: Body) -> list[Cause]:
-    after, before = new.get("spec") or {}, old.get("spec") or {}
+def _generated(body: Body) -> list[Cause]:
+    """What the server wrote into the template is there and says what it should."""
+    metadata, spec = body["metadata"], body["spec"]
+    labels = template_labels(spec)
     causes = []
-    for field in ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex"):
+    for key, value in (
+        (CONTROLLER_UID, metadata.get("uid")),
+        ("controller-uid", metadata.get("uid")),
+        (JOB_NAME, metadata.get("name")),
+        ("job-name", metadata.get("name")),
+    ):
+        if labels.get(key) != value:
+            field = "spec.template.metadata.labels"
+            causes.append(names.invalid(field, labels, f"must be '{value}'"))
+    match = (spec.get("selector") or {}).get("matchLabels") or {}
+    if match.get(CONTROLLER_UID, metadata.get("uid")) != metadata.get("uid"):
+        detail = "`selector` not auto-generated"
+        causes.append(names.invalid("spec.selector", spec["selector"], detail))
+    return causes
+
+
+def check_job_spec(spec: Body, path: str) -> list[Cause]:
+    """Everything but the selector."""
+    causes: list[Cause] = []
+    for field in _COUNTS:
+        causes += names.check_least(spec.get(field), f"{path}.{field}")
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        detail = "when maxFailedIndexes is specified"
+        causes.append(names.required(f"{path}.backoffLimitPerIndex", detail))
+    causes += _check_manager(spec.get("managedBy"), f"{path}.managedBy")
+    causes += _check_mode(spec, path)
+    if (policy := spec.get("podFailurePolicy")) is not None:
+        causes += check_failure_policy(policy, spec, f"{path}.podFailurePolicy")
+    if (policy := spec.get("successPolicy")) is not None:
+        causes += check_success_policy(policy, spec, f"{path}.successPolicy")
+    causes += _check_replacement(spec, f"{path}.podReplacementPolicy")
+    template = spec.get("template") or {}
+    causes += check_template(template, f"{path}.template")
+    restart = (template.get("spec") or {}).get("restartPolicy", "Always")
+    field = f"{path}.template.spec.restartPolicy"
+    if restart not in _POLICIES:
+        causes.append(names.unsupported(field, restart, _POLICIES))
+    elif spec.get("podFailurePolicy") is not None and restart != "Never":
+        detail = 'only "Never" is supported when podFailurePolicy is specified'
+        causes.append(names.invalid(field, restart, detail))
+    return causes
+
+
+def _check_manager(manager: str | None, field: str) -> list[Cause]:
+    if manager is None:
+        return []
+    causes = []
+    domain, slash, rest = manager.partition("/")
+    if not manager:
+        causes.append(names.required(field))
+    elif not slash or not domain or not rest:
+        detail = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        causes.append(names.invalid(field, manager, detail))
+    elif wrong := names.subdomain(domain):
+        causes.append(names.invalid(field, domain, wrong))
+    if len(manager) > MANAGER_MAX:
+        causes.append(names.too_long(field, MANAGER_MAX))
+    return causes
+
+
+def _check_mode(spec: Body, path: str) -> list[Cause]:
+    mode = spec.get("completionMode", "NonIndexed")
+    if mode not in _MODES:
+        return [names.unsupported(f"{path}.completionMode", mode, _MODES)]
+    causes = []
+    if mode == "NonIndexed":
+        for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
+            if spec.get(field) is not None:
+                detail = "requires indexed completion mode"
+                causes.append(names.invalid(f"{path}.{field}", spec[field], detail))
+        return causes
+    if spec.get("completions") is None:
+        detail = "when completion mode is Indexed"
+        causes.append(names.required(f"{path}.completions", detail))
+    parallelism = spec.get("parallelism", 1)
+    if parallelism > PARALLELISM_MAX:
+        detail = f"must be less than or equal to {PARALLELISM_MAX} when completion mode is Indexed"
+        causes.append(names.invalid(f"{path}.parallelism", parallelism, detail))
+    failed, completions = spec.get("maxFailedIndexes"), spec.get("completions")
+    if failed is not None and completions is not None and failed > completions:
+        detail = "must be less than or equal to completions"
+        causes.append(names.invalid(f"{path}.maxFailedIndexes", failed, detail))
+    return causes
+
+
+def _check_replacement(spec: Body, field: str) -> list[Cause]:
+    policy = spec.get("podReplacementPolicy")
+    choices = ("Failed",) if spec.get("podFailurePolicy") else ("Failed", "TerminatingOrFailed")
+    if policy is None or policy in choices:
+        return []
+    return [names.unsupported(field, policy, choices)]
+
+
+def _check_update(new: Body, old: Body) -> list[Cause]:
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    causes = _completions(after, before)
+    for field in ("selector", *_FIXED):
         causes += immutable(f"spec.{field}", after.get(field), after.get(field), before.get(field))
+    template = after.get("template")
+    waiting = before.get("suspend") and not (old.get("status") or {}).get("startTime")
+    if waiting:
+        template = _as_scheduled(after.get("template") or {}, before.get("template") or {})
+    return causes + immutable("spec.template", template, template, before.get("template"))
+
+
+def _completions(after: Body, before: Body) -> list[Cause]:
+    value = after.get("completions")
+    if value == before.get("completions"):
+        return []
     if after.get("completionMode") != "Indexed":
-        value = after.get("completions")
-        causes += immutable("spec.completions", value, value, before.get("completions"))
-    suspended = before.get("suspend") and not (old.get("status") or {}).get("startTime")
-    if not suspended and after.get("template") != before.get("template"):
-        causes += [names.invalid("spec.template", after.get("template"), "field is immutable")]
-    return causes
+        return [names.invalid("spec.completions", value, "field is immutable")]
+    if value is None or value == after.get("parallelism"):
+        return []
+    detail = "can only be modified in tandem with spec.parallelism"
+    return [names.invalid("spec.completions", value, detail)]
 
 
-def _default_cron_job(body: Body) -> None:
-    spec = body.setdefault("spec", {})
-    spec.setdefault("concurrencyPolicy", "Allow")
-    spec.setdefault("suspend", False)
-    spec.setdefault("successfulJobsHistoryLimit", SUCCESSFUL_KEPT)
-    spec.setdefault("failedJobsHistoryLimit", FAILED_KEPT)
-    template = spec.setdefault("jobTemplate", {})
-    template.setdefault("metadata", {})
-    default_template(template.setdefault("spec", {}))
+def _as_scheduled(new: Body, old: Body) -> Body:
+    """The new template with what may change while suspended as it was."""
+    spec, before = dict(new.get("spec") or {}), old.get("spec") or {}
+    for field in _SCHEDULING:
+        _take(spec, before, field)
+    affinity = dict(spec.get("affinity") or {})
+    _take(affinity, before.get("affinity") or {}, "nodeAffinity")
+    if affinity or before.get("affinity") is not None:
+        spec["affinity"] = affinity
+    else:
+        spec.pop("affinity", None)
+    for member in ("initContainers", "containers"):
+        was = before.get(member) or []
+        if member in spec and len(spec[member]) == len(was):
+            spec[member] = [
+                {**container, "resources": old_one.get("resources") or {}}
+                for container, old_one in zip(spec[member], was, strict=True)
+            ]
+    metadata = dict(new.get("metadata") or {})
+    for field in ("labels", "annotations"):
+        _take(metadata, old.get("metadata") or {}, field)
+    return {**new, "metadata": metadata, "spec": spec}
 
 
-def _check_cron_job(body: Body) -> list[Cause]:
-    spec = body.get("spec") or {}
-    causes = check_counts(
-        spec, "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "startingDeadlineSeconds"
-    )
-    schedule = spec.get("schedule", "")
-    if not schedule:
-        causes.append(names.required("spec.schedule"))
-    elif not schedule.startswith("@") and len(schedule.split()) != _CRON_FIELDS:
-        detail = f"expected exactly {_CRON_FIELDS} fields, found {len(schedule.split())}"
-        causes.append(names.invalid("spec.schedule", schedule, f"{detail}: {schedule}"))
-    policy = spec.get("concurrencyPolicy", "Allow")
-    if policy not in _CONCURRENCY:
-        causes.append(names.unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
-    inner = check_template((spec.get("jobTemplate") or {}).get("spec") or {}, _POLICIES)
-    causes += [
-        Cause(
-            cause.field.replace("spec.", "spec.jobTemplate.spec.", 1), cause.message, cause.reason
-        )
-        for cause in inner
-    ]
-    if len((body.get("metadata") or {}).get("name") or "") > names.LABEL_MAX - 11:
-        detail = f"must be no more than {names.LABEL_MAX - 11} characters"
-        causes.append(names.invalid("metadata.name", body["metadata"]["name"], detail))
-    return causes
+def _take(document: Body, source: Body, field: str) -> None:
+    if field in source:
+        document[field] = source[field]
+    else:
+        document.pop(field, None)
 
 
-JOB = Strategy(_default_job, _check_job, _check_job_update)
-CRON_JOB = Strategy(_default_cron_job, _check_cron_job)
+JOB = Strategy(_default, _check, _check_update)

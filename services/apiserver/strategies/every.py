@@ -5,14 +5,17 @@ from pilothouse.services.apiserver.strategies import (
     batch,
     cluster,
     configuration,
+    cronjobs,
     endpoints,
+    flowcontrol,
+    pod_defaults,
     pod_rules,
     pods,
     services,
+    statefulsets,
     workloads,
 )
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
-from pilothouse.services.apiserver.strategies.workloads import default_template
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
@@ -21,12 +24,16 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def _check_pod_template(body: Body) -> list[Cause]:
-    return pod_rules.check_spec(body["template"]["spec"], "template.spec")
+    return pod_rules.check_template(body.get("template") or {}, "template")
+
+
+def _default_pod_template(body: Body) -> None:
+    pod_defaults.default_template(body.setdefault("template", {}))
 
 
 BY_KIND: dict[tuple[str, str], Strategy] = {
     ("", "Pod"): pods.STRATEGY,
-    ("", "PodTemplate"): Strategy(default=default_template, check=_check_pod_template),
+    ("", "PodTemplate"): Strategy(default=_default_pod_template, check=_check_pod_template),
     ("", "ReplicationController"): workloads.REPLICATION_CONTROLLER,
     ("", "Service"): services.STRATEGY,
     ("", "Endpoints"): endpoints.STRATEGY,
@@ -38,15 +45,18 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("", "PersistentVolumeClaim"): cluster.PERSISTENT_VOLUME_CLAIM,
     ("apps", "Deployment"): workloads.DEPLOYMENT,
     ("apps", "ReplicaSet"): workloads.REPLICA_SET,
-    ("apps", "StatefulSet"): workloads.STATEFUL_SET,
+    ("apps", "StatefulSet"): statefulsets.STATEFUL_SET,
     ("apps", "DaemonSet"): workloads.DAEMON_SET,
+    ("apps", "ControllerRevision"): statefulsets.CONTROLLER_REVISION,
     ("batch", "Job"): batch.JOB,
-    ("batch", "CronJob"): batch.CRON_JOB,
+    ("batch", "CronJob"): cronjobs.CRON_JOB,
     ("coordination.k8s.io", "Lease"): cluster.LEASE,
     ("discovery.k8s.io", "EndpointSlice"): cluster.ENDPOINT_SLICE,
     ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
     ("storage.k8s.io", "StorageClass"): cluster.STORAGE_CLASS,
     ("autoscaling", "HorizontalPodAutoscaler"): cluster.AUTOSCALER,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): flowcontrol.SCHEMA,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): flowcontrol.LEVEL,
     # Named after their signer: example.com:mine:first.
     ("certificates.k8s.io", "ClusterTrustBundle"): Strategy(name=names.path_segment),
     (_RBAC, "Role"): cluster.ROLE,

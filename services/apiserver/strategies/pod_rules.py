@@ -1,299 +1,267 @@
 """Rules of a pod's spec beyond its schema, with Kubernetes' words and field paths."""
 
-import posixpath
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
+from pilothouse.services.apiserver.strategies import placement, security
+from pilothouse.services.apiserver.strategies.containers import Setting, check_containers
+from pilothouse.services.apiserver.strategies.pod_totals import check_pod_resources
+from pilothouse.services.apiserver.strategies.quantities import check_requirements
 from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.machinery import names, quantity
+from pilothouse.services.apiserver.strategies.volumes import check_volumes
+from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
-PORT_MAX = 65535
-DNS_NAMESERVERS_MAX = 3
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
-_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_RESTART_POLICIES = ("Always", "Never", "OnFailure")
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
-_PROBE_ACTIONS = ("exec", "httpGet", "tcpSocket", "grpc")
-_HOOK_ACTIONS = ("exec", "httpGet", "tcpSocket", "sleep")
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+Part: TypeAlias = Callable[[Any, Body, str], list[Cause]]
+"""Takes the value of a field, the whole spec, and the field's path."""
+
+DNS_SERVERS_MAX = 3
+DNS_SEARCHES_MAX = 32
+DNS_SEARCH_LETTERS_MAX = 2048
+SECONDS_MAX = 2**31 - 1
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
 
 
-def check_spec(spec: Body, path: str = "spec") -> list[Cause]:
-    """What is wrong with a pod's spec that stands at ``path``."""
+def check_spec(
+    spec: Body, path: str = "spec", *, pod_name: str = "", real: bool = False
+) -> list[Cause]:
+    """What is wrong with a spec at ``path``; ``real`` when it is a pod's and no template's."""
+    volumes: dict[str, Body] = {}
     causes: list[Cause] = []
-    if not spec.get("containers"):
-        causes.append(names.required(f"{path}.containers"))
-    causes += _choice(spec, "restartPolicy", _RESTART_POLICIES, path)
-    causes += _choice(spec, "dnsPolicy", _DNS_POLICIES, path)
-    volumes, found = _volumes(spec.get("volumes") or (), f"{path}.volumes")
-    causes += found
-    causes += _containers(spec, volumes, path)
-    causes += _numbers(spec, path)
-    causes += _host_network(spec, path)
-    for field in ("nodeName", "serviceAccountName", "priorityClassName", "runtimeClassName"):
-        if (value := spec.get(field)) and (wrong := names.subdomain(value)):
-            causes.append(names.invalid(f"{path}.{field}", value, wrong))
-    for field in ("hostname", "subdomain"):
-        if (value := spec.get(field)) and (wrong := names.label(value)):
-            causes.append(names.invalid(f"{path}.{field}", value, wrong))
-    causes += names.check_labels(spec.get("nodeSelector") or {}, f"{path}.nodeSelector")
-    for index, toleration in enumerate(spec.get("tolerations") or ()):
-        causes += _toleration(toleration, f"{path}.tolerations[{index}]")
+    if spec.get("volumes"):
+        volumes, causes = check_volumes(spec["volumes"], f"{path}.volumes", pod_name)
+    claims: frozenset[str] = frozenset()
+    if spec.get("resourceClaims"):
+        causes += _resource_claims(spec["resourceClaims"], f"{path}.resourceClaims")
+        claims = frozenset(claim.get("name", "") for claim in spec["resourceClaims"])
+    setting = Setting(
+        volumes=volumes,
+        claims=claims,
+        grace_seconds=spec.get("terminationGracePeriodSeconds"),
+        restart_policy=spec.get("restartPolicy", "Always"),
+        host_users=spec.get("hostUsers") is not False,
+        real=real,
+    )
+    causes += check_containers(spec, setting, path)
+    if spec.get("hostNetwork"):
+        causes += _host_network(spec, path, real=real)
+    for field, rule in _PARTS:
+        value = spec.get(field)
+        if value is not None:
+            causes += rule(value, spec, f"{path}.{field}")
+    if spec.get("dnsPolicy") == "None":
+        causes += _own_dns(spec.get("dnsConfig"), f"{path}.dnsConfig")
+    if spec.get("os") is not None:
+        causes += security.check_os(spec, path)
+    if not setting.host_users:
+        causes += _host_users(spec, path)
     return causes
 
 
-def _numbers(spec: Body, path: str) -> list[Cause]:
-    causes = []
-    if spec.get("terminationGracePeriodSeconds", 0) < 0:
-        causes.append(_negative(f"{path}.terminationGracePeriodSeconds", spec))
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and deadline < 1:
-        detail = "must be greater than or equal to 1"
-        causes.append(names.invalid(f"{path}.activeDeadlineSeconds", deadline, detail))
+def check_template(template: Body, path: str) -> list[Cause]:
+    """A pod template: labels and annotations, then the spec."""
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    causes: list[Cause] = []
+    if metadata.get("labels"):
+        causes += names.check_labels(metadata["labels"], f"{path}.labels")
+    if metadata.get("annotations"):
+        causes += names.check_annotations(metadata["annotations"], f"{path}.annotations")
+    causes += check_spec(spec, f"{path}.spec")
+    if spec.get("ephemeralContainers"):
+        detail = "ephemeral containers not allowed in pod template"
+        causes.append(names.forbidden(f"{path}.spec.ephemeralContainers", detail))
     return causes
 
 
-def _negative(field: str, holder: Body) -> Cause:
-    value = holder[field.rpartition(".")[2]]
-    return names.invalid(field, value, "must be greater than or equal to 0")
+def _choice(*choices: str) -> Part:
+    def check(value: Any, _spec: Body, field: str) -> list[Cause]:
+        return [] if value in choices else [names.unsupported(field, value, choices)]
+
+    return check
 
 
-def _host_network(spec: Body, path: str) -> list[Cause]:
-    if not spec.get("hostNetwork"):
-        return []
+def _named(rule: names.Rule) -> Part:
+    def check(value: Any, _spec: Body, field: str) -> list[Cause]:
+        return names.check(rule, value, field) if value else []
+
+    return check
+
+
+def _resource_claims(claims: Iterable[Body], path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    seen: set[str] = set()
+    for index, claim in enumerate(claims):
+        where, name = f"{path}[{index}]", claim.get("name", "")
+        if not name:
+            causes.append(names.required(f"{where}.name"))
+        elif name in seen:
+            causes.append(names.duplicate(f"{where}.name", name))
+        else:
+            causes += names.check(names.label, name, f"{where}.name")
+        seen.add(name)
+        given = [
+            field
+            for field in ("resourceClaimName", "resourceClaimTemplateName")
+            if claim.get(field) is not None
+        ]
+        if len(given) != 1:
+            detail = (
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+                if given
+                else "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            )
+            causes.append(names.invalid(where, claim, detail))
+        for field in given:
+            causes += names.check(names.subdomain, claim[field], f"{where}.{field}")
+    return causes
+
+
+def _host_network(spec: Body, path: str, *, real: bool) -> list[Cause]:
     return [
         names.invalid(
-            f"{path}.containers[{index}].ports[{number}].containerPort",
-            port.get("containerPort"),
-            "must match `hostPort` when `hostNetwork` is true",
+            f"{path}.containers[{index}].ports[{number}].hostPort",
+            port.get("hostPort", 0),
+            "must match `containerPort` when `hostNetwork` is true",
         )
         for index, container in enumerate(spec.get("containers") or ())
         for number, port in enumerate(container.get("ports") or ())
-        if port.get("hostPort") and port["hostPort"] != port.get("containerPort")
+        if (real or port.get("hostPort")) and port.get("hostPort") != port.get("containerPort")
     ]
 
 
-def _choice(holder: Body, field: str, choices: tuple[str, ...], path: str) -> list[Cause]:
-    value = holder.get(field)
-    if not value or value in choices:
+def _host_users(spec: Body, path: str) -> list[Cause]:
+    detail = "when `pod.Spec.HostUsers` is false"
+    fields = (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC"))
+    return [names.forbidden(f"{path}.{shown}", detail) for name, shown in fields if spec.get(name)]
+
+
+def _context(value: Any, spec: Body, field: str) -> list[Cause]:
+    return security.check_pod_context(value, spec, field)
+
+
+def _shared_processes(value: Any, spec: Body, field: str) -> list[Cause]:
+    if not (value and spec.get("hostPID")):
         return []
-    return [names.unsupported(f"{path}.{field}", value, choices)]
+    where = field.rpartition(".")[0] + ".securityContext.shareProcessNamespace"
+    detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+    return [names.invalid(where, value, detail)]
 
 
-def _volumes(volumes: Iterable[Body], path: str) -> tuple[set[str], list[Cause]]:
-    seen: set[str] = set()
-    causes: list[Cause] = []
-    for index, volume in enumerate(volumes):
-        where = f"{path}[{index}]"
-        name = volume.get("name", "")
-        if not name:
-            causes.append(names.required(f"{where}.name"))
-        elif wrong := names.label(name):
-            causes.append(names.invalid(f"{where}.name", name, wrong))
-        elif name in seen:
-            causes.append(names.duplicate(f"{where}.name", name))
-        seen.add(name)
-        sources = [key for key, value in volume.items() if key != "name" and value is not None]
-        if not sources:
-            causes.append(names.required(where, "must specify a volume type"))
-        causes += [
-            names.forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
-            for source in sources[1:]
-        ]
-        host_path = (volume.get("hostPath") or {}).get("path", "")
-        if ".." in host_path.split("/"):
-            causes.append(
-                names.invalid(f"{where}.hostPath.path", host_path, "must not contain '..'")
-            )
-    return seen, causes
+def _labels(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return names.check_labels(value, field)
 
 
-def _containers(spec: Body, volumes: set[str], path: str) -> list[Cause]:
-    causes: list[Cause] = []
-    seen: set[str] = set()
-    ports: set[tuple[Any, ...]] = set()
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            where = f"{path}.{field}[{index}]"
-            causes += _container_name(container, seen, where)
-            causes += _container(container, volumes, where)
-            if field == "containers":
-                causes += _host_ports(container, ports, where)
-    return causes
+def _affinity(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return placement.check_affinity(value, field)
 
 
-def _container_name(container: Body, seen: set[str], where: str) -> list[Cause]:
-    name = container.get("name", "")
-    if not name:
-        return [names.required(f"{where}.name")]
-    if wrong := names.label(name):
-        return [names.invalid(f"{where}.name", name, wrong)]
-    if name in seen:
-        return [names.duplicate(f"{where}.name", name)]
-    seen.add(name)
+def _tolerations(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return placement.check_tolerations(value, field)
+
+
+def _spread(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return placement.check_spread(value, field)
+
+
+def _overhead(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return check_requirements({"limits": value}, field)
+
+
+def _deadline(value: Any, _spec: Body, field: str) -> list[Cause]:
+    return names.check_range(value, 1, SECONDS_MAX, field)
+
+
+def _own_dns(config: Body | None, path: str) -> list[Cause]:
+    if config is None:
+        detail = "must provide `dnsConfig` when `dnsPolicy` is None"
+        return [names.required(path, detail)]
+    if not config.get("nameservers"):
+        detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+        return [names.required(f"{path}.nameservers", detail)]
     return []
 
 
-def _container(container: Body, volumes: set[str], where: str) -> list[Cause]:
+def _dns(config: Body, _spec: Body, path: str) -> list[Cause]:
     causes: list[Cause] = []
-    image = container.get("image", "")
-    if not image:
-        causes.append(names.required(f"{where}.image"))
-    elif image != image.strip():
-        detail = "must not have leading or trailing whitespace"
-        causes.append(names.invalid(f"{where}.image", image, detail))
-    causes += _choice(container, "imagePullPolicy", _PULL_POLICIES, where)
-    causes += _ports(container.get("ports") or (), f"{where}.ports")
-    causes += _environment(container.get("env") or (), f"{where}.env")
-    causes += _mounts(container.get("volumeMounts") or (), volumes, f"{where}.volumeMounts")
-    causes += check_resources(container.get("resources") or {}, f"{where}.resources")
-    for field in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(field) is not None:
-            causes += _probe(container[field], f"{where}.{field}")
-    liveness = container.get("livenessProbe") or {}
-    if liveness.get("successThreshold", 1) != 1:
-        value = liveness["successThreshold"]
-        causes.append(names.invalid(f"{where}.livenessProbe.successThreshold", value, "must be 1"))
-    for name, hook in (container.get("lifecycle") or {}).items():
-        if isinstance(hook, dict):
-            causes += _one_action(hook, _HOOK_ACTIONS, f"{where}.lifecycle.{name}")
+    servers, searches = config.get("nameservers") or [], config.get("searches") or []
+    if len(servers) > DNS_SERVERS_MAX:
+        detail = f"must not have more than {DNS_SERVERS_MAX} nameservers"
+        causes.append(names.invalid(f"{path}.nameservers", servers, detail))
+    for index, server in enumerate(servers):
+        causes += names.check(names.address, server, f"{path}.nameservers[{index}]")
+    if len(searches) > DNS_SEARCHES_MAX:
+        detail = f"must not have more than {DNS_SEARCHES_MAX} search paths"
+        causes.append(names.invalid(f"{path}.searches", searches, detail))
+    if len(" ".join(searches)) > DNS_SEARCH_LETTERS_MAX:
+        detail = f"must not have more than {DNS_SEARCH_LETTERS_MAX} characters (including spaces) "
+        causes.append(names.invalid(f"{path}.searches", searches, detail + "in the search list"))
+    for index, search in enumerate(searches):
+        # Underscores are allowed here, as in SRV records.
+        plain = search.removesuffix(".").replace("_", "-") if search != "." else "a"
+        if wrong := names.subdomain(plain.strip("-") or search):
+            causes.append(names.invalid(f"{path}.searches[{index}]", search, wrong))
+    causes += [
+        names.required(f"{path}.options[{index}]", "must not be empty")
+        for index, option in enumerate(config.get("options") or ())
+        if not option.get("name")
+    ]
     return causes
 
 
-def _ports(ports: Iterable[Body], path: str) -> list[Cause]:
-    causes: list[Cause] = []
-    seen: set[str] = set()
-    for index, port in enumerate(ports):
-        where = f"{path}[{index}]"
-        if name := port.get("name"):
-            if wrong := names.port_name(name):
-                causes.append(names.invalid(f"{where}.name", name, wrong))
-            elif name in seen:
-                causes.append(names.duplicate(f"{where}.name", name))
-            seen.add(name)
-        number = port.get("containerPort", 0)
-        if not number:
-            causes.append(names.required(f"{where}.containerPort"))
-        else:
-            causes += check_port(number, f"{where}.containerPort")
-        if port.get("hostPort"):
-            causes += check_port(port["hostPort"], f"{where}.hostPort")
-        causes += _choice(port, "protocol", _PROTOCOLS, where)
-    return causes
-
-
-def check_port(number: int, field: str) -> list[Cause]:
-    """A port number lies between 1 and 65535."""
-    if 1 <= number <= PORT_MAX:
-        return []
-    return [names.invalid(field, number, f"must be between 1 and {PORT_MAX}, inclusive")]
-
-
-def _host_ports(container: Body, seen: set[tuple[Any, ...]], where: str) -> list[Cause]:
-    causes = []
-    for index, port in enumerate(container.get("ports") or ()):
-        if not port.get("hostPort"):
-            continue
-        taken = (port.get("protocol"), port.get("hostIP", ""), port["hostPort"])
-        if taken in seen:
-            causes.append(names.duplicate(f"{where}.ports[{index}].hostPort", port["hostPort"]))
-        seen.add(taken)
-    return causes
-
-
-def _environment(variables: Iterable[Body], path: str) -> list[Cause]:
-    causes = []
-    for index, variable in enumerate(variables):
-        where = f"{path}[{index}]"
-        name = variable.get("name", "")
-        if not name:
-            causes.append(names.required(f"{where}.name"))
-        elif "=" in name or not name.isprintable():
-            detail = "a valid environment variable name must consist only of printable ASCII "
-            detail += "characters other than '='"
-            causes.append(names.invalid(f"{where}.name", name, detail))
-        source = variable.get("valueFrom")
-        if source is not None:
-            if variable.get("value"):
-                detail = "may not be specified when `value` is not empty"
-                causes.append(names.invalid(f"{where}.valueFrom", "", detail))
-            if len([value for value in source.values() if value is not None]) != 1:
-                detail = "must specify one of: `fieldRef`, `resourceFieldRef`, "
-                detail += "`configMapKeyRef` or `secretKeyRef`"
-                causes.append(names.invalid(f"{where}.valueFrom", "", detail))
-    return causes
-
-
-def _mounts(mounts: Iterable[Body], volumes: set[str], path: str) -> list[Cause]:
-    causes = []
-    seen: set[str] = set()
-    for index, mount in enumerate(mounts):
-        where = f"{path}[{index}]"
-        name, target = mount.get("name", ""), mount.get("mountPath", "")
-        if not name:
-            causes.append(names.required(f"{where}.name"))
-        elif name not in volumes:
-            causes.append(Cause(f"{where}.name", f'Not found: "{name}"', "FieldValueNotFound"))
-        if not target:
-            causes.append(names.required(f"{where}.mountPath"))
-        elif posixpath.normpath(target) in seen:
-            causes.append(names.invalid(f"{where}.mountPath", target, "must be unique"))
-        seen.add(posixpath.normpath(target))
-        if sub_path := mount.get("subPath", ""):
-            if sub_path.startswith("/"):
-                detail = "must be a relative path"
-                causes.append(names.invalid(f"{where}.subPath", sub_path, detail))
-            elif ".." in sub_path.split("/"):
-                detail = "must not contain '..'"
-                causes.append(names.invalid(f"{where}.subPath", sub_path, detail))
-    return causes
-
-
-def check_resources(resources: Body, path: str) -> list[Cause]:
-    """Amounts are not negative, and no request is over its limit."""
-    causes = []
-    limits = resources.get("limits") or {}
-    for field in ("limits", "requests"):
-        for name, amount in (resources.get(field) or {}).items():
-            if quantity.parse(amount) < 0:
-                detail = "must be greater than or equal to 0"
-                causes.append(names.invalid(f"{path}.{field}[{name}]", str(amount), detail))
-    for name, amount in (resources.get("requests") or {}).items():
-        if name in limits and quantity.parse(amount) > quantity.parse(limits[name]):
-            detail = f"must be less than or equal to {name} limit of {limits[name]}"
-            causes.append(names.invalid(f"{path}.requests", str(amount), detail))
-    return causes
-
-
-def _probe(probe: Body, where: str) -> list[Cause]:
-    causes = _one_action(probe, _PROBE_ACTIONS, where)
-    for field in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold"):
-        if probe.get(field, 0) < 0:
-            detail = "must be greater than or equal to 0"
-            causes.append(names.invalid(f"{where}.{field}", probe[field], detail))
-    return causes
-
-
-def _one_action(holder: Body, actions: tuple[str, ...], where: str) -> list[Cause]:
-    given = [action for action in actions if holder.get(action) is not None]
-    if not given:
-        return [names.required(where, "must specify a handler type")]
+def _readiness_gates(gates: Any, _spec: Body, path: str) -> list[Cause]:
     return [
-        names.forbidden(f"{where}.{action}", "may not specify more than 1 handler type")
-        for action in given[1:]
+        cause
+        for index, gate in enumerate(gates)
+        for cause in names.check(
+            names.qualified, gate.get("conditionType", ""), f"{path}[{index}].conditionType"
+        )
     ]
 
 
-def _toleration(toleration: Body, where: str) -> list[Cause]:
-    causes = _choice(toleration, "effect", _EFFECTS, where)
-    key, operator = toleration.get("key", ""), toleration.get("operator", "Equal")
-    if key and (wrong := names.qualified(key)):
-        causes.append(names.invalid(f"{where}.key", key, wrong))
-    if not key and operator != "Exists":
-        detail = 'operator must be Exists when `key` is empty, which means "match all values and '
-        causes.append(names.invalid(f"{where}.operator", operator, detail + 'all keys"'))
-    if operator == "Exists" and toleration.get("value"):
-        detail = "value must be empty when `operator` is 'Exists'"
-        causes.append(names.invalid(f"{where}.operator", toleration["value"], detail))
+def _scheduling_gates(gates: Any, _spec: Body, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    seen: set[str] = set()
+    for index, gate in enumerate(gates):
+        name = gate.get("name", "")
+        causes += names.check(names.qualified, name, f"{path}[{index}]")
+        if name in seen:
+            causes.append(names.duplicate(f"{path}[{index}]", name))
+        seen.add(name)
     return causes
+
+
+def _host_aliases(aliases: Any, _spec: Body, path: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, alias in enumerate(aliases):
+        causes += names.check(names.address, alias.get("ip", ""), f"{path}[{index}].ip")
+        for number, host in enumerate(alias.get("hostnames") or ()):
+            causes += names.check(names.subdomain, host, f"{path}[{index}].hostnames[{number}]")
+    return causes
+
+
+_PARTS: tuple[tuple[str, Part], ...] = (
+    ("resources", check_pod_resources),
+    ("restartPolicy", _choice(*_RESTART_POLICIES)),
+    ("dnsPolicy", _choice(*_DNS_POLICIES)),
+    ("nodeSelector", _labels),
+    ("securityContext", _context),
+    ("shareProcessNamespace", _shared_processes),
+    ("affinity", _affinity),
+    ("dnsConfig", _dns),
+    ("readinessGates", _readiness_gates),
+    ("schedulingGates", _scheduling_gates),
+    ("topologySpreadConstraints", _spread),
+    ("serviceAccountName", _named(names.subdomain)),
+    ("nodeName", _named(names.subdomain)),
+    ("activeDeadlineSeconds", _deadline),
+    ("hostname", _named(names.label)),
+    ("subdomain", _named(names.label)),
+    ("tolerations", _tolerations),
+    ("hostAliases", _host_aliases),
+    ("priorityClassName", _named(names.subdomain)),
+    ("runtimeClassName", _named(names.subdomain)),
+    ("preemptionPolicy", _choice(*_PREEMPTION)),
+    ("overhead", _overhead),
+)

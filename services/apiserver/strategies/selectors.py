@@ -20,6 +20,8 @@ def check_selector(selector: Body, path: str) -> list[Cause]:
     for index, expression in enumerate(selector.get("matchExpressions") or ()):
         where = f"{path}.matchExpressions[{index}]"
         operator, values = expression.get("operator", ""), expression.get("values") or ()
+        for number, value in enumerate(values):
+            causes += names.check(names.label_value, value, f"{where}.values[{number}]")
         if operator not in _OPERATORS:
             causes.append(
                 names.invalid(f"{where}.operator", operator, "not a valid selector operator")
@@ -35,13 +37,14 @@ def check_selector(selector: Body, path: str) -> list[Cause]:
     return causes
 
 
-def check_match(selector: Body | None, labels: dict[str, str]) -> list[Cause]:
+def check_match(selector: Body | None, labels: dict[str, str], owner: str) -> list[Cause]:
     """The selector of ``spec`` is there, is not empty, and matches the template's labels."""
     if selector is None:
         return [names.required("spec.selector")]
     causes = check_selector(selector, "spec.selector")
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        detail = "empty selector is invalid for deployment"
+        words = "not valid for statefulset." if owner == "statefulset" else f"invalid for {owner}"
+        detail = f"empty selector is {words}"
         causes.append(names.invalid("spec.selector", selector, detail))
     if causes:
         return causes

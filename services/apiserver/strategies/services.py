@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from pilothouse.services.apiserver.strategies.pod_rules import check_port
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
@@ -111,13 +110,13 @@ def _ports(ports: Iterable[Body], spec: Body) -> list[Cause]:
 
 
 def _port(port: Body, spec: Body, where: str) -> list[Cause]:
-    causes = check_port(port.get("port", 0), f"{where}.port")
+    causes = names.check_port(port.get("port", 0), f"{where}.port")
     if port.get("protocol") not in _PROTOCOLS:
         protocol = port.get("protocol")
         causes.append(names.unsupported(f"{where}.protocol", protocol, _PROTOCOLS))
     target = port.get("targetPort")
     if isinstance(target, int):
-        causes += check_port(target, f"{where}.targetPort")
+        causes += names.check_port(target, f"{where}.targetPort")
     elif isinstance(target, str) and (wrong := names.port_name(target)):
         causes.append(names.invalid(f"{where}.targetPort", target, wrong))
     if port.get("nodePort") and spec.get("type") == "ClusterIP":

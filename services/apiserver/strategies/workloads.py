@@ -1,11 +1,9 @@
 """Kinds that own pods and keep them running: apps/v1 and ReplicationController."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
-from pilothouse.services.apiserver.strategies.pod_defaults import default_spec
-from pilothouse.services.apiserver.strategies.pod_rules import check_spec
+from pilothouse.services.apiserver.strategies import pod_defaults, pod_rules
 from pilothouse.services.apiserver.strategies.selectors import check_map_match, check_match
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names
@@ -14,17 +12,17 @@ from pilothouse.services.machinery.errors import Cause
 HISTORY = 10
 PROGRESS_SECONDS = 600
 WHOLE_PERCENT = 100
-_PERCENT = re.compile(r"\d+%")
+_PERCENT = re.compile(r"[0-9]+%")
+_WRONG_PERCENT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
+    "'93%', regex used for validation is '[0-9]+%')"
+)
 _DEPLOYMENT_STRATEGIES = ("Recreate", "RollingUpdate")
-_UPDATE_STRATEGIES = ("OnDelete", "RollingUpdate")
-_POD_MANAGEMENT = ("OrderedReady", "Parallel")
 
 
 def default_template(spec: Body) -> None:
     """The pod template of a workload's spec."""
-    template = spec.setdefault("template", {})
-    template.setdefault("metadata", {})
-    default_spec(template.setdefault("spec", {}))
+    pod_defaults.default_template(spec.setdefault("template", {}))
 
 
 def template_labels(spec: Body) -> dict[str, str]:
@@ -35,26 +33,62 @@ def template_labels(spec: Body) -> dict[str, str]:
     return labels
 
 
-def check_template(spec: Body, policies: tuple[str, ...] = ("Always",)) -> list[Cause]:
+def check_template(spec: Body, owner: str, policies: tuple[str, ...] = ("Always",)) -> list[Cause]:
     """The template's pods are good ones, and restart as their owner needs it."""
+    causes = pod_rules.check_template(spec.get("template") or {}, "spec.template")
+    return causes + check_restarts(spec, owner, policies)
+
+
+def check_restarts(spec: Body, owner: str, policies: tuple[str, ...] = ("Always",)) -> list[Cause]:
+    """The restart policy that the owner of pods needs."""
     pod = (spec.get("template") or {}).get("spec") or {}
-    causes = check_spec(pod, "spec.template.spec")
     policy = pod.get("restartPolicy", "Always")
+    causes = []
     if policy not in policies:
         causes.append(names.unsupported("spec.template.spec.restartPolicy", policy, policies))
     if pod.get("activeDeadlineSeconds") is not None and policies == ("Always",):
         field = "spec.template.spec.activeDeadlineSeconds"
-        causes.append(names.forbidden(field, "activeDeadlineSeconds in this kind is not Supported"))
+        detail = f"activeDeadlineSeconds in {owner} is not Supported"
+        causes.append(names.forbidden(field, detail))
     return causes
 
 
 def check_counts(spec: Body, *fields: str) -> list[Cause]:
     """These are not negative where they are given."""
-    return [
-        names.invalid(f"spec.{field}", spec[field], "must be greater than or equal to 0")
-        for field in fields
-        if spec.get(field) is not None and spec[field] < 0
-    ]
+    causes: list[Cause] = []
+    for field in fields:
+        causes += names.check_least(spec.get(field), f"spec.{field}")
+    return causes
+
+
+def check_statuses(*fields: str) -> Any:
+    """A check of a status: counts are not negative and not over the number of replicas."""
+
+    def check(new: Body, _old: Body) -> list[Cause]:
+        status = new.get("status") or {}
+        causes: list[Cause] = []
+        total = status.get("replicas", 0)
+        for field in ("replicas", *fields, "observedGeneration"):
+            causes += names.check_least(status.get(field), f"status.{field}")
+        for field in fields:
+            value = status.get(field, 0)
+            if value > total:
+                detail = "cannot be greater than status.replicas"
+                causes.append(names.invalid(f"status.{field}", value, detail))
+        return causes
+
+    return check
+
+
+def default_rolling(strategy: Body, **values: Any) -> None:
+    """A rolling update, with its amounts."""
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.get("rollingUpdate") or {}
+        for field, value in values.items():
+            rolling.setdefault(field, value)
+        strategy["rollingUpdate"] = rolling
 
 
 def _default_deployment(body: Body) -> None:
@@ -62,64 +96,62 @@ def _default_deployment(body: Body) -> None:
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", HISTORY)
     spec.setdefault("progressDeadlineSeconds", PROGRESS_SECONDS)
-    strategy = spec.setdefault("strategy", {})
-    if not strategy.get("type"):
-        strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.get("rollingUpdate") or {}
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-        strategy["rollingUpdate"] = rolling
+    default_rolling(spec.setdefault("strategy", {}), maxUnavailable="25%", maxSurge="25%")
     default_template(spec)
 
 
 def _check_deployment(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    causes = check_counts(
-        spec, "replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"
-    )
-    causes += check_match(spec.get("selector"), template_labels(spec))
-    causes += check_template(spec)
-    causes += _check_rolling(spec.get("strategy") or {}, "spec.strategy", _DEPLOYMENT_STRATEGIES)
-    minimum, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds")
-    if deadline is not None and 0 <= deadline <= minimum:
-        detail = "must be greater than minReadySeconds"
-        causes.append(names.invalid("spec.progressDeadlineSeconds", deadline, detail))
-    return causes
-
-
-def _check_rolling(strategy: Body, path: str, types: tuple[str, ...]) -> list[Cause]:
+    causes = check_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    causes += check_match(spec.get("selector"), template_labels(spec), "deployment")
+    causes += check_template(spec, "Deployment")
+    strategy = spec.get("strategy") or {}
     kind = strategy.get("type", "")
-    if kind not in types:
-        return [names.unsupported(f"{path}.type", kind, types)]
     rolling = strategy.get("rollingUpdate")
-    if kind != "RollingUpdate":
-        detail = f"may not be specified when strategy `type` is '{kind}'"
-        return [names.forbidden(f"{path}.rollingUpdate", detail)] if rolling else []
-    causes = []
-    amounts = {}
-    for field in ("maxUnavailable", "maxSurge"):
-        value = (rolling or {}).get(field)
-        if value is None:
-            continue
-        amounts[field] = value
-        causes += _check_share(value, f"{path}.rollingUpdate.{field}")
-    if "maxUnavailable" in amounts and set(amounts.values()) <= {0, "0%"}:
-        detail = "may not be 0 when `maxSurge` is 0"
-        field = f"{path}.rollingUpdate.maxUnavailable"
-        causes.append(names.invalid(field, amounts["maxUnavailable"], detail))
+    if kind not in _DEPLOYMENT_STRATEGIES:
+        causes.append(names.unsupported("spec.strategy.type", kind, _DEPLOYMENT_STRATEGIES))
+    elif kind == "Recreate" and rolling is not None:
+        detail = "may not be specified when strategy `type` is 'Recreate'"
+        causes.append(names.forbidden("spec.strategy.rollingUpdate", detail))
+    elif rolling is not None:
+        causes += check_rolling(rolling, "spec.strategy.rollingUpdate", _zero_surge)
+    minimum, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds")
+    if deadline is not None:
+        causes += names.check_least(deadline, "spec.progressDeadlineSeconds")
+        if deadline <= minimum:
+            detail = "must be greater than minReadySeconds"
+            causes.append(names.invalid("spec.progressDeadlineSeconds", deadline, detail))
     return causes
 
 
-def _check_share(value: Any, field: str) -> list[Cause]:
+def _is_zero(value: Any) -> bool:
+    return value in (0, None) or (isinstance(value, str) and value.strip("0") == "%")
+
+
+def _zero_surge(rolling: Body, path: str) -> list[Cause]:
+    value = rolling.get("maxUnavailable")
+    if not (_is_zero(value) and _is_zero(rolling.get("maxSurge"))):
+        return []
+    detail = "may not be 0 when `maxSurge` is 0"
+    return [names.invalid(f"{path}.maxUnavailable", value, detail)]
+
+
+def check_rolling(rolling: Body, path: str, together: Any) -> list[Cause]:
+    """``maxUnavailable`` and ``maxSurge``; ``together`` says what both may not be at once."""
+    causes: list[Cause] = []
+    for field in ("maxUnavailable", "maxSurge"):
+        value = rolling.get(field)
+        if value is not None:
+            causes += check_share(value, f"{path}.{field}")
+    return causes or together(rolling, path)
+
+
+def check_share(value: Any, field: str) -> list[Cause]:
+    """A count or a percentage; what may be gone is not more than all."""
     if isinstance(value, int):
-        if value >= 0:
-            return []
-        return [names.invalid(field, value, "must be greater than or equal to 0")]
+        return names.check_least(value, field)
     if not _PERCENT.fullmatch(value):
-        detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. "
-        detail += "'1%',  or '93%', regex used for validation is '[0-9]+%')"
-        return [names.invalid(field, value, detail)]
+        return [names.invalid(field, value, _WRONG_PERCENT)]
     if field.endswith("maxUnavailable") and int(value[:-1]) > WHOLE_PERCENT:
         return [names.invalid(field, value, "must not be greater than 100%")]
     return []
@@ -134,8 +166,8 @@ def _default_replica_set(body: Body) -> None:
 def _check_replica_set(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     causes = check_counts(spec, "replicas", "minReadySeconds")
-    causes += check_match(spec.get("selector"), template_labels(spec))
-    return causes + check_template(spec)
+    causes += check_match(spec.get("selector"), template_labels(spec), "deployment")
+    return causes + check_template(spec, "ReplicaSet")
 
 
 def _default_replication_controller(body: Body) -> None:
@@ -153,108 +185,65 @@ def _check_replication_controller(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     causes = check_counts(spec, "replicas", "minReadySeconds")
     causes += check_map_match(spec.get("selector") or {}, template_labels(spec))
-    return causes + check_template(spec)
-
-
-def _default_stateful_set(body: Body) -> None:
-    spec = body.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    spec.setdefault("revisionHistoryLimit", HISTORY)
-    spec.setdefault("podManagementPolicy", "OrderedReady")
-    strategy = spec.setdefault("updateStrategy", {})
-    if not strategy.get("type"):
-        strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("partition", 0)
-    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    retention.setdefault("whenDeleted", "Retain")
-    retention.setdefault("whenScaled", "Retain")
-    default_template(spec)
-    for claim in spec.get("volumeClaimTemplates") or ():
-        claim.setdefault("apiVersion", "v1")
-        claim.setdefault("kind", "PersistentVolumeClaim")
-        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-        claim.setdefault("status", {}).setdefault("phase", "Pending")
-
-
-def _check_stateful_set(body: Body) -> list[Cause]:
-    spec = body.get("spec") or {}
-    causes = check_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
-    causes += check_match(spec.get("selector"), template_labels(spec))
-    policy = spec.get("podManagementPolicy", "OrderedReady")
-    if policy not in _POD_MANAGEMENT:
-        causes.append(names.unsupported("spec.podManagementPolicy", policy, _POD_MANAGEMENT))
-    kind = (spec.get("updateStrategy") or {}).get("type", "RollingUpdate")
-    if kind not in _UPDATE_STRATEGIES:
-        causes.append(names.unsupported("spec.updateStrategy.type", kind, _UPDATE_STRATEGIES))
-    return causes + check_template(spec)
+    return causes + check_template(spec, "ReplicationController")
 
 
 def _default_daemon_set(body: Body) -> None:
     spec = body.setdefault("spec", {})
     spec.setdefault("revisionHistoryLimit", HISTORY)
-    strategy = spec.setdefault("updateStrategy", {})
-    if not strategy.get("type"):
-        strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.get("rollingUpdate") or {}
-        rolling.setdefault("maxUnavailable", 1)
-        rolling.setdefault("maxSurge", 0)
-        strategy["rollingUpdate"] = rolling
+    default_rolling(spec.setdefault("updateStrategy", {}), maxUnavailable=1, maxSurge=0)
     default_template(spec)
 
 
 def _check_daemon_set(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     causes = check_counts(spec, "minReadySeconds", "revisionHistoryLimit")
-    causes += check_match(spec.get("selector"), template_labels(spec))
+    causes += check_match(spec.get("selector"), template_labels(spec), "daemonset")
+    causes += check_template(spec, "DaemonSet")
     strategy = spec.get("updateStrategy") or {}
-    causes += _check_rolling(strategy, "spec.updateStrategy", _UPDATE_STRATEGIES)
-    return causes + check_template(spec)
+    kind = strategy.get("type", "")
+    if kind not in ("OnDelete", "RollingUpdate"):
+        field = "spec.updateStrategy.type"
+        causes.append(names.unsupported(field, kind, ("RollingUpdate", "OnDelete")))
+    elif kind == "RollingUpdate":
+        path = "spec.updateStrategy.rollingUpdate"
+        rolling = strategy.get("rollingUpdate")
+        if rolling is None:
+            causes.append(names.required(path))
+        else:
+            causes += check_rolling(rolling, path, _one_of_both)
+    return causes
 
 
-def _same_selector(new: Body, old: Body) -> list[Cause]:
+def _one_of_both(rolling: Body, path: str) -> list[Cause]:
+    surge, gone = rolling.get("maxSurge"), rolling.get("maxUnavailable")
+    if _is_zero(gone) and _is_zero(surge):
+        detail = "cannot be 0 when maxSurge is 0"
+        return [names.invalid(f"{path}.maxUnavailable", gone, detail)]
+    if not _is_zero(gone) and not _is_zero(surge):
+        detail = "may not be set when maxUnavailable is non-zero"
+        return [names.invalid(f"{path}.maxSurge", surge, detail)]
+    return []
+
+
+def same_selector(new: Body, old: Body) -> list[Cause]:
+    """Whose pods they are is settled at birth."""
     after = (new.get("spec") or {}).get("selector")
     return immutable("spec.selector", after, after, (old.get("spec") or {}).get("selector"))
 
 
-_STATEFUL_CHANGEABLE = frozenset(
-    {
-        "replicas",
-        "ordinals",
-        "template",
-        "updateStrategy",
-        "revisionHistoryLimit",
-        "persistentVolumeClaimRetentionPolicy",
-        "minReadySeconds",
-    }
+_REPLICAS = check_statuses("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+
+DEPLOYMENT = Strategy(
+    _default_deployment,
+    _check_deployment,
+    same_selector,
+    check_status=check_statuses("updatedReplicas", "readyReplicas", "availableReplicas"),
 )
-
-
-def _stateful_update(new: Body, old: Body) -> list[Cause]:
-    after, before = new.get("spec") or {}, old.get("spec") or {}
-    fixed = {*after, *before} - _STATEFUL_CHANGEABLE
-    if all(after.get(field) == before.get(field) for field in fixed):
-        return []
-    detail = (
-        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
-        "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
-        "'minReadySeconds' are forbidden"
-    )
-    return [names.forbidden("spec", detail)]
-
-
-def _strategy(
-    default: Callable[[Body], None],
-    check: Callable[[Body], list[Cause]],
-    check_update: Callable[[Body, Body], list[Cause]] = _same_selector,
-) -> Strategy:
-    return Strategy(default, check, check_update)
-
-
-DEPLOYMENT = _strategy(_default_deployment, _check_deployment)
-REPLICA_SET = _strategy(_default_replica_set, _check_replica_set)
-STATEFUL_SET = _strategy(_default_stateful_set, _check_stateful_set, _stateful_update)
-DAEMON_SET = _strategy(_default_daemon_set, _check_daemon_set)
-REPLICATION_CONTROLLER = Strategy(_default_replication_controller, _check_replication_controller)
+REPLICA_SET = Strategy(
+    _default_replica_set, _check_replica_set, same_selector, check_status=_REPLICAS
+)
+DAEMON_SET = Strategy(_default_daemon_set, _check_daemon_set, same_selector)
+REPLICATION_CONTROLLER = Strategy(
+    _default_replication_controller, _check_replication_controller, check_status=_REPLICAS
+)

@@ -1,0 +1,119 @@
+"""Schedules of CronJobs: five fields, or a word that stands for them."""
+
+import re
+from dataclasses import dataclass
+
+_MONTHS = {name: n for n, name in enumerate(
+    ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
+}  # fmt: skip
+_DAYS = {name: n for n, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+_FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
+    (0, 59, {}),
+    (0, 23, {}),
+    (1, 31, {}),
+    (1, 12, _MONTHS),
+    (0, 6, _DAYS),
+)
+_WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_EVERY = "@every "
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|m|s|ns)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When to run. A day matches by month or by week when both are bounded, else by both.
+
+    ``every_seconds`` above 0 is a plain interval, and the sets are empty.
+    """
+
+    minutes: frozenset[int] = frozenset()
+    hours: frozenset[int] = frozenset()
+    days: frozenset[int] = frozenset()
+    months: frozenset[int] = frozenset()
+    weekdays: frozenset[int] = frozenset()
+    any_day: bool = False
+    any_weekday: bool = False
+    every_seconds: float = 0.0
+
+
+def parse(text: str) -> Schedule:
+    """The schedule that ``text`` says; ValueError with the words of the real server."""
+    if not text:
+        raise ValueError("empty spec string")
+    if text.startswith("@"):
+        if text.startswith(_EVERY):
+            return Schedule(every_seconds=max(1.0, _duration(text)))
+        if text not in _WORDS:
+            raise ValueError(f"unrecognized descriptor: {text}")
+        text = _WORDS[text]
+    parts = text.split()
+    if len(parts) != len(_FIELDS):
+        shown = " ".join(parts)
+        raise ValueError(f"expected exactly {len(_FIELDS)} fields, found {len(parts)}: [{shown}]")
+    sets = [_field(part, *bounds) for part, bounds in zip(parts, _FIELDS, strict=True)]
+    return Schedule(*sets, any_day=_any(parts[2]), any_weekday=_any(parts[4]))
+
+
+def _any(part: str) -> bool:
+    return part.startswith(("*", "?"))
+
+
+def _duration(text: str) -> float:
+    given = text.removeprefix(_EVERY)
+    if not given or _DURATION.sub("", given):
+        raise ValueError(f'failed to parse duration {text}: time: invalid duration "{given}"')
+    return sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION.findall(given))
+
+
+def _field(text: str, least: int, most: int, names: dict[str, int]) -> frozenset[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        found |= _range(part, least, most, names)
+    return frozenset(found)
+
+
+def _range(text: str, least: int, most: int, names: dict[str, int]) -> set[int]:
+    ends, *steps = text.split("/")
+    if len(steps) > 1:
+        raise ValueError(f"too many slashes: {text}")
+    first, *last = ends.split("-")
+    if len(last) > 1:
+        raise ValueError(f"too many hyphens: {text}")
+    if first in ("*", "?"):
+        start, end = least, most
+    else:
+        start = _number(first, names)
+        end = _number(last[0], names) if last else (most if steps else start)
+    step = _number(steps[0], {}) if steps else 1
+    if start < least:
+        raise ValueError(f"beginning of range ({start}) below minimum ({least}): {text}")
+    if end > most:
+        raise ValueError(f"end of range ({end}) above maximum ({most}): {text}")
+    if start > end:
+        raise ValueError(f"beginning of range ({start}) beyond end of range ({end}): {text}")
+    if step == 0:
+        raise ValueError(f"step of range should be a positive number: {text}")
+    return set(range(start, end + 1, step))
+
+
+def _number(text: str, names: dict[str, int]) -> int:
+    found = names.get(text.lower())
+    if found is not None:
+        return found
+    try:
+        number = int(text)
+    except ValueError:
+        why = f'strconv.Atoi: parsing "{text}": invalid syntax'
+        raise ValueError(f"failed to parse int from {text}: {why}") from None
+    if number < 0:
+        raise ValueError(f"negative number ({number}) not allowed: {text}")
+    return number
