@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
+from pilothouse.services.machinery import durations
 from pilothouse.services.runtime.rpc.tls import Identity
 
 DEFAULT_PKI = Path("/etc/pilothouse/pki")
+DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,17 @@ class Pki:
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """What requests may take; limits of 0 are none. ``shutdown_delay`` is in seconds, too."""
+
+    reading_max: int = 400
+    writing_max: int = 200
+    fair: bool = True
+    seconds: float = 60.0
+    shutdown_delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything a start needs; ``listen_fds`` are listening sockets of the parent process."""
 
@@ -36,12 +49,16 @@ class Config:
     listen_fds: tuple[int, ...]
     etcd_servers: tuple[str, ...]
     etcd_identity: Identity | None
+    etcd_compaction_seconds: float
     data_dir: Path
     run_dir: Path
     service_cluster_ip_range: str
     service_node_port_range: tuple[int, int]
     pki: Pki
+    service_account_issuers: tuple[str, ...]
+    service_account_jwks_uri: str
     log_level: str
+    requests: Requests
 
     @property
     def socket(self) -> Path:
@@ -61,12 +78,22 @@ def parse(argv: Sequence[str]) -> Config:
         listen_fds=tuple(options.listen_fd),
         etcd_servers=tuple(part for part in options.etcd_servers.split(",") if part),
         etcd_identity=_etcd_identity(parser, options),
+        etcd_compaction_seconds=options.etcd_compaction_interval,
         data_dir=options.data_dir,
         run_dir=options.run_dir,
         service_cluster_ip_range=options.service_cluster_ip_range,
         service_node_port_range=options.service_node_port_range,
         pki=_pki(options),
+        service_account_issuers=tuple(options.service_account_issuer) or (DEFAULT_ISSUER,),
+        service_account_jwks_uri=options.service_account_jwks_uri,
         log_level=options.log_level,
+        requests=Requests(
+            reading_max=options.max_requests_inflight,
+            writing_max=options.max_mutating_requests_inflight,
+            fair=options.enable_priority_and_fairness,
+            seconds=options.request_timeout,
+            shutdown_delay=options.shutdown_delay_duration,
+        ),
     )
 
 
@@ -118,6 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in ("etcd-cafile", "etcd-certfile", "etcd-keyfile"):
         add(f"--{name}", type=Path, default=None, metavar="FILE")
+    add(
+        "--etcd-compaction-interval",
+        type=_seconds,
+        default=300.0,
+        metavar="5m0s",
+        help="how long history is kept, a number of seconds or with units; 0 never compacts",
+    )
     add("--data-dir", type=Path, default=Path("/var/lib/pilothouse"), help="where state lives")
     add("--run-dir", type=Path, default=Path("/run/pilothouse"), help="where sockets live")
     add("--service-cluster-ip-range", type=_network, default="10.96.0.0/12")
@@ -141,8 +175,53 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a public key that tokens may be signed with (repeatable)",
     )
+    add(
+        "--service-account-issuer",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="who tokens are issued by; of several the first issues, all are accepted",
+    )
+    add(
+        "--service-account-jwks-uri",
+        default="",
+        metavar="URL",
+        help="where the keys of tokens are told to be; empty: at this server",
+    )
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    _add_limits(parser)
     return parser  # fmt: skip
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--max-requests-inflight", type=_count, default=400, metavar="N")
+    add("--max-mutating-requests-inflight", type=_count, default=200, metavar="N")
+    add("--enable-priority-and-fairness", type=_switch, default=True, metavar="BOOL")
+    add("--request-timeout", type=_seconds, default=60.0, metavar="DURATION")
+    add("--shutdown-delay-duration", type=_seconds, default=0.0, metavar="DURATION")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: not a number")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text}: neither true nor false")
+    return text == "true"
+
+
+def _seconds(text: str) -> float:
+    """Seconds of ``300`` or of Go's ``1h5m0s``."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _network(text: str) -> str:

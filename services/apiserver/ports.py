@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from pilothouse.services.apiserver.requests import Target, User
-from pilothouse.services.machinery.storage import Change, Entry
+from pilothouse.services.machinery.storage import Change, Entry, Progress
 
 
 class Storage(Protocol):
@@ -14,8 +14,11 @@ class Storage(Protocol):
     :class:`pilothouse.services.machinery.storage.Unavailable`.
     """
 
-    async def load(self, prefix: bytes) -> tuple[Sequence[Entry], int]:
-        """Every live entry under ``prefix`` and the revision at which that is true."""
+    async def load(self, prefix: bytes, revision: int = 0) -> tuple[Sequence[Entry], int]:
+        """Every live entry under ``prefix``, and the revision at which that is true.
+
+        ``revision`` 0 is the newest; for an older one Compacted may be raised.
+        """
 
     async def put(self, key: bytes, value: bytes, *, expect: int, ttl_seconds: int = 0) -> int:
         """Write if ``mod_revision`` is ``expect`` (0: absent), else raise Changed; its revision.
@@ -26,11 +29,17 @@ class Storage(Protocol):
     async def delete(self, key: bytes, *, expect: int) -> int:
         """Delete if ``mod_revision`` is ``expect``, else raise Changed; the deletion's revision."""
 
-    def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change]]:
+    def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change] | Progress]:
         """Every change after revision ``after`` in order; a batch never splits a revision.
 
         Raises Compacted where history does not reach back so far.
         """
+
+    async def progress(self) -> None:
+        """Have the watch say soon, by a Progress, how far it is."""
+
+    def newest(self) -> int | None:
+        """The newest revision where that is known without asking; else None."""
 
     async def revision(self) -> int:
         """The newest revision, linearizable; also how health is asked."""

@@ -8,6 +8,7 @@ Raises only :mod:`pilothouse.services.machinery.errors`. The parts are in
 :mod:`pilothouse.services.apiserver.objects`.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -61,17 +62,17 @@ class Registry:
         services = parts.catalog.lookup("", "v1", "services")
         parts.cache.of(services).subscribe(parts.allocator.observe)
 
-    async def get(self, user: User, target: Target) -> Stored:
+    async def get(self, user: User, target: Target, resource_version: str = "") -> Stored:
         """The object, or what its subresource shows (``status``, ``scale``)."""
         kind = self._kinds.kind(target, "get")
         await self.parts.authorizer.allow(user, "get", target)
         if not kind.persistent:
             return await self._computed_one(user, kind, target)
         if target.subresource == "scale":
-            return show_scale(self._reads.get(kind, target))
+            return show_scale(await self._reads.get(kind, target, resource_version))
         if target.subresource and target.subresource not in _SHOWN:
             raise refuse_connect(kind, target.subresource)
-        return self._reads.get(kind, target)
+        return await self._reads.get(kind, target, resource_version)
 
     async def list(self, user: User, target: Target, options: ReadOptions) -> Listing:
         """A page of the collection; sorted by namespace and name."""
@@ -93,8 +94,9 @@ class Registry:
         """
         kind = self._kinds.kind(target, "watch")
         await self.parts.authorizer.allow(user, "watch", target)
-        async for batch in self._reads.watch(kind, target, options):
-            yield batch
+        async with contextlib.aclosing(self._reads.watch(kind, target, options)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def create(
         self, user: User, target: Target, body: dict[str, Any], options: WriteOptions
@@ -102,6 +104,7 @@ class Registry:
         """Create ``body``, which is consumed; with a subresource, ``target.name`` is the parent."""
         kind = self._kinds.kind(target, "create")
         await self.parts.authorizer.allow(user, "create", target)
+        await self.parts.cache.wait_fresh()
         if target.subresource or not kind.persistent:
             return await self._acts.create(user, kind, target, body, options)
         return await self._writes.create(user, kind, target, body, options)
@@ -112,6 +115,7 @@ class Registry:
         """Replace; ``metadata.resourceVersion`` in ``body`` makes it conditional."""
         kind = self._kinds.kind(target, "update")
         await self.parts.authorizer.allow(user, "update", target)
+        await self.parts.cache.wait_fresh()
         return await self._updates.update(user, kind, target, body, options)
 
     async def patch(
@@ -120,12 +124,14 @@ class Registry:
         """Change what is there; retried when somebody else was faster."""
         kind = self._kinds.kind(target, "patch")
         await self.parts.authorizer.allow(user, "patch", target)
+        await self.parts.cache.wait_fresh()
         return await self._updates.patch(user, kind, target, patch, options)
 
     async def delete(self, user: User, target: Target, options: DeleteOptions) -> Stored:
         """The object as it was deleted (``deleted``) or marked for deletion."""
         kind = self._kinds.kind(target, "delete")
         await self.parts.authorizer.allow(user, "delete", target)
+        await self.parts.cache.wait_fresh()
         if target.subresource:
             raise refusals.not_allowed(kind, "delete", target.subresource)
         return await self._removals.delete(user, kind, target, options)
@@ -136,6 +142,7 @@ class Registry:
         """Delete each object that ``reading`` selects; what was deleted or marked."""
         kind = self._kinds.kind(target, "deletecollection")
         await self.parts.authorizer.allow(user, "deletecollection", target)
+        await self.parts.cache.wait_fresh()
         listing = await self._reads.list(kind, target, reading)
 
         async def delete(item: Stored) -> Stored:

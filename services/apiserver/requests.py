@@ -38,17 +38,25 @@ FieldValidation = Literal["Ignore", "Warn", "Strict"]
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Query parameters of create, update and patch."""
+    """Query parameters of create, update and patch.
+
+    ``agent`` is the name that the client's program gives itself: the manager of what it writes
+    where ``field_manager`` says nothing.
+    """
 
     dry_run: bool = False
     field_manager: str = ""
     field_validation: FieldValidation = "Warn"
     force: bool = False
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """Query parameters of list and watch, as text; the registry parses and refuses."""
+    """Query parameters of list and watch, as text; the registry parses and refuses.
+
+    ``send_initial_events`` None was not given, which is not the same as False.
+    """
 
     label_selector: str = ""
     field_selector: str = ""
@@ -57,7 +65,7 @@ class ReadOptions:
     limit: int = 0
     continue_token: str = ""
     allow_bookmarks: bool = False
-    send_initial_events: bool = False
+    send_initial_events: bool | None = None
     timeout_seconds: float | None = None
 
 

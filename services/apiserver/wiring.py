@@ -5,26 +5,22 @@ import contextlib
 import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pilothouse.services.apiserver.adapters.backends import Backends
+from pilothouse.services.apiserver import issuing
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
 from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
 from pilothouse.services.apiserver.cache.cache import Cache
-from pilothouse.services.apiserver.chain.accounts import Accounts
+from pilothouse.services.apiserver.cache.compaction import Compaction
 from pilothouse.services.apiserver.chain.authentication import Authentication
 from pilothouse.services.apiserver.chain.authorization import Authorization
 from pilothouse.services.apiserver.chain.bindings import LiveBindings
 from pilothouse.services.apiserver.chain.reviews import KINDS as REVIEW_KINDS
 from pilothouse.services.apiserver.chain.reviews import Reviews
 from pilothouse.services.apiserver.chain.roles import bootstrap_objects
-from pilothouse.services.apiserver.chain.tokens import Signer, Verifier
-from pilothouse.services.apiserver.config import Config, Pki
+from pilothouse.services.apiserver.config import Config
 from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
@@ -32,12 +28,12 @@ from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
-from pilothouse.services.apiserver.rest.counters import Counters
 from pilothouse.services.apiserver.rest.openapi.library import Library
 from pilothouse.services.apiserver.rest.openapi.serving import OpenApi
 from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.readiness import Readiness
+from pilothouse.services.apiserver.rest.services import assemble
 from pilothouse.services.apiserver.rest.streams import NodeStreams
 from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.apiserver.rest.version import GIT_VERSION
@@ -67,7 +63,8 @@ class _Server:
         catalog = builtin_catalog()
         schemas = published_schemas()
         self._cache = Cache(storage, catalog, clock)
-        accounts = load_accounts(config.pki, self._cache, clock)
+        self._compaction = Compaction(storage, self._cache, clock, config.etcd_compaction_seconds)
+        accounts, issuer = issuing.load(config, self._cache, clock)
         authorization = Authorization(self._cache, LiveBindings(self._cache))
         reviews = Reviews(authorization, accounts)
         self._registry = Registry(
@@ -93,7 +90,8 @@ class _Server:
             Credentials(pki.kubelet_certificate, pki.kubelet_key, pki.kubelet_ca)
         )
         self._backends = Backends()
-        self._readiness = Readiness(storage)
+        self._readiness = Readiness(storage, clock)
+        self._services = assemble(self._registry, config.requests, self._readiness)
         self._watches = Watches()
         address = f"{config.advertise_address}:{config.secure_port}"
         self._door = dispatch.Door(
@@ -109,11 +107,10 @@ class _Server:
                 ),
                 published=Published(
                     catalog,
-                    [OpenApi(Library(catalog, schemas, GIT_VERSION), clock.now)],
+                    [OpenApi(Library(catalog, schemas, GIT_VERSION), clock.now), issuer],
                     address,
                 ),
-                health=self._readiness.health(),
-                counters=Counters(),
+                services=self._services,
             )
         )
 
@@ -122,14 +119,22 @@ class _Server:
         await self._cache.load()
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._cache.run())
+            compacting = group.create_task(self._compaction.run())
+            keeping = None
             try:
                 async with self._doors():
                     self._readiness.synced = True
                     await self._bootstrap()
+                    if self._services.upkeep is not None:
+                        await self._services.upkeep.bring_up()
+                        keeping = group.create_task(self._services.upkeep.run())
                     self._readiness.bootstrapped = True
                     ready.ready()
                     await asyncio.Event().wait()
             finally:
+                if keeping is not None:
+                    keeping.cancel()
+                compacting.cancel()
                 following.cancel()
 
     @contextlib.asynccontextmanager
@@ -148,12 +153,15 @@ class _Server:
         try:
             async with (
                 serve_rpc([rpc], listens),
-                https.serve(self._door.answer, sockets, certificates, self._clock),
+                https.serve(
+                    self._door.answer, sockets, certificates, self._clock, self._services.drained
+                ),
             ):
                 try:
                     yield
                 finally:
                     self._readiness.stopping = True
+                    await self._clock.sleep(config.requests.shutdown_delay)
                     self._watches.end()
         finally:
             await self._kubelets.close()
@@ -182,19 +190,3 @@ async def open_etcd_storage(config: Config) -> AsyncIterator[Storage]:
         yield storage
     finally:
         await storage.close()
-
-
-def load_accounts(pki: Pki, cache: Cache, clock: SystemClock) -> Accounts:
-    """The issuer and the judge of service account tokens, their keys read from files."""
-    signing = serialization.load_pem_private_key(pki.account_signing_key.read_bytes(), None)
-    if not isinstance(signing, rsa.RSAPrivateKey):
-        raise TypeError(f"{pki.account_signing_key} holds no RSA key")
-    keys = [_public_key(path) for path in pki.account_keys]
-    return Accounts(cache, Signer(signing), Verifier([signing.public_key(), *keys]), clock)
-
-
-def _public_key(path: Path) -> rsa.RSAPublicKey:
-    key = serialization.load_pem_public_key(path.read_bytes())
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise TypeError(f"{path} holds no RSA key")
-    return key

@@ -48,6 +48,8 @@ class ApiError(Exception):
         self.subject = subject
         self.causes = tuple(causes)
         self.retry_after_seconds = retry_after_seconds
+        self.continue_token = ""
+        """Where a list that can not go on as it was may be continued, for ``metadata``."""
 
     def status(self) -> dict[str, Any]:
         """The ``metav1.Status`` of this error."""
@@ -58,7 +60,8 @@ class ApiError(Exception):
             details.update({key: value for key, value in pairs.items() if value})
         if self.causes:
             details["causes"] = [
-                {"reason": cause.reason, "message": cause.message, "field": cause.field}
+                {"reason": cause.reason, "message": cause.message}
+                | ({"field": cause.field} if cause.field else {})
                 for cause in self.causes
             ]
         if self.retry_after_seconds:
@@ -66,7 +69,7 @@ class ApiError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

@@ -25,6 +25,13 @@ class Change:
     previous: Entry | None
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Every change up to ``revision`` has been handed out by the watch that says so."""
+
+    revision: int
+
+
 class Changed(Exception):
     """The key is not at the revision that the writer expected; ``current`` is what is there."""
 

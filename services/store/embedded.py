@@ -4,10 +4,18 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
-from pilothouse.services.machinery.storage import Change, Changed, Entry, Unavailable
+from pilothouse.services.machinery.storage import (
+    Change,
+    Changed,
+    Compacted,
+    Entry,
+    Progress,
+    Unavailable,
+)
 from pilothouse.services.runtime.clock import Clock, SystemClock
 from pilothouse.services.store.adapters.sqlite import SqliteJournal
 from pilothouse.services.store.compaction import INTERVAL_SECONDS
+from pilothouse.services.store.hub import Watcher
 from pilothouse.services.store.keyspace import Keyspace
 from pilothouse.services.store.leases import Bucket, bucket_of
 from pilothouse.services.store.spans import of_prefix
@@ -20,10 +28,18 @@ class EmbeddedStore:
         self.keyspace = keyspace
         self._clock = clock
         self._buckets: dict[int, Bucket] = {}
+        self._watchers: set[Watcher] = set()
 
-    async def load(self, prefix: bytes) -> tuple[Sequence[Entry], int]:
-        """Every live entry under ``prefix``, by key, and the revision at which that is true."""
+    async def load(self, prefix: bytes, revision: int = 0) -> tuple[Sequence[Entry], int]:
+        """Every live entry under ``prefix``, by key, and the revision at which that is true.
+
+        ``revision`` 0 is the newest; Compacted when one is too old.
+        """
         revisions = self.keyspace.revisions
+        if 0 < revision < revisions.revision:
+            if revision < revisions.compacted:
+                raise Compacted(revisions.compacted)
+            return await self.keyspace.at(of_prefix(prefix), revision), revision
         return revisions.durable_range(of_prefix(prefix)), revisions.revision
 
     async def put(self, key: bytes, value: bytes, *, expect: int, ttl_seconds: int = 0) -> int:
@@ -41,13 +57,29 @@ class EmbeddedStore:
             await self._refuse(key)
         return await self.keyspace.delete(current)
 
-    def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change]]:
+    async def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change] | Progress]:
         """Every change after revision ``after``, a batch a commit; see ``hub`` for bounds.
 
         A consumer that falls behind is served from the disk, and cut off with Compacted once the
         history it needs is gone. Unavailable when the store closes.
         """
-        return self.keyspace.watch(of_prefix(prefix), after)
+        watcher = Watcher(of_prefix(prefix))
+        self._watchers.add(watcher)
+        try:
+            async for batch in self.keyspace.follow(watcher, after):
+                # An empty batch answers a mark: all that is durable has been handed out.
+                yield batch or Progress(self.keyspace.revisions.revision)
+        finally:
+            self._watchers.discard(watcher)
+
+    async def progress(self) -> None:
+        """Have the watches say how far they are."""
+        for watcher in self._watchers:
+            watcher.mark()
+
+    def newest(self) -> int | None:
+        """The newest durable revision."""
+        return self.keyspace.revisions.revision
 
     async def revision(self) -> int:
         """The newest revision; Unavailable when the store takes no writes."""

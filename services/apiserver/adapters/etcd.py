@@ -12,7 +12,14 @@ from grpc import aio
 
 from pilothouse.protos.etcd import kv_pb2, rpc_pb2
 from pilothouse.protos.etcd.rpc_pb2_grpc import KVStub, LeaseStub, WatchStub
-from pilothouse.services.machinery.storage import Change, Changed, Compacted, Entry, Unavailable
+from pilothouse.services.machinery.storage import (
+    Change,
+    Changed,
+    Compacted,
+    Entry,
+    Progress,
+    Unavailable,
+)
 from pilothouse.services.runtime.clock import Clock, SystemClock
 from pilothouse.services.runtime.rpc.channel import OPTIONS
 from pilothouse.services.runtime.rpc.errors import from_rpc
@@ -73,13 +80,19 @@ class EtcdStorage:
         self._at = 0
         self._leases: dict[int, _SharedLease] = {}
         self._granting = asyncio.Lock()
+        self._streams: set[aio.StreamStreamCall[rpc_pb2.WatchRequest, rpc_pb2.WatchResponse]] = (
+            set()
+        )
         self._closed = False
 
-    async def load(self, prefix: bytes) -> tuple[Sequence[Entry], int]:
+    async def load(self, prefix: bytes, revision: int = 0) -> tuple[Sequence[Entry], int]:
         """Every live entry under ``prefix``, by key, read in pages at one revision."""
         while True:
-            with contextlib.suppress(Compacted):
-                return await self._load(prefix)
+            try:
+                return await self._load(prefix, revision)
+            except Compacted:
+                if revision:
+                    raise
 
     async def put(self, key: bytes, value: bytes, *, expect: int, ttl_seconds: int = 0) -> int:
         """Write if ``mod_revision`` is ``expect`` (0: absent), else raise Changed; its revision."""
@@ -101,7 +114,7 @@ class EtcdStorage:
             raise Changed(key, None)
         return response.header.revision
 
-    async def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change]]:
+    async def watch(self, prefix: bytes, after: int) -> AsyncIterator[Sequence[Change] | Progress]:
         """Every change after revision ``after``; connects again where a stream ends.
 
         The queue of a slow consumer is etcd's and HTTP/2's window. Raises Compacted where history
@@ -116,8 +129,7 @@ class EtcdStorage:
                 async with contextlib.aclosing(self._watch(prefix, after)) as batches:
                     async for batch, reached in batches:
                         after = max(after, reached)
-                        if batch:
-                            yield batch
+                        yield batch or Progress(after)
             except aio.AioRpcError as error:
                 if error.code() not in _GONE:
                     raise from_rpc(error) from error
@@ -126,6 +138,18 @@ class EtcdStorage:
                 raise
             self._at += 1
         raise Unavailable("the connection to etcd is closed")
+
+    async def progress(self) -> None:
+        """Have the watches say how far they are; nothing where none stands."""
+        request = rpc_pb2.WatchRequest(progress_request=rpc_pb2.WatchProgressRequest())
+        for stream in tuple(self._streams):
+            # A stream that ends just now is opened again, and asked again.
+            with contextlib.suppress(aio.AioRpcError, asyncio.InvalidStateError):
+                await stream.write(request)
+
+    def newest(self) -> int | None:
+        """Others write too: unknown."""
+        return None
 
     async def revision(self) -> int:
         """The newest revision, linearizable."""
@@ -145,10 +169,9 @@ class EtcdStorage:
         for endpoint in self._endpoints:
             await endpoint.channel.close()
 
-    async def _load(self, prefix: bytes) -> tuple[list[Entry], int]:
+    async def _load(self, prefix: bytes, revision: int) -> tuple[list[Entry], int]:
         entries: list[Entry] = []
         key, end = _range(prefix)
-        revision = 0
         while True:
             request = rpc_pb2.RangeRequest(
                 key=key, range_end=end, limit=PAGE_ENTRIES, revision=revision
@@ -193,6 +216,7 @@ class EtcdStorage:
         stream = self._endpoint().watch.Watch()
         try:
             await stream.write(rpc_pb2.WatchRequest(create_request=create))
+            self._streams.add(stream)
             batch: list[Change] = []
             async for response in stream:
                 if response.canceled:
@@ -206,6 +230,7 @@ class EtcdStorage:
                 yield batch, batch[-1].revision if batch else response.header.revision
                 batch = []
         finally:
+            self._streams.discard(stream)
             stream.cancel()
 
     async def _lease(self, ttl_seconds: int) -> int:

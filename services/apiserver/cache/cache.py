@@ -6,20 +6,34 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.cache.kindcache import KindCache
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.fields import extractor
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.requests import Stored
-from pilothouse.services.machinery.errors import Timeout
+from pilothouse.services.machinery.errors import Cause, ServiceUnavailable, Timeout
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.storage import Change, Compacted, Entry, Unavailable
+from pilothouse.services.machinery.storage import (
+    Change,
+    Compacted,
+    Entry,
+    Progress,
+    Unavailable,
+)
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
 
 PREFIX = b"/registry/"
+DEFINITIONS = b"/registry/customresourcedefinitions/"
 RETRY_SECONDS = 0.2
+FUTURE_SECONDS_MAX = 3.0
+"""How long a reader waits for a revision that is not here yet."""
+BATCH_MAX = 100
+"""Changes after which the watchers get a turn before the next ones come."""
+PROGRESS_SECONDS = 0.05
+"""When the watch is asked how far it is: what is waited for may be no change of ours."""
 
 
 class Cache:
@@ -27,23 +41,43 @@ class Cache:
 
     def __init__(self, storage: Storage, catalog: Catalog, clock: Clock) -> None:
         self.applied = 0
+        self.compacted = 0
+        """The revision before which nobody may list, though it may still be known here."""
         self._storage = storage
         self._catalog = catalog
         self._clock = clock
         self._kinds: dict[str, KindCache] = {}
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._rounds = _Rounds(storage)
+        self._turn = 0
         self._log = telemetry.logger(part="cache")
         for kind in catalog.all():
             self.add(kind)
 
     def add(self, kind: Kind) -> None:
-        """Hold the objects of ``kind``, unless they rest as another kind's."""
-        if kind.persistent and not kind.stored_as and kind.plural not in self._kinds:
-            self._kinds[kind.plural] = KindCache(kind, extractor(kind))
+        """Hold the objects of ``kind``, unless they rest as another kind's.
+
+        Those of a custom kind that is held already are shown as ``kind`` has them from now on.
+        """
+        if not kind.persistent or kind.stored_as:
+            return
+        held = self._kinds.get(kind.place)
+        if held is None:
+            held = self._kinds[kind.place] = KindCache(kind, extractor(kind))
+            held.history.since = self.applied
+            held.revision = max(self.applied, 1)
+        elif kind.custom is not None and held.kind is not kind:
+            held.reshape(kind, extractor(kind), self.applied)
+
+    def remove(self, kind: Kind) -> None:
+        """Hold the objects of ``kind`` no longer; whoever watches them is told that it is over."""
+        held = self._kinds.pop(kind.place, None)
+        if held is not None:
+            held.end_watchers()
 
     def of(self, kind: Kind) -> KindCache:
         """Where objects of ``kind`` rest."""
-        return self._kinds[kind.plural]
+        return self._kinds[kind.place]
 
     def find(self, group: str, plural: str, key: Key) -> Stored | None:
         """The object of that key, if it is there."""
@@ -59,15 +93,17 @@ class Cache:
         return self._named(group, plural).revision
 
     def _named(self, group: str, plural: str) -> KindCache:
-        found = self._kinds[plural]
-        if found.kind.group != group:
-            raise KeyError(f"{plural}.{group}")
-        return found
+        found = self._kinds.get(plural)
+        return (
+            found
+            if found is not None and found.kind.group == group
+            else self._kinds[f"{group}/{plural}"]
+        )
 
     async def load(self) -> None:
         """Read the whole state once, before the first request."""
         entries, revision = await self._storage.load(PREFIX)
-        for entry in entries:
+        for entry in _definitions_first(entries):
             found = self._resolve(entry.key)
             if found is not None:
                 with self._told(entry.key):
@@ -82,7 +118,13 @@ class Cache:
         while True:
             try:
                 async for batch in self._storage.watch(PREFIX, self.applied):
-                    self._apply(batch)
+                    if isinstance(batch, Progress):
+                        self._advance(max(batch.revision, self.applied))
+                    else:
+                        self._apply(batch)
+                        if len(batch) > BATCH_MAX:
+                            # Readers take what they got before they are given more.
+                            await asyncio.sleep(0)
             except Compacted:
                 await self._reload()
             except Unavailable as error:
@@ -100,21 +142,77 @@ class Cache:
                 await future
         except TimeoutError:
             raise Timeout(
-                f"Too large resource version: {revision}, current: {self.applied}",
+                f"Timeout: Too large resource version: {revision}, current: {self.applied}",
+                causes=[Cause("", "Too large resource version", "ResourceVersionTooLarge")],
                 retry_after_seconds=1,
             ) from None
 
+    async def wait_fresh(self) -> None:
+        """Until all that anybody was told is written is visible here.
+
+        Raises:
+            ServiceUnavailable: the store does not say what is newest.
+            Timeout: its changes do not come.
+        """
+        newest = self._storage.newest()
+        if newest is not None and newest <= self.applied:
+            return
+        try:
+            if newest is None:
+                newest = await self._rounds.newest()
+            if newest > self.applied:
+                await self._wait_progress(newest)
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+
+    async def wait_reached(self, revision: int) -> None:
+        """Until ``revision``, which a client named, is visible; Timeout when it does not come."""
+        if revision > self.applied:
+            await self._wait_progress(revision)
+
+    async def history(self, kind: Kind, revision: int) -> list[Item]:
+        """Every object of ``kind`` as it was at ``revision``, by key, read from the store.
+
+        Raises:
+            Compacted: that is forgotten.
+            ServiceUnavailable: the store does not answer.
+        """
+        objects = self.of(kind)
+        prefix = f"/registry/{kind.place}/".encode()
+        try:
+            entries, _ = await self._storage.load(prefix, revision)
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        items = []
+        for entry in entries:
+            found = self._resolve(entry.key)
+            if found is not None and found[0] is objects:
+                with self._told(entry.key):
+                    items.append(objects.item(found[1], entry.value, entry.mod_revision))
+        return items
+
+    async def _wait_progress(self, revision: int) -> None:
+        with contextlib.suppress(Timeout):
+            await self.wait_applied(revision, PROGRESS_SECONDS)
+            return
+        try:
+            await self._storage.progress()
+        except Unavailable as error:
+            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        await self.wait_applied(revision, FUTURE_SECONDS_MAX)
+
     def _apply(self, batch: Sequence[Change]) -> None:
+        self._turn += 1
         for change in batch:
             found = self._resolve(change.key)
             if found is None:
                 continue
             kind, key = found
             if change.entry is None:
-                kind.drop(key, change.revision)
+                kind.drop(key, change.revision, self._turn)
                 continue
             with self._told(change.key):
-                kind.put(key, change.entry.value, change.revision)
+                kind.put(key, change.entry.value, change.revision, self._turn)
         if batch:
             self._advance(batch[-1].revision)
 
@@ -141,12 +239,12 @@ class Cache:
 
     def _replace(self, entries: Sequence[Entry], revision: int) -> None:
         seen: dict[KindCache, set[Key]] = {kind: set() for kind in self._kinds.values()}
-        for entry in entries:
+        for entry in _definitions_first(entries):
             found = self._resolve(entry.key)
             if found is None:
                 continue
             kind, key = found
-            seen[kind].add(key)
+            seen.setdefault(kind, set()).add(key)
             item = kind.get(key)
             if item is None or item.stored.revision != entry.mod_revision:
                 with self._told(entry.key):
@@ -164,15 +262,45 @@ class Cache:
             self._log.error("not an object", key=path.decode(errors="replace"), error=str(error))
 
     def _resolve(self, path: bytes) -> tuple[KindCache, Key] | None:
-        """``/registry/<plural>/[<namespace>/]<name>``."""
+        """``/registry/<plural>/[<namespace>/]<name>``, or ``/registry/<group>/<plural>/…``."""
         parts = path[len(PREFIX) :].decode(errors="replace").split("/")
         kind = self._kinds.get(parts[0])
+        if kind is None and len(parts) > 2:  # noqa: PLR2004 - a group, a plural and a name
+            kind = self._kinds.get(f"{parts[0]}/{parts[1]}")
+            del parts[0]
         if kind is None or len(parts) != (3 if kind.kind.namespaced else 2):
             return None
         return kind, Key(parts[1] if kind.kind.namespaced else "", parts[-1])
 
 
+class _Rounds:
+    """Asks the store what is newest, once for all who came before it was asked."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lock = asyncio.Lock()
+        self._begun = 0
+        self._answered = 0
+        self._newest = 0
+
+    async def newest(self) -> int:
+        """The newest revision, at some moment after the call."""
+        came = self._begun
+        async with self._lock:
+            if self._answered <= came:
+                self._begun += 1
+                round_ = self._begun
+                self._newest = await self._storage.revision()
+                self._answered = round_
+            return self._newest
+
+
 def storage_key(kind: Kind, key: Key) -> bytes:
     """Where an object of ``kind`` rests."""
     inner = f"{key.namespace}/{key.name}" if kind.namespaced else key.name
-    return f"/registry/{kind.plural}/{inner}".encode()
+    return f"/registry/{kind.place}/{inner}".encode()
+
+
+def _definitions_first(entries: Sequence[Entry]) -> list[Entry]:
+    """Custom objects can be read only when it is known what they are."""
+    return sorted(entries, key=lambda entry: not entry.key.startswith(DEFINITIONS))

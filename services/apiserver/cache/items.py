@@ -83,6 +83,10 @@ class Encoding:
         start = len(self._head) + len(_RV)
         return self._head + json[json.index(b'"', start) + 2 :]
 
+    def bare(self, json: bytes) -> bytes:
+        """The same for what readers get of any version of the kind."""
+        return self._normalize(json)
+
     def _normalize(self, value: bytes) -> bytes:
         """Somebody else wrote it: put the first three members in our order."""
         fields = msgspec.json.decode(value, type=dict[str, msgspec.Raw])

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from pilothouse.services.apiserver.cache.audience import Audience
 from pilothouse.services.apiserver.cache.history import History, Record
 from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
 from pilothouse.services.apiserver.cache.labelindex import LabelIndex
 from pilothouse.services.apiserver.cache.selection import Selection
 from pilothouse.services.apiserver.cache.watching import Watcher
+from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Stored, WatchEvent
 from pilothouse.services.machinery.objects import Key
@@ -27,7 +31,7 @@ class KindCache:
         self._items: dict[str, dict[str, Item]] = {}
         self._ordered: dict[str, list[str]] = {}
         self._labels = LabelIndex()
-        self._watchers: dict[str, dict[Watcher, None]] = {}
+        self._audience = Audience(namespaced=kind.namespaced)
         self._listeners: list[Listener] = []
 
     def __len__(self) -> int:
@@ -44,7 +48,7 @@ class KindCache:
         """Those of a namespace, or all, by namespace and name."""
         if namespace or not self.kind.namespaced:
             return self._sorted(namespace)
-        return [item for name in sorted(self._items) for item in self._sorted(name)]
+        return [item for name in sorted(self._items, key=_slashed) for item in self._sorted(name)]
 
     def select(self, selection: Selection) -> list[Item]:
         """What ``selection`` sees, by namespace and name."""
@@ -57,7 +61,7 @@ class KindCache:
         every = (item for items in self._items.values() for item in items.values())
         found_by_label = self._labels.candidates(selection.labels.requirements, every)
         if found_by_label is not None:
-            return sorted((item for item in found_by_label if matches(item)), key=_place)
+            return sorted((item for item in found_by_label if matches(item)), key=place)
         return [item for item in self.items(selection.namespace) if matches(item)]
 
     def select_at(self, selection: Selection, revision: int) -> list[Item]:
@@ -69,7 +73,7 @@ class KindCache:
             then[record.key] = record.old
         items = [item for item in self.items() if item.key not in then]
         items += [item for item in then.values() if item is not None]
-        return sorted((item for item in items if selection.matches(item)), key=_place)
+        return sorted((item for item in items if selection.matches(item)), key=place)
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener(old, new)`` on every change; it must not block."""
@@ -79,28 +83,27 @@ class KindCache:
         """A watcher of all changes after ``after``; give it back to :meth:`forget`."""
         watcher = Watcher(selection, after)
         watcher.replay(records)
-        self._watchers.setdefault(selection.namespace, {})[watcher] = None
+        self._audience.add(watcher)
         return watcher
 
     def forget(self, watcher: Watcher) -> None:
         """End a watch."""
-        self._watchers.get(watcher.selection.namespace, {}).pop(watcher, None)
+        self._audience.remove(watcher)
 
     def expire_watchers(self) -> None:
         """End all watches: changes were missed."""
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                watcher.expire()
+        for watcher in self._audience:
+            watcher.expire()
 
-    def put(self, key: Key, value: bytes, revision: int) -> None:
-        """A stored ``value`` is there from ``revision`` on."""
-        item = self._item(key, value, revision)
+    def put(self, key: Key, value: bytes, revision: int, turn: int = 0) -> None:
+        """A stored ``value`` is there from ``revision`` on; those of one ``turn`` come at once."""
+        item = self.item(key, value, revision)
         old = self.get(key)
         self._set(key, item)
         event = WatchEvent("ADDED" if old is None else "MODIFIED", item.stored)
-        self._tell(Record(revision, key, old, item, event))
+        self._tell(Record(revision, key, old, item, event), turn)
 
-    def drop(self, key: Key, revision: int) -> None:
+    def drop(self, key: Key, revision: int, turn: int = 0) -> None:
         """``key`` is gone from ``revision`` on."""
         old = self._items.get(key.namespace, _NONE).pop(key.name, None)
         if old is None:
@@ -109,17 +112,42 @@ class KindCache:
         self._labels.replace(key, old, None)
         json = self.encoding.at_revision(old.stored.json, revision)
         last = Stored(key, revision, json, deleted=True)
-        self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)))
+        self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)), turn)
 
     def load(self, key: Key, value: bytes, revision: int) -> None:
         """Fill at start: no history, nobody is told but the subscribers."""
-        item = self._item(key, value, revision)
+        item = self.item(key, value, revision)
         self._set(key, item)
         self.revision = max(self.revision, revision)
         for listener in self._listeners:
             listener(None, item.stored)
 
-    def _item(self, key: Key, value: bytes, revision: int) -> Item:
+    def reshape(self, kind: Kind, extract: Extract, revision: int) -> None:
+        """Show all objects as ``kind`` has them, which differs from what it was.
+
+        Its watches end. Where its version is another one, what was is forgotten.
+        """
+        moved = kind.api_version != self.kind.api_version
+        self.kind, self._extract = kind, extract
+        self.encoding = Encoding(kind)
+        for item in self.items():
+            stored = item.stored
+            value = self.encoding.bare(stored.json)
+            self._set(stored.key, self.item(stored.key, value, stored.revision))
+        if moved:
+            self.history = History(revision)
+        self.end_watchers()
+
+    def end_watchers(self) -> None:
+        """End all watches in good order."""
+        for watcher in self._audience:
+            watcher.end()
+
+    def item(self, key: Key, value: bytes, revision: int) -> Item:
+        """A stored ``value`` as an item, which is not put in its place."""
+        custom = self.kind.custom
+        if custom is not None:
+            value = _fitted(custom, value)
         json = self.encoding.with_revision(value, revision)
         return Item(Stored(key, revision, json), self._extract)
 
@@ -139,17 +167,28 @@ class KindCache:
             names = self._ordered[namespace] = sorted(items)
         return [items[name] for name in names]
 
-    def _tell(self, record: Record) -> None:
+    def _tell(self, record: Record, turn: int) -> None:
         self.revision = record.revision
         self.history.add(record)
-        for namespace in {record.key.namespace, ""}:
-            for watcher in self._watchers.get(namespace, ()):
-                watcher.offer(record)
+        for watcher in self._audience.of(record):
+            watcher.offer(record, turn)
         old = record.old.stored if record.old is not None else None
         new = record.new.stored if record.new is not None else None
         for listener in self._listeners:
             listener(old, new)
 
 
-def _place(item: Item) -> tuple[str, str]:
-    return item.key.namespace, item.key.name
+def _fitted(custom: Custom, value: bytes) -> bytes:
+    """What is stored may have been written under another schema."""
+    document = msgspec.json.decode(value, type=dict)
+    return msgspec.json.encode(document) if custom.treatment.fit(document) else value
+
+
+def place(item: Item) -> str:
+    """What items are ordered by: the rest of their key in the store."""
+    key = item.stored.key
+    return f"{key.namespace}/{key.name}" if key.namespace else key.name
+
+
+def _slashed(namespace: str) -> str:
+    return f"{namespace}/"

@@ -9,7 +9,11 @@ from pilothouse.services.apiserver.requests import WatchEvent
 from pilothouse.services.machinery.errors import Expired, TooManyRequests
 
 BUFFER_MAX = 1000
-"""Changes a watcher may fall behind by before it is cut off, besides those of one wake-up."""
+"""Changes a watcher may fall behind by before it is cut off, besides those that came at once."""
+
+
+class Ended(Exception):  # noqa: N818 - no error: what was watched is no more
+    """The watch is over, and nothing was lost."""
 
 
 class Watcher:
@@ -23,6 +27,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._cut: Exception | None = None
         self._held = 0
+        self._turn = 0
 
     def replay(self, records: Iterable[Record]) -> None:
         """Begin with these changes, however many there are."""
@@ -32,23 +37,35 @@ class Watcher:
         if self._buffer:
             self._wake.set()
 
-    def offer(self, record: Record) -> None:
-        """Take note of a change, unless it was cut off."""
+    def offer(self, record: Record, turn: int) -> None:
+        """Take note of a change, unless it was cut off.
+
+        Changes of one ``turn`` came in one commit: however many, they are no reader's fault.
+        """
         if self._cut is not None or record.revision <= self._after:
             return
+        if turn != self._turn:
+            self._turn = turn
+            if len(self._buffer) - self._held > BUFFER_MAX:
+                self._buffer = []
+                self._cut = TooManyRequests(
+                    f"the watch fell behind by more than {BUFFER_MAX} changes",
+                    retry_after_seconds=1,
+                )
+                self._wake.set()
+                return
         self._collect(record)
-        if not self._buffer:
-            return
-        if len(self._buffer) - self._held > BUFFER_MAX:
-            self._buffer = []
-            self._cut = TooManyRequests(
-                f"the watch fell behind by more than {BUFFER_MAX} changes", retry_after_seconds=1
-            )
-        self._wake.set()
+        if self._buffer:
+            self._wake.set()
 
     def expire(self) -> None:
         """Changes were lost: the reader must list again."""
         self._cut = Expired("the server lost track of changes, list again")
+        self._wake.set()
+
+    def end(self) -> None:
+        """Nothing more will come; what has come can still be taken."""
+        self._cut = Ended()
         self._wake.set()
 
     async def wait(self) -> None:

@@ -1,24 +1,26 @@
 """Get, list and watch: the bytes that are kept, to everybody who may see them."""
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.cache.items import Item
-from pilothouse.services.apiserver.cache.kindcache import KindCache
+from pilothouse.services.apiserver.cache.kindcache import KindCache, place
 from pilothouse.services.apiserver.cache.selection import Selection, parse_selection
-from pilothouse.services.apiserver.cache.watching import Watcher
+from pilothouse.services.apiserver.cache.watching import Ended, Watcher
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.conversion import serve
 from pilothouse.services.apiserver.objects.pages import (
-    check_initial,
+    Page,
+    check_watch,
+    expired,
     parse_page,
     parse_revision,
     token,
 )
-from pilothouse.services.apiserver.objects.served import Kinds
+from pilothouse.services.apiserver.objects.served import Kinds, Served
 from pilothouse.services.apiserver.requests import (
     Listing,
     ReadOptions,
@@ -26,13 +28,13 @@ from pilothouse.services.apiserver.requests import (
     Target,
     WatchEvent,
 )
-from pilothouse.services.machinery.errors import Expired
+from pilothouse.services.machinery.errors import BadRequest, Expired
 from pilothouse.services.machinery.objects import Key
-
-FUTURE_SECONDS_MAX = 3.0
-"""How long a reader waits for a revision that is not here yet."""
+from pilothouse.services.machinery.storage import Compacted
 
 BOOKMARK_SECONDS = 60.0
+LAST_BOOKMARK_SECONDS = 2.0
+"""So long before the end of a watch its reader is told once more how far it is."""
 
 _NOBODY = Key("", "")
 
@@ -44,8 +46,9 @@ class Reads:
         self._kinds = kinds
         self._cache = cache
 
-    def get(self, kind: Kind, target: Target) -> Stored:
-        """One object."""
+    async def get(self, kind: Kind, target: Target, resource_version: str = "") -> Stored:
+        """One object: the newest, or what is here if that is not older than a revision."""
+        await self._wait(parse_revision(resource_version) if resource_version else None)
         item = self._kinds.served(kind).objects.get(target.key)
         if item is None:
             raise refusals.not_found(kind, target.name)
@@ -55,90 +58,120 @@ class Reads:
         """A page of what the options select."""
         page = parse_page(options)
         selection = _selection(kind, target, options)
-        objects = self._kinds.served(kind).objects
-        if page.revision is not None:
-            await self._cache.wait_applied(page.revision, FUTURE_SECONDS_MAX)
-        revision = self._cache.applied
-        if page.exact and page.revision is not None:
-            revision = page.revision
-            items = _select_at(objects, selection, revision)
-        else:
-            items = objects.select(selection)
-        if page.after is not None:
-            after = (page.after.namespace, page.after.name)
-            items = items[bisect_right(items, after, key=_place) :]
-        rest = len(items) - options.limit if options.limit > 0 else 0
+        items, revision = await self._items(self._kinds.served(kind), selection, page)
+        above = f"{target.namespace}/" if kind.namespaced and target.namespace else ""
+        if page.start:
+            items = items[bisect_left(items, above + page.start, key=place) :]
+        rest = len(items) - page.limit if page.limit > 0 else 0
         if rest <= 0:
             return Listing(_serve(kind, items), revision)
-        items = items[: options.limit]
+        items = items[: page.limit]
         return Listing(
             _serve(kind, items),
             revision,
-            token(revision, items[-1].key),
+            token(revision, place(items[-1]).removeprefix(above) + "\0"),
             None if selection.selects else rest,
         )
 
     async def watch(
         self, kind: Kind, target: Target, options: ReadOptions
-    ) -> AsyncIterator[Sequence[WatchEvent]]:
+    ) -> AsyncGenerator[Sequence[WatchEvent], None]:
         """Batches of changes; the first, mostly empty one, says that the watch stands."""
-        check_initial(options)
+        check_watch(options)
         selection = _selection(kind, target, options)
         objects = self._kinds.served(kind).objects
         revision = parse_revision(options.resource_version)
-        if options.send_initial_events or not revision:
-            if revision:
-                await self._cache.wait_applied(revision, FUTURE_SECONDS_MAX)
-            first = _present(objects, selection)
-            if options.send_initial_events:
-                first.append(_bookmark(self._cache.applied, initial_end=True))
+        initial = options.send_initial_events
+        if initial is None:
+            initial = not revision
+        first: list[WatchEvent] = []
+        if initial or not revision:
+            await self._wait(revision if options.resource_version else None)
+            if initial:
+                first = _present(objects, selection)
+                if options.allow_bookmarks:
+                    first.append(_bookmark(self._cache.applied, initial_end=True))
             watcher = objects.watch(selection, self._cache.applied)
         else:
-            first = []
             watcher = objects.watch(selection, revision, objects.history.after(revision))
         try:
             yield _served(kind, first)
             async for batch in self._follow(watcher, options):
                 yield _served(kind, batch)
+        except Ended:
+            return
         finally:
             objects.forget(watcher)
+
+    async def _wait(self, revision: int | None) -> None:
+        """Until the cache is good for a reader: None wants the newest, 0 takes what is here."""
+        if revision is None:
+            await self._cache.wait_fresh()
+        elif revision:
+            await self._cache.wait_reached(revision)
+
+    async def _items(
+        self, served: Served, selection: Selection, page: Page
+    ) -> tuple[Sequence[Item], int]:
+        """What is selected, by place, and the revision at which that is true."""
+        await self._wait(page.revision)
+        revision = page.revision
+        if revision is None or not page.exact:
+            return served.objects.select(selection), self._cache.applied
+        if revision < self._cache.compacted:
+            raise expired(page)
+        try:
+            return served.objects.select_at(selection, revision), revision
+        except Expired:
+            # Older than what is kept here: the store may know.
+            pass
+        try:
+            found = await self._cache.history(served.rests, revision)
+        except Compacted:
+            raise expired(page) from None
+        return [item for item in found if selection.matches(item)], revision
 
     async def _follow(
         self, watcher: Watcher, options: ReadOptions
     ) -> AsyncIterator[Sequence[WatchEvent]]:
         loop = asyncio.get_running_loop()
-        end = loop.time() + options.timeout_seconds if options.timeout_seconds else None
-        while end is None or loop.time() < end:
-            pause = BOOKMARK_SECONDS if options.allow_bookmarks else None
-            if end is not None:
-                left = end - loop.time()
-                pause = left if pause is None else min(left, pause)
+        now = loop.time()
+        end = now + options.timeout_seconds if options.timeout_seconds else None
+        bookmark = _next_bookmark(now, end) if options.allow_bookmarks else None
+        while end is None or now < end:
+            until = end if bookmark is None else bookmark
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout_at(until):
                     await watcher.wait()
             except TimeoutError:
-                if options.allow_bookmarks:
-                    yield (_bookmark(self._cache.applied),)
-                continue
-            yield watcher.take()
+                pass
+            now = loop.time()
+            events = watcher.take()
+            if bookmark is not None and now >= bookmark:
+                events = [*events, _bookmark(self._cache.applied)]
+                bookmark = _next_bookmark(now, end)
+            if events:
+                yield events
+
+
+def _next_bookmark(now: float, end: float | None) -> float | None:
+    """When a reader is told next how far it is: after a minute, and shortly before the end."""
+    due = now + BOOKMARK_SECONDS
+    if end is not None and end - LAST_BOOKMARK_SECONDS < due:
+        due = end - LAST_BOOKMARK_SECONDS
+    return due if due > now else None
 
 
 def _selection(kind: Kind, target: Target, options: ReadOptions) -> Selection:
     fields = options.field_selector
-    if target.name:
-        fields = f"metadata.name={target.name}" + (f",{fields}" if fields else "")
     namespace = target.namespace if kind.namespaced else ""
+    selection = parse_selection(kind, namespace, options.label_selector, fields)
+    if not target.name:
+        return selection
+    if fields and selection.name != target.name:
+        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+    fields = f"metadata.name={target.name}"
     return parse_selection(kind, namespace, options.label_selector, fields)
-
-
-def _select_at(objects: KindCache, selection: Selection, revision: int) -> list[Item]:
-    try:
-        return objects.select_at(selection, revision)
-    except Expired:
-        raise Expired(
-            "The provided continue parameter is too old to display a consistent list result. "
-            "You must start a new list without the continue parameter."
-        ) from None
 
 
 def _present(objects: KindCache, selection: Selection) -> list[WatchEvent]:
@@ -161,7 +194,3 @@ def _served(kind: Kind, events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
     return [
         WatchEvent(event.type, serve(kind, event.object), event.initial_end) for event in events
     ]
-
-
-def _place(item: Item) -> tuple[str, str]:
-    return item.key.namespace, item.key.name

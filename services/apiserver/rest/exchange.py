@@ -150,12 +150,18 @@ def read_options(query: Mapping[str, str]) -> ReadOptions:
         limit=_integer("limit", query.get("limit") or "0"),
         continue_token=query.get("continue", ""),
         allow_bookmarks=query.get("allowWatchBookmarks", "") in TRUE,
-        send_initial_events=query.get("sendInitialEvents", "") in TRUE,
+        send_initial_events=_given(query, "sendInitialEvents"),
         timeout_seconds=_integer("timeoutSeconds", timeout) if timeout else None,
     )
 
 
 _NO_READ_OPTIONS = ReadOptions()
+
+
+def _given(query: Mapping[str, str], name: str) -> bool | None:
+    """A parameter that may be absent; given without a value it is true."""
+    text = query.get(name)
+    return None if text is None else text == "" or text in TRUE
 
 
 def delete_options(query: Mapping[str, str], content: Mapping[str, Any]) -> DeleteOptions:

@@ -1,6 +1,7 @@
 """The verbs of REST, each one call on the registry."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from aiohttp import web
@@ -45,7 +46,8 @@ class Verbs:
     async def get(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """One object."""
         writer = self._writer(exchange, kind)
-        return writer.object(await self._registry.get(exchange.user, target))
+        revision = exchange.query.get("resourceVersion", "")
+        return writer.object(await self._registry.get(exchange.user, target, revision))
 
     async def list(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A page of a collection."""
@@ -56,9 +58,11 @@ class Verbs:
     async def watch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A stream of changes."""
         options = read_options(exchange.query)
+        seconds = duration_seconds(options)
+        options = replace(options, timeout_seconds=seconds)
         lines = Lines(exchange, kind, self._now)
         batches = self._registry.watch(exchange.user, target, options)
-        return await self._watches.stream(exchange, batches, lines, duration_seconds(options))
+        return await self._watches.stream(exchange, batches, lines, seconds)
 
     async def create(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A new object, or an act on one through a subresource."""
@@ -98,7 +102,7 @@ class Verbs:
         options = await exchange.delete_options()
         writer = self._writer(exchange, kind)
         stored = await self._registry.delete(exchange.user, target, options)
-        if not stored.deleted:
+        if not stored.deleted or kind.shown_when_deleted:
             return writer.object(stored)
         return replies.document_reply(exchange, replies.deleted_status(kind, stored))
 

@@ -83,7 +83,7 @@ class Objects(ObjectsServicer):
             field_selector=request.field_selector,
             resource_version=str(request.revision) if request.revision else "",
             resource_version_match="NotOlderThan" if request.send_initial else "",
-            send_initial_events=request.send_initial,
+            send_initial_events=request.send_initial or None,
             allow_bookmarks=True,
         )
         target = _target(request.resource, request.namespace)

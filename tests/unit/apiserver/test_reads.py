@@ -6,7 +6,8 @@ import msgspec
 import pytest
 from kit.registry import pod, read
 
-from pilothouse.services.apiserver.cache import history, watching
+from pilothouse.services.apiserver.cache import cache, history, watching
+from pilothouse.services.apiserver.cache.compaction import Compaction
 from pilothouse.services.apiserver.objects import reads
 from pilothouse.services.machinery.errors import (
     BadRequest,
@@ -100,9 +101,16 @@ async def test_revisions_of_lists(client):
 
 
 async def test_a_revision_of_the_future_is_waited_for_in_vain(client, monkeypatch):
-    monkeypatch.setattr(reads, "FUTURE_SECONDS_MAX", 0.01)
-    with pytest.raises(Timeout, match="Too large resource version"):
-        await client.list("configmaps", resource_version="999999")
+    monkeypatch.setattr(cache, "FUTURE_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(cache, "PROGRESS_SECONDS", 0.01)
+    for match in ("", "Exact", "NotOlderThan"):
+        with pytest.raises(Timeout, match=r"^Timeout: Too large resource version: 999999") as told:
+            await client.list("configmaps", resource_version="999999", resource_version_match=match)
+        status = told.value.status()
+        assert (status["code"], status["details"]["retryAfterSeconds"]) == (504, 1)
+        assert status["details"]["causes"] == [
+            {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        ]
 
 
 async def test_a_forgotten_revision_is_expired(client, monkeypatch):
@@ -176,6 +184,174 @@ async def test_a_watch_of_a_namespace_sees_only_that(client):
     await client.create("configmaps", {"metadata": {"name": "a"}}, namespace="other")
     await client.create("configmaps", {"metadata": {"name": "b"}})
     assert await seen(watch, 1) == [("ADDED", "b")]
+    await watch.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"resource_version_match": "Exact"}, "forbidden unless resourceVersion is provided"),
+        ({"resource_version_match": "NotOlderThan"}, "is forbidden unless resourceVersion"),
+        ({"resource_version": "0", "resource_version_match": "Exact"},
+         'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+        ({"resource_version": "5", "resource_version_match": "Sometimes"},
+         'Unsupported value: "Sometimes": supported values: "Exact", "NotOlderThan"'),
+        ({"continue_token": "x", "resource_version": "5", "resource_version_match": "Exact"},
+         "forbidden when continue is provided"),
+        ({"send_initial_events": False}, "sendInitialEvents is forbidden for list"),
+    ],
+)  # fmt: skip
+async def test_options_that_contradict_each_other(client, options, told):
+    with pytest.raises(Invalid) as refused:
+        await client.list("configmaps", **options)
+    assert told in refused.value.message
+    assert refused.value.message.startswith('ListOptions.meta.k8s.io "" is invalid: ')
+    assert refused.value.status()["details"]["kind"] == "ListOptions"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"send_initial_events": True},
+        {"send_initial_events": False},
+        {"resource_version_match": "NotOlderThan"},
+        {"send_initial_events": True, "resource_version_match": "Exact"},
+    ],
+)
+async def test_watches_demand_that_their_options_fit(client, options):
+    with pytest.raises(Invalid):
+        await anext(client.watch("configmaps", **options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {
+            "resource_version": "1",
+            "continue_token": "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6Miwic3RhcnQiOiJhIn0",
+        },
+        {"continue_token": "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6Miwic3RhcnQiOiIuLi9hIn0"},
+        {"continue_token": "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJzdGFydCI6ImEifQ"},
+        {"continue_token": "!"},
+    ],
+)
+async def test_tokens_that_are_none(client, options):
+    with pytest.raises(BadRequest):
+        await client.list("configmaps", **options)
+
+
+async def test_whatever_is_here_is_given_whole(client):
+    for name in "abc":
+        await client.create("configmaps", {"metadata": {"name": name}})
+    listing = await client.list("configmaps", resource_version="0", limit=1)
+    assert (len(listing.items), listing.continue_token) == (3, "")
+
+
+async def test_lists_are_ordered_as_their_keys_are(client):
+    for name in ("a", "a-b"):
+        await client.create("namespaces", {"metadata": {"name": name}})
+        await client.create("configmaps", {"metadata": {"name": "x"}}, namespace=name)
+    first = await client.list("configmaps", namespace="", limit=1)
+    second = await client.list("configmaps", namespace="", continue_token=first.continue_token)
+    places = [str(item.key) for item in (*first.items, *second.items)]
+    assert places == ["a-b/x", "a/x"]
+
+
+async def test_old_pages_come_from_the_store_when_they_are_forgotten_here(client, monkeypatch):
+    monkeypatch.setattr(history, "CHANGES_MAX", 2)
+    for name in "abcde":
+        await client.create("configmaps", {"metadata": {"name": name}})
+    first = await client.list("configmaps", limit=2)
+    for name in "cdef":
+        if name == "f":
+            await client.create("configmaps", {"metadata": {"name": name}})
+        else:
+            await client.patch("configmaps", name, {"data": {"x": "y"}})
+    await client.delete("configmaps", "d")
+    second = await client.list("configmaps", continue_token=first.continue_token)
+    assert [item.key.name for item in second.items] == ["c", "d", "e"]
+    assert all("data" not in read(item) for item in second.items)
+    assert second.revision == first.revision
+
+
+async def test_a_compacted_list_goes_on_inconsistently(client):
+    parts = client.registry.parts
+    for name in "abcd":
+        await client.create("configmaps", {"metadata": {"name": name}})
+    first = await client.list("configmaps", limit=2)
+    compaction = Compaction(parts.storage, parts.cache, parts.clock, 300)
+    await compaction.tick()
+    await client.create("configmaps", {"metadata": {"name": "e"}})
+    assert await client.list("configmaps", continue_token=first.continue_token)
+    await compaction.tick()
+    with pytest.raises(Expired, match="results in an inconsistent list") as refused:
+        await client.list("configmaps", limit=2, continue_token=first.continue_token)
+    status = refused.value.status()
+    assert (status["code"], status["reason"]) == (410, "Expired")
+    rest = await client.list("configmaps", continue_token=status["metadata"]["continue"])
+    assert [item.key.name for item in rest.items] == ["c", "d", "e"]
+    assert rest.revision > first.revision
+    with pytest.raises(Expired, match="The resourceVersion for the provided list is too old"):
+        await client.list("configmaps", resource_version="2", resource_version_match="Exact")
+
+
+async def test_a_watch_of_what_comes_next_begins_with_nothing(client):
+    await client.create("configmaps", {"metadata": {"name": "a"}})
+    watch = client.watch(
+        "configmaps", send_initial_events=False, resource_version_match="NotOlderThan"
+    )
+    assert await anext(watch) == []
+    await client.create("configmaps", {"metadata": {"name": "b"}})
+    assert await seen(watch, 1) == [("ADDED", "b")]
+    await watch.aclose()
+
+
+async def test_bookmarks_come_in_time_and_before_the_end(client, monkeypatch):
+    monkeypatch.setattr(reads, "BOOKMARK_SECONDS", 0.02)
+    monkeypatch.setattr(reads, "LAST_BOOKMARK_SECONDS", 0.01)
+    watch = client.watch(
+        "configmaps", resource_version="1", allow_bookmarks=True, timeout_seconds=0.1
+    )
+    events = [event for batch in [b async for b in watch] for event in batch]
+    assert len(events) >= 2
+    assert {(event.type, event.initial_end) for event in events} == {("BOOKMARK", False)}
+    assert events[-1].object.revision == client.registry.parts.cache.applied
+
+
+async def test_kubelets_are_told_of_their_own_pods_only(client):
+    mine = client.watch("pods", field_selector="spec.nodeName=node-1")
+    other = client.watch("pods", field_selector="spec.nodeName=node-2")
+    one = client.watch("pods", field_selector="metadata.name=b")
+    for watch in (mine, other, one):
+        await anext(watch)
+    for name in "ab":
+        await client.create("pods", pod(name))
+        body = {"metadata": {"name": name}, "target": {"name": "node-1"}}
+        await client.create("pods", body, name=name, sub="binding")
+        await client.delete("pods", name, grace_period_seconds=0)
+    assert await seen(mine, 4) == [
+        ("ADDED", "a"),
+        ("DELETED", "a"),
+        ("ADDED", "b"),
+        ("DELETED", "b"),
+    ]
+    assert await seen(one, 3) == [("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "b")]
+    audience = client.registry.parts.cache._kinds["pods"]._audience
+    assert len(audience) == 3
+    for watch in (mine, other, one):
+        await watch.aclose()
+    assert (len(audience), audience._places) == (0, {})
+
+
+async def test_many_changes_at_once_cut_nobody_off(client, monkeypatch):
+    monkeypatch.setattr(watching, "BUFFER_MAX", 5)
+    watch = client.watch("configmaps")
+    await anext(watch)
+    async with asyncio.TaskGroup() as group:
+        for number in range(60):
+            body = {"metadata": {"name": f"c{number:02}"}}
+            group.create_task(client.create("configmaps", body))
+    assert len(await seen(watch, 60)) == 60
     await watch.aclose()
 
 
