@@ -1,8 +1,8 @@
 """Every HTTP request, to the one place that answers it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qs
 
@@ -15,12 +15,14 @@ from pilothouse.services.apiserver.chain.impersonation import impersonated
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Target, User
-from pilothouse.services.apiserver.rest import health, replies
-from pilothouse.services.apiserver.rest.counters import CONTENT_TYPE, LONG_RUNNING, Counters
+from pilothouse.services.apiserver.rest import health, replies, seating
+from pilothouse.services.apiserver.rest.counters import Key, key_of, path_key
+from pilothouse.services.apiserver.rest.deadlines import Deadline
 from pilothouse.services.apiserver.rest.exchange import Exchange, parse_query
-from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.paths import Asked, ask, own_part, segments_of
 from pilothouse.services.apiserver.rest.published import Published
+from pilothouse.services.apiserver.rest.request import AUDIT_ID, Request
+from pilothouse.services.apiserver.rest.services import Services
 from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.machinery.errors import (
     ApiError,
@@ -28,11 +30,21 @@ from pilothouse.services.machinery.errors import (
     InternalError,
     MethodNotAllowed,
     NotFound,
+    Timeout,
 )
 from pilothouse.services.runtime import telemetry
 
 NOT_FOUND = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
+TOO_LATE = "Timeout: request did not complete within the allotted timeout"
+# Told to whoever uses them, as a Warning header; of the core group.
+DEPRECATED = {
+    "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+COUNTED_PATHS = frozenset(
+    {"api", "apis", "healthz", "livez", "metrics", "openapi", "readyz", "version"}
+)
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 Stream: TypeAlias = Callable[[Exchange, Target], Awaitable[web.StreamResponse]]
@@ -54,8 +66,21 @@ class Parts:
     verbs: Verbs
     streams: Streams
     published: Published
-    health: Health
-    counters: Counters
+    services: Services
+
+
+class _Call:
+    """What one request holds while it is answered, and what it is counted as."""
+
+    __slots__ = ("deadline", "entered", "key", "long_running", "opened", "seat")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.seat: seating.Seat | None = None
+        self.deadline: Deadline | None = None
+        self.entered = ""
+        self.opened = False
+        self.long_running = False
 
 
 class Door:
@@ -64,72 +89,134 @@ class Door:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def answer(self, request: web.BaseRequest, certified: User | None) -> web.StreamResponse:
+    async def answer(self, request: Request, certified: User | None) -> web.StreamResponse:
         """The reply; ``certified`` is who the verified client certificate names."""
-        counters = self._parts.counters
-        counters.in_flight += 1
-        verb, series = request.method, None
+        parts = self._parts.services
+        started = parts.now()
+        call = _Call(path_key(request.method, ""))
+        request.told = ((AUDIT_ID, parts.audit_ids.of(request.headers.get("Audit-Id"))),)
         try:
-            path, _, query_text = request.raw_path.partition("?")
-            segments = segments_of(own_part(path))
-            query = parse_query(query_text)
-            asked = ask(request.method, segments, query)
-            if asked is not None:
-                verb, series = asked.verb, _series(asked.target)
-            authorization = request.headers.get("Authorization", "")
-            user = self._parts.authentication.authenticate(certified, authorization, path)
-            user = impersonated(user, request.headers.items(), self._parts.authorization.require)
-            exchange = Exchange(request, user, query)
-            if asked is not None:
-                reply = await self._resource(exchange, asked)
-            else:
-                reply = await self._path(exchange, path, segments)
-        except (asyncio.CancelledError, ConnectionError):
+            reply = await self._answered(request, certified, call)
+        except asyncio.CancelledError:
+            reply = _too_late(request, call.deadline)
+        except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - nothing may leave as anything but a Status
             reply = _refusal(error, request)
         finally:
-            counters.in_flight -= 1
-        counters.count(verb, series, reply.status)
+            self._end(call)
+        if parts.stopping():
+            reply.force_close()
+        parts.counters.count(
+            call.key, reply.status, parts.now() - started, reply.content_length or 0
+        )
         return reply
 
-    async def _resource(self, exchange: Exchange, asked: Asked) -> web.StreamResponse:
-        parts, target = self._parts, asked.target
+    def _end(self, call: _Call) -> None:
+        counters = self._parts.services.counters
+        if call.seat is not None:
+            call.seat.leave()
+        if call.deadline is not None:
+            self._parts.services.deadlines.end(call.deadline)
+        if call.entered:
+            counters.leave(call.entered)
+        if call.opened:
+            counters.close(call.key)
+
+    async def _answered(
+        self, request: Request, certified: User | None, call: _Call
+    ) -> web.StreamResponse:
+        parts = self._parts
+        path, _, query_text = request.raw_path.partition("?")
+        segments = segments_of(own_part(path) if "/proxy" in path else path)
+        query = parse_query(query_text)
+        asked = ask(request.method, segments, query)
+        stream = parts.streams.find(asked.target) if asked is not None else None
+        call.long_running = stream is not None or (asked is not None and asked.verb == "watch")
+        if not call.long_running:
+            call.deadline = parts.services.deadlines.start(query.get("timeout", ""))
+            call.entered = "readOnly" if request.method in ("GET", "HEAD") else "mutating"
+            parts.services.counters.enter(call.entered)
+        authorization = request.headers.get("Authorization", "")
+        user = parts.authentication.authenticate(certified, authorization, path)
+        user = impersonated(user, request.headers.items(), parts.authorization.require)
+        if stream is None:
+            await self._seated(request, call, user, asked, path, query)
+        exchange = Exchange(request, user, query)
+        if asked is None:
+            return await self._path(exchange, path, segments, call)
+        return await self._resource(exchange, asked, stream, call)
+
+    async def _seated(
+        self,
+        request: Request,
+        call: _Call,
+        user: User,
+        asked: Asked | None,
+        path: str,
+        query: Mapping[str, str],
+    ) -> None:
+        """Wait for the seat; a watch gives it back when it stands."""
+        verb = _verb_of(request.method)
+        limit = query.get("limit", "") if query else ""
+        call.seat = seat = self._parts.services.seating.arrive(user, asked, verb, path, limit)
+        request.told += seat.headers
+        await seat.taken()
+        if call.long_running:
+            request.opened = seat.leave
+
+    async def _resource(
+        self, exchange: Exchange, asked: Asked, stream: Stream | None, call: _Call
+    ) -> web.StreamResponse:
+        parts, target, request = self._parts, asked.target, exchange.request
         kind = parts.catalog.lookup(target.group, target.version, target.plural)
-        stream = parts.streams.find(target)
+        applies = asked.verb == "patch" and "apply-patch" in request.headers.get("Content-Type", "")
+        dry_run = bool(exchange.query) and "dryRun" in exchange.query
         if stream is not None:
-            return await self._stream(exchange, asked, stream)
-        if exchange.request.method == "OPTIONS":
+            asked = replace(asked, verb="connect")
+        elif not asked.tail and (not target.subresource or target.subresource in kind.subresources):
+            self._note_deprecated(exchange, target)
+        else:
+            # Nothing that a client makes up becomes a series of its own.
+            target = replace(target, subresource="")
+        call.key = key_of(replace(asked, target=target), dry_run=dry_run, applies=applies)
+        if request.method == "OPTIONS":
             return web.Response(status=200, headers={"Allow": METHODS})
+        if call.long_running:
+            parts.services.counters.open(call.key)
+            call.opened = True
+        if stream is not None:
+            return await self._stream(exchange, asked.target, stream)
         if asked.tail:
             raise NotFound(NOT_FOUND)
         _require_served(kind, asked)
-        if asked.verb in LONG_RUNNING:
-            parts.counters.long_running += 1
-        try:
-            return await parts.verbs.by_name[asked.verb](exchange, kind, target)
-        finally:
-            if asked.verb in LONG_RUNNING:
-                parts.counters.long_running -= 1
+        return await parts.verbs.by_name[asked.verb](exchange, kind, asked.target)
 
-    async def _stream(self, exchange: Exchange, asked: Asked, stream: Stream) -> web.StreamResponse:
-        target, verb = asked.target, asked.verb
-        if target.subresource != "proxy":
-            if exchange.request.method not in ("GET", "POST"):
-                raise MethodNotAllowed(NOT_ALLOWED)
-            # A stream into a container changes it, whichever method opens it.
-            verb = "get" if target.subresource == "log" else "create"
+    def _note_deprecated(self, exchange: Exchange, target: Target) -> None:
+        warning = DEPRECATED.get(target.plural) if target.group == "" else None
+        if warning is None:
+            return
+        self._parts.services.counters.deprecated(target.group, target.version, target.plural, "")
+        request = exchange.request
+        if isinstance(request, Request):
+            request.told += (("Warning", f'299 - "{warning}"'),)
+
+    async def _stream(
+        self, exchange: Exchange, target: Target, stream: Stream
+    ) -> web.StreamResponse:
+        if exchange.request.method not in ("GET", "POST"):
+            raise MethodNotAllowed(NOT_ALLOWED)
+        # A stream into a container changes it, whichever method opens it.
+        verb = "get" if target.subresource == "log" else "create"
         await self._parts.authorization.allow(exchange.user, verb, target)
-        self._parts.counters.long_running += 1
-        try:
-            return await stream(exchange, target)
-        finally:
-            self._parts.counters.long_running -= 1
+        return await stream(exchange, target)
 
     async def _path(
-        self, exchange: Exchange, path: str, segments: Sequence[str]
+        self, exchange: Exchange, path: str, segments: Sequence[str], call: _Call
     ) -> web.StreamResponse:
         parts, method = self._parts, exchange.request.method
+        if segments[0] in COUNTED_PATHS:
+            call.key = path_key(method, f"/{segments[0]}")
         if not is_public(path):
             asked = Attributes(verb=_verb_of(method), path=path)
             parts.authorization.require(exchange.user, asked)
@@ -139,12 +226,13 @@ class Door:
             raise MethodNotAllowed(NOT_ALLOWED)
         if segments[0] in health.ENDPOINTS:
             excluded = parse_qs(exchange.request.query_string).get("exclude", [])
-            found = await parts.health.reply(segments, exchange.query, excluded)
-        elif segments == ["metrics"]:
-            text = parts.counters.text().encode()
-            return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+            found = await parts.services.health.reply(segments, exchange.query, excluded)
         else:
-            found = await parts.published.reply(exchange, segments)
+            found = parts.services.metrics.reply(
+                segments, exchange.request.headers.get("Accept", "")
+            )
+            if found is None:
+                found = await parts.published.reply(exchange, segments)
         if found is None:
             raise NotFound(NOT_FOUND)
         return found
@@ -154,13 +242,20 @@ def _verb_of(method: str) -> str:
     return "get" if method in ("GET", "HEAD") else method.lower()
 
 
-def _series(target: Target) -> Target:
-    """The target without what would make a series of its own for every object."""
-    return Target(target.group, target.version, target.plural, subresource=target.subresource)
+def _too_late(request: web.BaseRequest, deadline: Deadline | None) -> web.Response:
+    """The answer to what was cancelled because its time was up; other cancellations go on."""
+    if deadline is None or not deadline.expired:
+        raise asyncio.CancelledError
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    return _refusal(Timeout(TOO_LATE), request)
 
 
 def _refusal(error: Exception, request: web.BaseRequest) -> web.Response:
-    if isinstance(error, UnicodeDecodeError):
+    if request.writer.output_size > 0:
+        raise ConnectionError("the answer has begun") from error
+    if isinstance(error, UnicodeError):
         error = BadRequest("the path is not UTF-8")
     elif not isinstance(error, ApiError):
         telemetry.logger().error("request failed", method=request.method, exc_info=error)

@@ -35,8 +35,6 @@ COMPRESS_BYTES_MIN = 128 * 1024
 PIECE_BYTES = 128 * 1024
 # Over this size, YAML and indented JSON are written in a thread: they take long.
 ASIDE_BYTES_MIN = 64 * 1024
-# Told to whoever uses them, as a Warning header.
-DEPRECATED = {"componentstatuses": "v1 ComponentStatus is deprecated in v1.19+"}
 _WARNING_LENGTH_MAX = 1024
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*range(32), 127)})
 
@@ -183,8 +181,6 @@ class Writer:
     ) -> web.Response:
         headers: Headers = CIMultiDict({"Content-Type": MEDIA_TYPES[wanted.encoding], **PRIVATE})
         warn(headers, warnings)
-        if self._kind.plural in DEPRECATED:
-            warn(headers, (DEPRECATED[self._kind.plural],))
         return web.Response(body=body, status=status, headers=headers)
 
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from pilothouse.services.apiserver.requests import User
 from pilothouse.services.apiserver.rest.clientcerts import Judge, defer
 from pilothouse.services.apiserver.rest.replies import refuse
+from pilothouse.services.apiserver.rest.request import Request
 from pilothouse.services.machinery import errors
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
@@ -28,9 +32,16 @@ LINE_BYTES_MAX = 64 * 1024
 # A refused body is read to its end for this long, so that its sender sees the Status.
 LINGER_SECONDS = 10.0
 DRAIN_SECONDS = 2.0
+SWEEP_SECONDS = 5.0
+# From the connection's begin to the end of its first request's head.
+HEAD_SECONDS_MAX = 30.0
+# A client that takes nothing of what waits for it is cut off after this.
+STALLED_SECONDS_MAX = 60.0
+IDLE_SECONDS_MAX = 300.0
+CONNECTIONS_MAX = 10_000
 HANDSHAKE_SECONDS = 10.0
 
-Answer = Callable[[web.BaseRequest, User | None], Awaitable[web.StreamResponse]]
+Answer = Callable[[Request, User | None], Awaitable[web.StreamResponse]]
 
 _BY_CODE: dict[int, type[ApiError]] = {
     400: errors.BadRequest,
@@ -65,18 +76,39 @@ def tls_context(certificates: Certificates) -> ssl.SSLContext:
 class _Connection(RequestHandler):
     """aiohttp's protocol, with the user its certificate names, and a Status for bad HTTP."""
 
-    __slots__ = ("_judge", "certified")
+    __slots__ = ("_judge", "begun", "certified", "left", "stalled_since")
 
     def __init__(self, manager: web.Server, judge: Judge, **options: Any) -> None:
         super().__init__(manager, **options)
         self.certified: User | None = None
         self._judge = judge
+        # Of the connection, and since when the same bytes have waited for its client.
+        self.begun = self.stalled_since = asyncio.get_running_loop().time()
+        self.left = 0
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         self.certified = self._judge.user(tls.getpeercert(binary_form=True))
+
+    def hopeless(self, now: float) -> bool:
+        """Whether it never asked anything, or no longer takes what it asked for."""
+        transport = self.transport
+        if transport is None:
+            return False
+        if self._request_count == 0 and now - self.begun > HEAD_SECONDS_MAX:
+            return True
+        left = transport.get_write_buffer_size()
+        if left == 0 or left != self.left:
+            self.left, self.stalled_since = left, now
+            return False
+        return now - self.stalled_since > STALLED_SECONDS_MAX
+
+    def cut_off(self) -> None:
+        """Drop the connection and what waits for its client."""
+        if self.transport is not None:
+            self.transport.abort()
 
     @override
     def handle_error(
@@ -101,11 +133,27 @@ class _Server(web.Server):
         self._judge = judge
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            assert isinstance(request, Request)  # noqa: S101 - the factory below makes them
             connection = request.protocol
             certified = connection.certified if isinstance(connection, _Connection) else None
             return await answer(request, certified)
 
-        super().__init__(handle, handler_cancellation=True)
+        super().__init__(handle, request_factory=_request, handler_cancellation=True)
+
+    async def sweep(self) -> None:
+        """Cut off connections that only cost, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for connection in self.connections:
+                if isinstance(connection, _Connection) and connection.hopeless(now):
+                    connection.cut_off()
+
+    @override
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if len(self._connections) > CONNECTIONS_MAX:
+            transport.abort()
 
     @override
     def __call__(self) -> RequestHandler:
@@ -118,7 +166,18 @@ class _Server(web.Server):
             max_line_size=LINE_BYTES_MAX,
             max_field_size=LINE_BYTES_MAX,
             lingering_time=LINGER_SECONDS,
+            keepalive_timeout=IDLE_SECONDS_MAX,
         )
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: "asyncio.Task[None]",
+) -> Request:
+    return Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 # What aiohttp would log of requests could hold a token: our own log says what is ours to say.
@@ -144,9 +203,13 @@ def inherited_socket(number: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serve(
-    answer: Answer, sockets: Sequence[socket.socket], certificates: Certificates, clock: Clock
+    answer: Answer,
+    sockets: Sequence[socket.socket],
+    certificates: Certificates,
+    clock: Clock,
+    drained: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[None]:
-    """Serve until the block ends, then finish what is being answered, for a while."""
+    """Serve until the block ends, then take no more and finish: ``drained`` waits for that."""
     loop = asyncio.get_running_loop()
     context = tls_context(certificates)
     protocols = _Server(answer, Judge(certificates.client_authority, clock.now))
@@ -157,10 +220,22 @@ async def serve(
         for listening in sockets
     ]
     telemetry.logger().info("listening", addresses=[str(each.getsockname()) for each in sockets])
+    async with asyncio.TaskGroup() as group:
+        sweeping = group.create_task(protocols.sweep())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await _close(servers, protocols, drained)
+
+
+async def _close(
+    servers: Sequence[asyncio.Server], protocols: _Server, drained: Callable[[], Awaitable[None]]
+) -> None:
+    for server in servers:
+        server.close()
     try:
-        yield
+        await drained()
     finally:
-        for server in servers:
-            server.close()
         protocols.pre_shutdown()
         await protocols.shutdown(DRAIN_SECONDS)

@@ -1,0 +1,41 @@
+"""What the kernel says of this process."""
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+# Places in /proc/self/stat, counted after the name: started (in ticks), size (bytes), rss (pages).
+_UTIME, _STIME, _STARTED, _SIZE, _RESIDENT = 11, 12, 19, 20, 21
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds, bytes and numbers of files."""
+
+    cpu_seconds: float
+    start_seconds: float
+    virtual_bytes: int
+    resident_bytes: int
+    open_files: int
+    open_files_max: int
+
+
+def usage() -> Usage:
+    """This process, now."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    boot = next(
+        int(line.split()[1])
+        for line in Path("/proc/stat").read_text().splitlines()
+        if line.startswith("btime ")
+    )
+    return Usage(
+        cpu_seconds=(int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS,
+        start_seconds=boot + int(fields[_STARTED]) / _TICKS,
+        virtual_bytes=int(fields[_SIZE]),
+        resident_bytes=int(fields[_RESIDENT]) * _PAGE,
+        open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
+        open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    )

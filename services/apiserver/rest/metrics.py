@@ -1,0 +1,209 @@
+"""``/metrics``, ``/metrics/slis`` and the dumps of priority and fairness."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from aiohttp import web
+
+from pilothouse.services.apiserver.adapters.proc import usage
+from pilothouse.services.apiserver.cache.cache import Cache
+from pilothouse.services.apiserver.flow.control import Control
+from pilothouse.services.apiserver.flow.measures import WAIT_BUCKETS
+from pilothouse.services.apiserver.kinds.catalog import Catalog
+from pilothouse.services.apiserver.rest.exposition import (
+    OPEN_METRICS,
+    TEXT,
+    Family,
+    labels_of,
+    render,
+    wants_open_metrics,
+)
+from pilothouse.services.apiserver.rest.health import Health
+from pilothouse.services.apiserver.rest.version import version_document
+
+Source: TypeAlias = Callable[[], Iterable[Family]]
+_DUMPS = "debug/api_priority_and_fairness/"
+
+
+class Metrics:
+    """Everything that is measured, gathered when it is asked for."""
+
+    def __init__(self, sources: Sequence[Source], health: Health, control: Control | None) -> None:
+        self._sources = sources
+        self._health = health
+        self._control = control
+
+    def reply(self, segments: Sequence[str], accept: str) -> web.Response | None:
+        """The answer on one of these paths; None for any other."""
+        path = "/".join(segments)
+        if path == "metrics":
+            return _exposed([family for source in self._sources for family in source()], accept)
+        if path == "metrics/slis":
+            return _exposed(self._health.families(), accept)
+        if path.startswith(_DUMPS) and self._control is not None:
+            dump = _DUMP.get(path.removeprefix(_DUMPS))
+            return None if dump is None else web.Response(text=dump(self._control))
+        return None
+
+
+def _exposed(families: Iterable[Family], accept: str) -> web.Response:
+    open_metrics = wants_open_metrics(accept)
+    body = render(families, open_metrics=open_metrics)
+    return web.Response(body=body, headers={"Content-Type": OPEN_METRICS if open_metrics else TEXT})
+
+
+def process_families() -> Iterator[Family]:
+    """The process, under the names that every exporter uses."""
+    now = usage()
+    for name, sort, told, value in (
+        ("process_cpu_seconds_total", "counter", "CPU time spent, in seconds.", now.cpu_seconds),
+        ("process_start_time_seconds", "gauge", "When it started, unix time.", now.start_seconds),
+        ("process_virtual_memory_bytes", "gauge", "Address space, in bytes.", now.virtual_bytes),
+        ("process_resident_memory_bytes", "gauge", "Memory in use, in bytes.", now.resident_bytes),
+        ("process_open_fds", "gauge", "Open file descriptors.", now.open_files),
+        ("process_max_fds", "gauge", "The most there may be open.", now.open_files_max),
+    ):
+        yield Family(name, "counter" if sort == "counter" else "gauge", told).add(value)
+    names = {
+        "gitVersion": "git_version", "gitCommit": "git_commit", "gitTreeState": "git_tree_state",
+        "buildDate": "build_date", "goVersion": "go_version", "compiler": "compiler",
+        "platform": "platform", "major": "major", "minor": "minor",
+    }  # fmt: skip
+    version = version_document()
+    labels = {label: str(version.get(name, "")) for name, label in names.items()}
+    built = Family("kubernetes_build_info", "gauge", "The version that this server speaks.")
+    yield built.add(1, *labels_of(labels))
+
+
+def storage_families(catalog: Catalog, cache: Cache) -> Iterator[Family]:
+    """How many objects there are of each kind."""
+    objects = Family("apiserver_storage_objects", "gauge", "Objects stored, by kind.")
+    resources = Family("apiserver_resource_objects", "gauge", "Objects stored, by group and kind.")
+    seen = set()
+    for kind in catalog.all():
+        place = (kind.group, kind.plural)
+        if not kind.persistent or kind.stored_as or place in seen:
+            continue
+        seen.add(place)
+        count = len(cache.of(kind))
+        objects.add(count, ("resource", kind.qualified))
+        resources.add(count, ("group", kind.group), ("resource", kind.plural))
+    yield objects
+    yield resources
+
+
+def flow_families(control: Control) -> Iterator[Family]:
+    """Priority and fairness, by level and schema."""
+    measures = control.measures
+    yield from _seats(control)
+    for name, sort, told, counts in (
+        ("dispatched_requests_total", "counter", "Requests that ran.", measures.dispatched),
+        ("current_executing_requests", "gauge", "Requests that run now.", measures.executing),
+        ("current_inqueue_requests", "gauge", "Requests that wait now.", measures.inqueue),
+    ):
+        family = Family(
+            f"apiserver_flowcontrol_{name}", "counter" if sort == "counter" else "gauge", told
+        )
+        for (level, schema), value in counts.items():
+            family.add(value, ("flow_schema", schema), ("priority_level", level))
+        yield family
+    rejected = Family(
+        "apiserver_flowcontrol_rejected_requests_total", "counter", "Requests sent away."
+    )
+    for (level, schema, reason), value in measures.refused.items():
+        why = {"flow_schema": schema, "priority_level": level, "reason": reason}
+        rejected.add(value, *labels_of(why))
+    yield rejected
+    waited = Family(
+        "apiserver_flowcontrol_request_wait_duration_seconds", "histogram",
+        "How long requests waited for their seat, in seconds.",
+    )  # fmt: skip
+    for (level, schema), waits in measures.waits.items():
+        named = {"execute": "true", "flow_schema": schema, "priority_level": level}
+        waited.observe(WAIT_BUCKETS, waits.counts, waits.seconds, labels_of(named))
+    yield waited
+
+
+def _seats(control: Control) -> Iterator[Family]:
+    head = "apiserver_flowcontrol_"
+    families = {
+        name: Family(head + name, "gauge", told)
+        for name, told in (
+            ("nominal_limit_seats", "Seats of a level."),
+            ("lower_limit_seats", "Seats of a level that are never lent."),
+            ("upper_limit_seats", "The most seats that a level may have."),
+            ("current_limit_seats", "Seats that a level has now."),
+            ("current_executing_seats", "Seats in use."),
+            ("request_concurrency_limit", "Seats of a level, under their former name."),
+        )
+    }
+    for name, level in sorted(control.levels.items()):
+        limits = level.limits
+        values = (
+            limits.nominal, limits.lower, limits.upper, max(limits.nominal, level.seats),
+            level.seats, limits.nominal,
+        )  # fmt: skip
+        for family, value in zip(families.values(), values, strict=True):
+            family.add(value, ("priority_level", name))
+    yield from families.values()
+
+
+def _dump_levels(control: Control) -> str:
+    rows = [
+        "PriorityLevelName,\tActiveQueues,\tIsIdle,\tIsQuiescing,\tWaitingRequests,\t"
+        "ExecutingRequests,\tDispatchedRequests,\tRejectedRequests,\tTimedoutRequests,\t"
+        "CancelledRequests"
+    ]
+    for name, level in sorted(control.levels.items()):
+        active = sum(1 for queue in level.queues.values() if queue.waiting)
+        measures = control.measures
+        ran = sum(n for (at, _), n in measures.dispatched.items() if at == name)
+        refused = dict.fromkeys(("time-out", "cancelled"), 0) | {"": 0}
+        for (at, _, reason), count in measures.refused.items():
+            if at == name:
+                refused[reason if reason in refused else ""] += count
+        idle = not level.executing and not level.inqueue
+        cells = (
+            name, active, str(idle).lower(), "false", level.inqueue, level.executing, ran,
+            refused[""], refused["time-out"], refused["cancelled"],
+        )  # fmt: skip
+        rows.append(",\t".join(map(str, cells)))
+    return "\n".join(rows) + "\n"
+
+
+def _dump_queues(control: Control) -> str:
+    rows = [
+        "PriorityLevelName,\tIndex,\tPendingRequests,\tExecutingRequests,\tSeatsInUse,\t"
+        "NextDispatchR,\tInitialSeatsSum,\tMaxSeatsSum,\tTotalWorkSum"
+    ]
+    for name, level in sorted(control.levels.items()):
+        for index, queue in sorted(level.queues.items()):
+            cells = (
+                name, index, len(queue.waiting), queue.executing, queue.executing,
+                f"{queue.given:.8f}ss", queue.seats, queue.seats, f"{float(queue.seats):.8f}ss",
+            )  # fmt: skip
+            rows.append(",\t".join(map(str, cells)))
+    return "\n".join(rows) + "\n"
+
+
+def _dump_requests(control: Control) -> str:
+    rows = [
+        "PriorityLevelName,\tFlowSchemaName,\tQueueIndex,\tRequestIndexInQueue,\tFlowDistingsher,"
+        "\tArriveTime,\tInitialSeats,\tFinalSeats,\tAdditionalLatency,\tStartTime"
+    ]
+    for name, level in sorted(control.levels.items()):
+        for index, queue in sorted(level.queues.items()):
+            for place, ticket in enumerate(queue.waiting):
+                cells = (
+                    name, ticket.schema, index, place, ticket.distinguisher,
+                    f"{ticket.arrived:.6f}", ticket.width, 0, "0s", "",
+                )  # fmt: skip
+                rows.append(",\t".join(map(str, cells)))
+    return "\n".join(rows) + "\n"
+
+
+_DUMP: dict[str, Callable[[Control], str]] = {
+    "dump_priority_levels": _dump_levels,
+    "dump_queues": _dump_queues,
+    "dump_requests": _dump_requests,
+}
