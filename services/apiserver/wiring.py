@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
-from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver import issuing
+from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
 from pilothouse.services.apiserver.allocation.allocator import Allocator

@@ -11,7 +11,6 @@ import msgspec
 
 from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.chain.tokens import (
-    ISSUER,
     LEEWAY_SECONDS,
     Binding,
     Claims,
@@ -50,6 +49,8 @@ class Accounts:
         self._live = live
         self._signer = signer
         self._verifier = verifier
+        self.audiences = verifier.issuers
+        """Whom tokens are for when nobody says so: this server."""
         self._clock = clock
         self._verified: OrderedDict[bytes, Claims] = OrderedDict()
 
@@ -63,7 +64,7 @@ class Accounts:
         claims = Claims(
             namespace=metadata["namespace"],
             account=Binding(metadata["name"], metadata["uid"]),
-            audiences=tuple(spec.get("audiences") or (ISSUER,)),
+            audiences=tuple(spec.get("audiences") or self.audiences),
             issued=now,
             expires=now + seconds,
             id=str(uuid.uuid4()),
@@ -85,12 +86,13 @@ class Accounts:
         }
         return answer
 
-    def recognize(self, token: str, audiences: Sequence[str] = (ISSUER,)) -> User:
-        """The account that shows this token.
+    def recognize(self, token: str, audiences: Sequence[str] = ()) -> User:
+        """The account that shows this token, which is for one of ``audiences``, or for us.
 
         Raises:
             InvalidToken: forged, expired, for somebody else, or its account or pod is gone.
         """
+        audiences = audiences or self.audiences
         now = self._clock.now()
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._verified.get(digest)

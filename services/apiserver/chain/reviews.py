@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from pilothouse.services.apiserver.chain.accounts import Accounts
 from pilothouse.services.apiserver.chain.attributes import Attributes
 from pilothouse.services.apiserver.chain.authorization import MASTERS, Authorization
-from pilothouse.services.apiserver.chain.tokens import ISSUER, InvalidToken
+from pilothouse.services.apiserver.chain.tokens import InvalidToken
 from pilothouse.services.apiserver.requests import Target, User
 from pilothouse.services.machinery.errors import BadRequest, Cause, Invalid, Subject
 
@@ -55,7 +55,7 @@ class Reviews:
 
     def _token(self, user: User, target: Target, spec: Document) -> Document:
         del user, target
-        wanted = tuple(spec.get("audiences") or (ISSUER,))
+        wanted = tuple(spec.get("audiences") or self._accounts.audiences)
         try:
             found = self._accounts.recognize(spec.get("token") or "", wanted)
             audiences = self._accounts.audiences_of(spec.get("token") or "", wanted)

@@ -84,11 +84,13 @@ class Signer:
 
 
 class Verifier:
-    """Verifies against public keys, whichever of them the token names."""
+    """Verifies against public keys, whichever of them the token names; ``issuers`` are ours."""
 
-    def __init__(self, keys: Sequence[rsa.RSAPublicKey], issuer: str = ISSUER) -> None:
+    def __init__(
+        self, keys: Sequence[rsa.RSAPublicKey], issuers: Sequence[str] = (ISSUER,)
+    ) -> None:
         self._keys = {key_id(key): key for key in keys}
-        self._issuer = issuer
+        self.issuers = tuple(issuers)
 
     def verify(self, token: str, now: float, audiences: Sequence[str]) -> Claims:
         """The claims of a token that is ours, in time and for one of ``audiences``.
@@ -98,7 +100,7 @@ class Verifier:
         """
         payload = self._signed_payload(token)
         claims = _claims(payload)
-        if payload.get("iss") != self._issuer:
+        if payload.get("iss") not in self.issuers:
             raise InvalidToken("the issuer is another one")
         if now >= claims.expires + LEEWAY_SECONDS:
             raise InvalidToken("the token has expired")

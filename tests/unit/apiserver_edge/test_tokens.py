@@ -1,11 +1,13 @@
 """Tokens of service accounts: what is signed, what is believed."""
 
+import base64
 import json
 from dataclasses import replace
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pilothouse.services.apiserver.chain.authentication import ANONYMOUS, Authentication
 from pilothouse.services.apiserver.chain.certificates import user_of_subject
@@ -18,6 +20,7 @@ from pilothouse.services.apiserver.chain.tokens import (
     Verifier,
 )
 from pilothouse.services.apiserver.requests import User
+from pilothouse.services.apiserver.rest.issuer import CONFIGURATION, KEYS, Issuer
 from pilothouse.services.machinery.errors import Unauthorized
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -30,7 +33,7 @@ def token():
 
 
 def verifier(key=KEY, issuer=ISSUER):
-    return Verifier([key.public_key()], issuer)
+    return Verifier([key.public_key()], (issuer,))
 
 
 def test_what_was_signed_is_read_back(token):
@@ -138,3 +141,36 @@ def test_users_of_certificates():
 def test_payloads_are_json(token):
     assert msgspec.json.decode(json.dumps(CLAIMS.payload(ISSUER)).encode())["jti"] == "id-1"
     assert token
+
+
+async def document(issuer, path):
+    return (await issuer.reply(None, path.strip("/").split("/"))).body
+
+
+async def test_anybody_can_verify_by_the_published_keys(token):
+    issuer = Issuer(ISSUER, "https://10.0.0.1:6443/openid/v1/jwks", [KEY.public_key()] * 2)
+    configuration = json.loads(await document(issuer, CONFIGURATION))
+    assert configuration["issuer"] == ISSUER
+    assert configuration["jwks_uri"].endswith(KEYS)
+    (key,) = json.loads(await document(issuer, KEYS))["keys"]
+    head, payload, signature = token.split(".")
+    assert json.loads(unpadded(head))["kid"] == key["kid"]
+    numbers = (int.from_bytes(unpadded(key[part]), "big") for part in ("e", "n"))
+    rsa.RSAPublicNumbers(*numbers).public_key().verify(
+        unpadded(signature), f"{head}.{payload}".encode(), padding.PKCS1v15(), hashes.SHA256()
+    )
+
+
+async def test_an_issuer_without_https_is_not_published():
+    issuer = Issuer("pilothouse", "", [KEY.public_key()])
+    assert issuer.paths == ()
+    assert await issuer.reply(None, ["openid", "v1", "jwks"]) is None
+
+
+def test_several_issuers_are_accepted(token):
+    judge = Verifier([KEY.public_key()], ("https://new", ISSUER))
+    assert judge.verify(token, 1500, [ISSUER]).account == CLAIMS.account
+
+
+def unpadded(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
