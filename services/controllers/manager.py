@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from pilothouse.services.controllers.adapters import (
     accounts,
+    budgets,
     deployments,
     evictions,
     garbage,
@@ -58,6 +59,7 @@ CONTROLLERS: Mapping[str, Build] = {
     ),
     "taint-eviction": lambda world, _: evictions.taints(world),
     "podgc": lambda world, _: evictions.podgc(world),
+    "disruption": lambda world, _: budgets.disruption(world),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),
 }

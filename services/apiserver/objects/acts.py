@@ -8,12 +8,12 @@ import msgspec
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import binding, metadata, refusals
 from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.evictions import Evictions, options_of
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.removals import Removals
 from pilothouse.services.apiserver.objects.served import Kinds
 from pilothouse.services.apiserver.objects.writes import Change, Writes
 from pilothouse.services.apiserver.requests import (
-    DeleteOptions,
     Stored,
     Target,
     User,
@@ -51,13 +51,13 @@ class Acts:
         self._parts = parts
         self._kinds = kinds
         self._writes = writes
-        self._removals = removals
+        self._evictions = Evictions(parts, kinds, writes, removals)
 
     async def create(
         self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
     ) -> Written:
         """Act on ``target``; the answer is a Status, a TokenRequest or the review."""
-        match target.subresource or kind.plural:
+        match target.subresource or kind.native:
             case "binding" | "bindings":
                 return await self._bind(user, target, body, options)
             case "eviction":
@@ -92,16 +92,8 @@ class Acts:
     ) -> Written:
         warnings = decode(self._parts.walkers, _EVICTION, body, options.field_validation)
         metadata.place(_EVICTION, target.namespace, target.name, body)
-        wanted = body.get("deleteOptions") or {}
-        conditions = wanted.get("preconditions") or {}
-        deletion = DeleteOptions(
-            grace_period_seconds=wanted.get("gracePeriodSeconds"),
-            uid=conditions.get("uid", ""),
-            resource_version=conditions.get("resourceVersion", ""),
-            propagation_policy=wanted.get("propagationPolicy", ""),
-            dry_run=options.dry_run or bool(wanted.get("dryRun")),
-        )
-        await self._removals.delete(user, kind, target, deletion)
+        deletion = options_of(body, dry_run=options.dry_run)
+        await self._evictions.evict(user, kind, target, deletion)
         return _answer(target, _DONE, warnings)
 
     async def _token(
