@@ -4,7 +4,7 @@ from pilothouse.services.apiserver.admission.accounts import MIRROR
 from pilothouse.services.apiserver.admission.request import Admission
 from pilothouse.services.apiserver.requests import User
 from pilothouse.services.machinery.errors import Forbidden
-from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE
+from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, NOT_READY
 
 GROUP = "system:nodes"
 PREFIX = "system:node:"
@@ -22,9 +22,17 @@ def admit(request: Admission) -> None:
     node = node_of(request.user)
     if not node:
         return
-    lease = request.kind.plural == "leases" and request.key.namespace == LEASE_NAMESPACE
-    if (lease or request.kind.plural == "nodes") and request.key.name != node:
+    lease = request.kind.native == "leases" and request.key.namespace == LEASE_NAMESPACE
+    if (lease or request.kind.native == "nodes") and request.key.name != node:
         _refuse(request, f'node "{node}" is not allowed to modify node "{request.key.name}"')
+
+
+def admit_taint(request: Admission) -> None:
+    """Nothing is scheduled to a new node before it has said that it is ready."""
+    spec = request.document.setdefault("spec", {})
+    taint = {"key": NOT_READY, "effect": "NoSchedule"}
+    if taint not in (spec.get("taints") or ()):
+        spec["taints"] = [*(spec.get("taints") or ()), taint]
 
 
 def admit_pod(request: Admission) -> None:

@@ -88,6 +88,10 @@ class Cache:
         """Every object of the kind."""
         return [item.stored for item in self._named(group, plural).items()]
 
+    def within(self, group: str, plural: str, namespace: str) -> Sequence[Stored]:
+        """Those of one namespace, by name."""
+        return [item.stored for item in self._named(group, plural).items(namespace)]
+
     def mark(self, group: str, plural: str) -> int:
         """The revision of the kind's last change."""
         return self._named(group, plural).revision

@@ -59,8 +59,11 @@ def parse(text: str) -> Schedule:
     if len(parts) != len(_FIELDS):
         shown = " ".join(parts)
         raise ValueError(f"expected exactly {len(_FIELDS)} fields, found {len(parts)}: [{shown}]")
-    sets = [_field(part, *bounds) for part, bounds in zip(parts, _FIELDS, strict=True)]
-    return Schedule(*sets, any_day=_any(parts[2]), any_weekday=_any(parts[4]))
+    minutes, hours, days, months, weekdays = (
+        _field(part, *bounds) for part, bounds in zip(parts, _FIELDS, strict=True)
+    )
+    any_day, any_weekday = _any(parts[2]), _any(parts[4])
+    return Schedule(minutes, hours, days, months, weekdays, any_day, any_weekday)
 
 
 def _any(part: str) -> bool:

@@ -1,0 +1,29 @@
+"""Certificates: who may approve, who may sign, and for whom nobody may ask."""
+
+import base64
+import binascii
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from pilothouse.services.apiserver.admission.request import Admission
+
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+_MASTERS = "system:masters"
+
+
+def review_subject(request: Admission) -> None:
+    """Nobody gets a client certificate of the group that is above all rules."""
+    spec = request.document.get("spec") or {}
+    if spec.get("signerName") != CLIENT_SIGNER:
+        return
+    try:
+        pem = base64.b64decode(spec.get("request", ""))
+        subject = x509.load_pem_x509_csr(pem).subject
+    except (ValueError, binascii.Error):
+        return
+    groups = [name.value for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    if _MASTERS in groups:
+        raise request.forbidden(
+            f"use of {CLIENT_SIGNER} signer with {_MASTERS} group is not allowed"
+        )

@@ -1,0 +1,1 @@
+"""The pod security standards: privileged, baseline and restricted, by labels of namespaces."""

@@ -1,0 +1,213 @@
+"""What objects count for in a ResourceQuota, and which quotas they fall under; on plain JSON."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from pilothouse.services.machinery import quantity
+from pilothouse.services.machinery.kinds import qos
+from pilothouse.services.machinery.kinds.totals import HUGE, Amounts, parsed, pod_amounts, rendered
+
+Document = Mapping[str, Any]
+
+COUNT = "count/"
+ONE = Decimal(1)
+COUNTED = frozenset(
+    {
+        "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps",
+        "persistentvolumeclaims",
+    }
+)  # fmt: skip
+"""Kinds of the core group that quotas also know by their plain name."""
+
+COMPUTE = frozenset(
+    {"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"}
+)
+_BOUNDED = ("cpu", "memory", "ephemeral-storage")
+_STORAGE_CLASS = ".storageclass.storage.k8s.io/"
+_DEVICES = ".deviceclass.resource.k8s.io/devices"
+_ENDED = frozenset({"Succeeded", "Failed"})
+
+
+def count_name(group: str, plural: str) -> str:
+    """``count/deployments.apps``."""
+    return f"{COUNT}{plural}.{group}" if group else COUNT + plural
+
+
+def usage(group: str, plural: str, document: Document) -> Amounts:
+    """What one object uses of every resource that a quota could bound."""
+    used: Amounts = {count_name(group, plural): ONE}
+    if group == "resource.k8s.io" and plural == "resourceclaims":
+        used.update(_devices(document.get("spec") or {}))
+    if group:
+        return used
+    if plural == "pods":
+        if not has_ended(document):
+            used.update(_pod(document.get("spec") or {}))
+        return used
+    if plural in COUNTED:
+        used[plural] = ONE
+    if plural == "services":
+        used.update(_service(document.get("spec") or {}))
+    elif plural == "persistentvolumeclaims":
+        used.update(_claim(document))
+    return used
+
+
+def has_ended(pod: Document) -> bool:
+    """Whether its containers will never run again."""
+    return (pod.get("status") or {}).get("phase") in _ENDED
+
+
+def _pod(spec: Document) -> Amounts:
+    used: Amounts = {"pods": ONE}
+    for name, amount in pod_amounts(spec, "requests").items():
+        used[f"requests.{name}"] = amount
+        if name in _BOUNDED or name.startswith(HUGE):
+            used[name] = amount
+    for name, amount in pod_amounts(spec, "limits").items():
+        if name in _BOUNDED:
+            used[f"limits.{name}"] = amount
+    return used
+
+
+def _service(spec: Document) -> Amounts:
+    kind, ports = spec.get("type", "ClusterIP"), len(spec.get("ports") or ())
+    balanced = kind == "LoadBalancer"
+    takes = kind == "NodePort" or (balanced and spec.get("allocateLoadBalancerNodePorts", True))
+    return {
+        "services.nodeports": Decimal(ports if takes else 0),
+        "services.loadbalancers": Decimal(1 if balanced else 0),
+    }
+
+
+def _claim(document: Document) -> Amounts:
+    spec = document.get("spec") or {}
+    size = parsed((spec.get("resources") or {}).get("requests")).get("storage", Decimal(0))
+    allocated = parsed((document.get("status") or {}).get("allocatedResources")).get("storage")
+    size = max(size, allocated or size)
+    used = {"requests.storage": size}
+    if name := spec.get("storageClassName"):
+        used[f"{name}{_STORAGE_CLASS}requests.storage"] = size
+        used[f"{name}{_STORAGE_CLASS}persistentvolumeclaims"] = ONE
+    return used
+
+
+def _devices(spec: Document) -> Amounts:
+    used: Amounts = {}
+    for request in (spec.get("devices") or {}).get("requests") or ():
+        exact = request.get("exactly") or {}
+        if name := exact.get("deviceClassName"):
+            field = name + _DEVICES
+            used[field] = used.get(field, Decimal(0)) + Decimal(exact.get("count", 1))
+    return used
+
+
+def bounds(quota: Document) -> Mapping[str, Any]:
+    """The resources that a quota's status says it bounds."""
+    found: Mapping[str, Any] = (quota.get("status") or {}).get("hard") or {}
+    return found
+
+
+def applies(quota: Document, group: str, plural: str, document: Document) -> bool:
+    """Whether an object falls under the scopes of a quota; only pods and claims have scopes."""
+    spec = quota.get("spec") or {}
+    wanted = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]
+    wanted += (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    if not wanted:
+        return True
+    if group or plural not in {"pods", "persistentvolumeclaims"}:
+        return False
+    own = document.get("spec") or {}
+    return all(_in_scope(item, plural, own) for item in wanted)
+
+
+def _in_scope(item: Document, plural: str, spec: Document) -> bool:
+    name = item.get("scopeName")
+    if name == "VolumeAttributesClass":
+        return plural == "persistentvolumeclaims" and _selected(
+            item, spec.get("volumeAttributesClassName")
+        )
+    if plural != "pods":
+        return False
+    rule = _POD_SCOPES.get(str(name))
+    return rule is not None and rule(item, spec)
+
+
+def _selected(item: Document, value: str | None) -> bool:
+    match item.get("operator"):
+        case "In":
+            return value in (item.get("values") or ())
+        case "NotIn":
+            return value not in (item.get("values") or ())
+        case "DoesNotExist":
+            return not value
+    return bool(value)
+
+
+def _terms(affinity: Document) -> Iterable[Document]:
+    for side in ("podAffinity", "podAntiAffinity"):
+        near = affinity.get(side) or {}
+        yield from near.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        for term in near.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
+            yield term.get("podAffinityTerm") or {}
+
+
+def _crosses(term: Document) -> bool:
+    return bool(term.get("namespaces")) or term.get("namespaceSelector") is not None
+
+
+_POD_SCOPES: Mapping[str, Callable[[Document, Document], bool]] = {
+    "BestEffort": lambda _, spec: qos.of(dict(spec)) == "BestEffort",
+    "NotBestEffort": lambda _, spec: qos.of(dict(spec)) != "BestEffort",
+    "Terminating": lambda _, spec: spec.get("activeDeadlineSeconds") is not None,
+    "NotTerminating": lambda _, spec: spec.get("activeDeadlineSeconds") is None,
+    "PriorityClass": lambda item, spec: _selected(item, spec.get("priorityClassName")),
+    "CrossNamespacePodAffinity": lambda _, spec: any(
+        map(_crosses, _terms(spec.get("affinity") or {}))
+    ),
+}
+
+
+def total(names: Iterable[str], used: Iterable[Amounts]) -> dict[str, str]:
+    """``status.used``: what all objects use of these resources, as text."""
+    wanted = frozenset(names)
+    sums = dict.fromkeys(wanted, Decimal(0))
+    for amounts in used:
+        for name in amounts.keys() & wanted:
+            sums[name] += amounts[name]
+    return {name: rendered(name, sums[name]) for name in sorted(sums)}
+
+
+def missing(spec: Document, names: Iterable[str]) -> dict[str, list[str]]:
+    """Containers that do not say what they need of a bounded resource, by resource."""
+    wanted = COMPUTE & frozenset(names)
+    resources = spec.get("resources") or {}
+    found: dict[str, list[str]] = {}
+    if not wanted or resources.get("requests") or resources.get("limits"):
+        return found
+    for member in ("containers", "initContainers"):
+        for container in spec.get(member) or ():
+            asked = container.get("resources") or {}
+            told = set(asked.get("requests") or ())
+            told |= {f"requests.{name}" for name in asked.get("requests") or ()}
+            told |= {f"limits.{name}" for name in asked.get("limits") or ()}
+            for name in wanted - told:
+                found.setdefault(name, []).append(container.get("name", ""))
+    return found
+
+
+def over(
+    hard: Mapping[str, Any], used: Mapping[str, Any], asked: Amounts
+) -> tuple[dict[str, str], list[str]]:
+    """``status.used`` after ``asked``, and the resources that would then be over ``hard``."""
+    after: dict[str, str] = dict(used)
+    exceeded = []
+    for name in asked.keys() & hard.keys():
+        if not asked[name]:
+            continue
+        amount = max(Decimal(0), quantity.parse(used.get(name, 0)) + asked[name])
+        after[name] = rendered(name, amount)
+        if asked[name] > 0 and amount > quantity.parse(hard[name]):
+            exceeded.append(name)
+    return after, sorted(exceeded)
