@@ -280,8 +280,8 @@ class Checker:
             if expected is None:
                 self.report(position, f"undefined field '{field}'")
             elif not self.unification.assignable([expected], [found]):
-                message = f"expected type of field '{field}' is '{expected}' but provided type is '{found}'"
-                self.report(position, message)
+                wanted = f"expected type of field '{field}' is '{expected}'"
+                self.report(position, f"{wanted} but provided type is '{found}'")
         return declared
 
     def _comprehension(self, node: Comprehension) -> Type:
@@ -308,8 +308,8 @@ class Checker:
             self.unification.assignable([DYN], [over])
             first = second = DYN
         else:
-            message = f"expression of type '{over}' cannot be range of a comprehension (must be list, map, or dynamic)"
-            self.report(node.range.position, message)
+            message = f"expression of type '{over}' cannot be range of a comprehension"
+            self.report(node.range.position, f"{message} (must be list, map, or dynamic)")
         return (
             {node.variable: first, node.second: second} if node.second else {node.variable: first}
         )

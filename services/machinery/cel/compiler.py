@@ -338,7 +338,7 @@ def _plain_call(function: Implementation, runs: list[Run]) -> Run:
     if len(runs) == 1:
         only = runs[0]
         return lambda f: function(only(f))
-    if len(runs) == 2:
+    if len(runs) == 2:  # noqa: PLR2004 - operators
         first, second = runs
         return lambda f: function(first(f), second(f))
     return lambda f: function(*[run(f) for run in runs])

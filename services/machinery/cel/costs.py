@@ -96,23 +96,34 @@ def _validate(args: Arguments, _: Any) -> int:
     return _ceil((1.0 + actual_size(args[1])) * STRING_FACTOR) * _ceil(size * REGEX_FACTOR)
 
 
-_TRAVERSED: Cost = lambda args, result: traversal(args[0])
+def _traversed(args: Arguments, _: Any) -> int:
+    return traversal(args[0])
+
+
+_COMPARISONS = [
+    f"{name}_{kind}"
+    for name in ("less", "less_equals", "greater", "greater_equals")
+    for kind in ("string", "bytes")
+]
+_PARSED = (
+    *("url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey"),
+    *("cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"),
+)
+_SCANNED = (
+    *("starts_with_string", "ends_with_string", "string_to_bytes"),
+    *("bytes_to_string", "strings_quote", "string_format"),
+)
+_SEARCHED = ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes")
 BY_FUNCTION: dict[str, Cost] = {
     "check": CHECK_COST,
     **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"), _TRAVERSED),
-    **dict.fromkeys(
-        (
-            "url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey", "cidr", "isIP", "isCIDR",
-            "quantity", "isQuantity", "semver", "isSemver",
-        ),
-        _of_first(STRING_FACTOR),
-    ),
+    **dict.fromkeys(_SEARCHED, _traversed),
+    **dict.fromkeys(_PARSED, _of_first(STRING_FACTOR)),
     **dict.fromkeys(("replace", "split", "ip.isCanonical"), _of_first(2 * STRING_FACTOR)),
     "join": lambda args, result: _ceil(actual_size(result) * 2 * STRING_FACTOR),
     **dict.fromkeys(("find", "findAll"), _regex),
     "validate": _validate,
-}  # fmt: skip
+}
 BY_OVERLOAD: dict[str, Cost] = {
     "cidr_ip": 1,
     "string_to_ip": _of_first(STRING_FACTOR),
@@ -120,15 +131,9 @@ BY_OVERLOAD: dict[str, Cost] = {
     "cidr_contains_ip_ip": _contains_ip(parsed=False, masked=False),
     "cidr_contains_cidr_string": _contains_ip(parsed=True, masked=True),
     "cidr_contains_cidr": _contains_ip(parsed=False, masked=True),
-    **dict.fromkeys(
-        ("starts_with_string", "ends_with_string", "string_to_bytes", "bytes_to_string", "strings_quote", "string_format"),
-        _of_first(STRING_FACTOR),
-    ),
+    **dict.fromkeys(_SCANNED, _of_first(STRING_FACTOR)),
     "in_list": lambda args, result: actual_size(args[1]),
-    **dict.fromkeys(
-        (f"{name}_{kind}" for name in ("less", "less_equals", "greater", "greater_equals") for kind in ("string", "bytes")),
-        _smaller,
-    ),
+    **dict.fromkeys(_COMPARISONS, _smaller),
     "equals": _equality,
     "not_equals": _smaller,
     **dict.fromkeys(
@@ -137,8 +142,7 @@ BY_OVERLOAD: dict[str, Cost] = {
     ),
     "matches_string": _regex,
     "contains_string": _contains,
-    "list_sets_contains_list": 1,
-}  # fmt: skip
+}
 _SIZELESS = frozenset(("bool", "int", "uint", "double", "timestamp", "duration", "null", "type"))
 
 

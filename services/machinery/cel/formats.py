@@ -11,6 +11,7 @@ from pilothouse.services.machinery.cel.values import Duration, Timestamp
 
 NANOS = 1_000_000_000
 _EPOCH = 719163
+_LAST_HOUR, _LAST_MINUTE = 23, 59
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))?",
     re.ASCII,
@@ -47,7 +48,7 @@ def parse_timestamp(text: str, *, zone: bool = True) -> Timestamp:
     if match is None or (zone and not (match[8] or match[9])):
         raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse')
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
-    if hour > 23 or minute > 59 or second > 59:
+    if hour > _LAST_HOUR or max(minute, second) > _LAST_MINUTE:
         raise ValueError(f'parsing time "{text}": hour, minute or second out of range')
     days = _ordinal(text, year, month, day)
     seconds = days * 86400 + hour * 3600 + minute * 60 + second

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from pilothouse.services.machinery.cel.errors import CompileErrors, Issue
 
-_QUOTED = r"(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''|\"(?:\\.|[^\\\"\n\r])*\"|'(?:\\.|[^\\'\n\r])*')"
+_QUOTED = (
+    r"(?:\"\"\"(?:\\.|[^\\])*?\"\"\"|'''(?:\\.|[^\\])*?'''"
+    r"|\"(?:\\.|[^\\\"\n\r])*\"|'(?:\\.|[^\\'\n\r])*')"
+)
 _RAW = r"(?:\"\"\".*?\"\"\"|'''.*?'''|\"[^\"\n\r]*\"|'[^'\n\r]*')"
 _TOKEN = re.compile(
     r"(?P<space>(?:[ \t\r\n\f]+|//[^\n]*)+)"
@@ -19,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<op>==|!=|<=|>=|&&|\|\||[-+*/%<>!?:.,()\[\]{}])",
     re.DOTALL | re.ASCII,
 )
+_LAST_CHARACTER, _SURROGATES = 0x10FFFF, range(0xD800, 0xE000)
 _SIMPLE = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
     '"': '"', "'": "'", "\\": "\\", "?": "?", "`": "`",
@@ -64,7 +68,7 @@ def unquote(text: str) -> str | bytes:
     raw = text[0] in "rR"
     if raw:
         text = text[1:]
-    width = 3 if len(text) >= 6 and text[:3] in ('"""', "'''") else 1
+    width = 3 if len(text) >= 2 * 3 and text[:3] in ('"""', "'''") else 1
     body = text[width:-width].replace("\r\n", "\n").replace("\r", "\n")
     if raw or "\\" not in body:
         return body.encode() if is_bytes else body
@@ -79,7 +83,7 @@ def _character(match: re.Match[str]) -> str:
     if kind == "bad":
         raise ValueError(f"unable to unescape string: \\{value}")
     code = int(value, 8 if kind == "octal" else 16)
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+    if code > _LAST_CHARACTER or code in _SURROGATES:
         raise ValueError("invalid unicode code point")
     return chr(code)
 

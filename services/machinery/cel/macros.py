@@ -120,9 +120,14 @@ def _appending(call: Call, two: bool, guard: Node | None, element: Node) -> Node
     return fold.folding(Literal(at, True), step, _accu(call))
 
 
+def _guard(call: Call, position: int) -> Node | None:
+    """The filter of a macro that takes one between its variables and its result."""
+    return call.args[position] if len(call.args) == position + 2 else None
+
+
 def _map(call: Call) -> Node:
     _variable(call.args[0], "argument is not an identifier")
-    return _appending(call, False, call.args[1] if len(call.args) == 3 else None, call.args[-1])
+    return _appending(call, False, _guard(call, 1), call.args[-1])
 
 
 def _filter(call: Call) -> Node:
@@ -131,13 +136,14 @@ def _filter(call: Call) -> Node:
 
 
 def _transform_list(call: Call) -> Node:
-    return _appending(call, True, call.args[2] if len(call.args) == 4 else None, call.args[-1])
+    return _appending(call, True, _guard(call, 2), call.args[-1])
 
 
 def _inserting(call: Call, insert: Node) -> Node:
     at = call.position
-    if len(call.args) == 4:
-        insert = Call(at, "_?_:_", [call.args[2], insert, _accu(call)])
+    guard = _guard(call, 2)
+    if guard is not None:
+        insert = Call(at, "_?_:_", [guard, insert, _accu(call)])
     fold = _fold(call, "transformMap", MapNode(at, []), True)
     return fold.folding(Literal(at, True), insert, _accu(call))
 
@@ -185,7 +191,8 @@ def _sort_by(call: Call) -> Node | None:
     if not isinstance(call.target, Ident | Select | ListNode | Comprehension | Call):
         raise MacroError(
             call.position,
-            "sortBy can only be applied to a list, identifier, comprehension, call or select expression",
+            "sortBy can only be applied to a list, identifier, comprehension, call "
+            "or select expression",
         )
     at = call.position
     keys = _map(Call(at, "map", call.args, call.target))

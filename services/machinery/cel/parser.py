@@ -65,14 +65,17 @@ _BINARY = {
     "%": 3,
 }
 _FUNCTIONS = {op: f"_{op}_" for op in _BINARY} | {"in": "@in"}
-_PRIMARIES = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+_PRIMARIES = (
+    "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', "
+    "NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+)
 
 
 def parse(source: str, bindings: bool = False) -> Node:
     """The tree of an expression; `bindings` allows cel.bind. Raises CompileErrors."""
     if len(source) > MAX_CODE_POINTS:
-        message = f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_CODE_POINTS}"
-        raise CompileErrors("", [Issue(0, message)])
+        message = f"size: {len(source)}, limit {MAX_CODE_POINTS}"
+        raise CompileErrors("", [Issue(0, f"expression code point size exceeds limit: {message}")])
     parser = _Parser(source, bindings)
     node = parser.expression()
     if parser.token.kind != "end":

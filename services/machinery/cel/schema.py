@@ -20,7 +20,7 @@ from pilothouse.services.machinery.cel.formats import (
     parse_date_time,
     parse_schema_duration,
 )
-from pilothouse.services.machinery.cel.values import AssociatedList, SetList, equal
+from pilothouse.services.machinery.cel.values import AssociatedList, Optional, SetList, equal
 
 if TYPE_CHECKING:
     from pilothouse.services.machinery.cel.types import Type
@@ -284,3 +284,15 @@ DYNAMIC = Declaration(types.DYN, 1)
 def declare(type_: Type) -> Declaration:
     """A declaration of a type without bounds, for variables that no schema describes."""
     return Declaration(type_, _MIN_SIZES.get(type_.kind, 2))
+
+
+def optional(declaration: Declaration) -> Declaration:
+    """The declaration of a variable that may be absent, bound to JSON or to `values.NONE`."""
+    inner = declaration.convert
+
+    def convert(raw: Any) -> Any:
+        if isinstance(raw, Optional):
+            return raw
+        return Optional(raw if inner is None else inner(raw))
+
+    return Declaration(types.optional_of(declaration.type), declaration.min_size, 0, convert)

@@ -150,7 +150,7 @@ class Unification:
         self._bound = kept
         return False
 
-    def _fits(self, one: Type, other: Type) -> bool:
+    def _fits(self, one: Type, other: Type) -> bool:  # noqa: PLR0911 - one case a line
         if other.kind == "param":
             valid, known = self._substitutes(one, other)
             if valid or known:

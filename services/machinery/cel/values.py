@@ -124,7 +124,7 @@ _NUMBERS = frozenset((int, Uint, float))
 _SCALARS = frozenset((str, bytes, bool, type(None), Timestamp, Duration, TypeValue))
 
 
-def equal(one: object, other: object) -> bool:
+def equal(one: object, other: object) -> bool:  # noqa: PLR0911 - one case a line
     """CEL's `==`: numbers across their types, otherwise False between different types."""
     kind, with_ = type(one), type(other)
     if kind in _SCALARS or with_ in _SCALARS:
@@ -212,11 +212,22 @@ def kind_of(value: object) -> str:
     return str(getattr(value, "type_name", "dyn"))
 
 
-_KINDS = {
-    bool: "bool", int: "int", Uint: "uint", float: "double", str: "string", bytes: "bytes", type(None): "null",
-    list: "list", dict: "map", Timestamp: "timestamp", Duration: "duration", TypeValue: "type",
-    SetList: "list", AssociatedList: "list",
-}  # fmt: skip
+_KINDS: dict[type, str] = {
+    bool: "bool",
+    int: "int",
+    Uint: "uint",
+    float: "double",
+    str: "string",
+    bytes: "bytes",
+    type(None): "null",
+    list: "list",
+    dict: "map",
+    SetList: "list",
+    AssociatedList: "list",
+    Timestamp: "timestamp",
+    Duration: "duration",
+    TypeValue: "type",
+}
 _TYPE_NAMES = {
     "null": "null_type",
     "timestamp": "google.protobuf.Timestamp",

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pilothouse.services.machinery.cel.libraries import conversions, standard
+from pilothouse.services.machinery.cel.libraries import (
+    addresses,
+    authorization,
+    conversions,
+    lists,
+    named,
+    optionals,
+    quantities,
+    standard,
+    strings,
+    times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,4 +30,15 @@ class Library(Protocol):
     IMPLEMENTATIONS: dict[str, Callable[..., Any]]
 
 
-LIBRARIES: tuple[Library, ...] = (standard, conversions)
+LIBRARIES: tuple[Library, ...] = (
+    standard,
+    conversions,
+    times,
+    strings,
+    optionals,
+    lists,
+    quantities,
+    addresses,
+    named,
+    authorization,
+)

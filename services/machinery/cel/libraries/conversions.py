@@ -64,6 +64,7 @@ matches: matches(string, string) -> bool
 matches_string: string .matches(string) -> bool
 """)
 
+_PLAIN_EXPONENTS = range(-5, 21)
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -152,7 +153,7 @@ def double_text(value: float) -> str:
     if exponent:
         mantissa = mantissa.removesuffix(".0")
         number = int(exponent)
-        if -5 <= number < 21:
+        if number in _PLAIN_EXPONENTS:
             return f"{value:f}".rstrip("0").rstrip(".") if number >= 0 else text
         return f"{mantissa}e{'-' if number < 0 else '+'}{abs(number):02d}"
     return text.removesuffix(".0")

@@ -270,10 +270,10 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys((f"size_{kind}" for kind in ("bytes", "list", "map", "string")), len),
     **dict.fromkeys((f"{kind}_size" for kind in ("bytes", "list", "map", "string")), len),
 }
-for _name, _function in (
-    ("less", operator.lt), ("less_equals", operator.le), ("greater", operator.gt), ("greater_equals", operator.ge),
-):  # fmt: skip
-    _symbol = {"less": "_<_", "less_equals": "_<=_", "greater": "_>_", "greater_equals": "_>=_"}[
-        _name
-    ]
+for _symbol, _function in (
+    ("_<_", operator.lt),
+    ("_<=_", operator.le),
+    ("_>_", operator.gt),
+    ("_>=_", operator.ge),
+):
     IMPLEMENTATIONS.update(dict.fromkeys((o.id for o in DECLARATIONS[_symbol]), _function))
