@@ -15,6 +15,9 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.services.apiserver.cache.selection import parse_fields
+from pilothouse.services.apiserver.crds.establishing import Establishing
+from pilothouse.services.apiserver.crds.publishing import Definitions
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.acts import Acts, refuse_connect
@@ -47,7 +50,7 @@ class Registry:
     """Every request, whichever door it came through, is one of these eight calls.
 
     Its :class:`Parts` carry the cache, whose ``load`` has run before the first request and whose
-    ``run`` goes on beside.
+    ``run`` goes on beside, as does that of :attr:`establishing`.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -61,6 +64,10 @@ class Registry:
         self._acts = Acts(parts, self._kinds, self._writes, self._removals)
         services = parts.catalog.lookup("", "v1", "services")
         parts.cache.of(services).subscribe(parts.allocator.observe)
+        definitions = Definitions(parts.catalog, parts.cache, parts.schemas, parts.walkers)
+        self.establishing = Establishing(
+            definitions, parts.catalog, parts.cache, commits, self._removals, parts.clock
+        )
 
     async def get(self, user: User, target: Target, resource_version: str = "") -> Stored:
         """The object, or what its subresource shows (``status``, ``scale``)."""
@@ -69,7 +76,7 @@ class Registry:
         if not kind.persistent:
             return await self._computed_one(user, kind, target)
         if target.subresource == "scale":
-            return show_scale(await self._reads.get(kind, target, resource_version))
+            return show_scale(kind, await self._reads.get(kind, target, resource_version))
         if target.subresource and target.subresource not in _SHOWN:
             raise refuse_connect(kind, target.subresource)
         return await self._reads.get(kind, target, resource_version)
@@ -77,7 +84,7 @@ class Registry:
     async def list(self, user: User, target: Target, options: ReadOptions) -> Listing:
         """A page of the collection; sorted by namespace and name."""
         kind = self._kinds.kind(target, "list")
-        await self.parts.authorizer.allow(user, "list", target)
+        await self.parts.authorizer.allow(user, "list", _named(target, options))
         if not kind.persistent:
             items = await self._computed(user, kind, target)
             return Listing(items, self.parts.cache.applied)
@@ -93,7 +100,7 @@ class Registry:
         changes are forgotten gets Expired.
         """
         kind = self._kinds.kind(target, "watch")
-        await self.parts.authorizer.allow(user, "watch", target)
+        await self.parts.authorizer.allow(user, "watch", _named(target, options))
         async with contextlib.aclosing(self._reads.watch(kind, target, options)) as batches:
             async for batch in batches:
                 yield batch
@@ -141,7 +148,7 @@ class Registry:
     ) -> Listing:
         """Delete each object that ``reading`` selects; what was deleted or marked."""
         kind = self._kinds.kind(target, "deletecollection")
-        await self.parts.authorizer.allow(user, "deletecollection", target)
+        await self.parts.authorizer.allow(user, "deletecollection", _named(target, reading))
         await self.parts.cache.wait_fresh()
         listing = await self._reads.list(kind, target, reading)
 
@@ -165,3 +172,13 @@ class Registry:
             if stored.key.name == target.name:
                 return stored
         raise refusals.not_found(kind, target.name)
+
+
+def _named(target: Target, options: ReadOptions) -> Target:
+    """For authorizers: to select one name is to name it, as in the real server."""
+    if target.name or "metadata.name" not in options.field_selector:
+        return target
+    for wanted in parse_fields(options.field_selector):
+        if wanted.path == "metadata.name" and wanted.equal:
+            return replace(target, name=wanted.value)
+    return target

@@ -120,6 +120,7 @@ class _Server:
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._cache.run())
             compacting = group.create_task(self._compaction.run())
+            establishing = group.create_task(self._registry.establishing.run())
             keeping = None
             try:
                 async with self._doors():
@@ -135,6 +136,7 @@ class _Server:
                 if keeping is not None:
                     keeping.cancel()
                 compacting.cancel()
+                establishing.cancel()
                 following.cancel()
 
     @contextlib.asynccontextmanager

@@ -66,6 +66,8 @@ class Catalog:
 
     def stored(self, kind: Kind) -> Kind:
         """The kind in whose shape and place objects of ``kind`` rest: mostly itself."""
+        if kind.rests is not None:
+            return kind.rests
         if not kind.stored_as:
             return kind
         group, _, version = kind.stored_as.rpartition("/")

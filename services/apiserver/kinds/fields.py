@@ -59,8 +59,23 @@ _ZERO = {
 
 def field_labels(kind: Kind) -> Mapping[str, str]:
     """Each label that the kind knows and the path it stands for, without the common two."""
+    if kind.custom is not None:
+        return kind.custom.fields
     found = _LABELS.get((kind.group, kind.plural), ())
     return found if isinstance(found, Mapping) else {label: label for label in found}
+
+
+def unsupported(kind: Kind, label: str) -> str:
+    """What is told of a field label that the kind does not have."""
+    if kind.plural == "jobs":
+        return f'field label "{label}" not supported for Job'
+    if kind.plural == "resourceslices":
+        return f"field label not supported for {kind.kind}: {label}"
+    if kind.custom is None and (kind.group, kind.plural) not in _LABELS:
+        return (
+            f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+    return f"field label not supported: {label}"
 
 
 def extractor(kind: Kind) -> Callable[[bytes], Mapping[str, str]]:
@@ -69,6 +84,9 @@ def extractor(kind: Kind) -> Callable[[bytes], Mapping[str, str]]:
     if not paths:
         return lambda _: {}
     split = {path: path.split(".") for path in paths}
+    if kind.custom is not None:
+        # Its fields may have names that are none in Python.
+        return lambda json: _read(msgspec.json.decode(json), split)
     decoder = msgspec.json.Decoder(_struct("Fields", list(split.values())))
 
     def extract(json: bytes) -> Mapping[str, str]:
@@ -78,14 +96,30 @@ def extractor(kind: Kind) -> Callable[[bytes], Mapping[str, str]]:
     return extract
 
 
+def _read(document: Any, split: Mapping[str, list[str]]) -> Mapping[str, str]:
+    found = {}
+    for path, steps in split.items():
+        value = document
+        for step in steps:
+            value = value.get(step) if isinstance(value, dict) else None
+        found[path] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
 def _value(view: Any, steps: list[str], path: str) -> str:
     for step in steps:
         view = getattr(view, step, None)
     if view is None:
         return _ZERO.get(path, "")
-    if isinstance(view, bool):
-        return "true" if view else "false"
-    return str(view)
+    return _text(view)
 
 
 def _struct(name: str, paths: list[list[str]]) -> type[msgspec.Struct]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.machinery.errors import Subject
 
 READ = ("get", "list", "watch")
@@ -35,7 +37,9 @@ class Kind:
     """One resource of one version. ``definition`` is its name among the published schemas.
 
     ``stored_as`` names the kind in whose shape and place objects rest, when that is another one
-    (``events.k8s.io/v1`` rests as ``v1``); else it is empty.
+    (``events.k8s.io/v1`` rests as ``v1``); else it is empty. ``custom`` is what a
+    CustomResourceDefinition says of it, and ``rests`` the kind of its storage version when that is
+    another one; None for the kinds that are built in.
     """
 
     group: str
@@ -50,6 +54,19 @@ class Kind:
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     definition: str = ""
     stored_as: str = ""
+    list_kind: str = ""
+    custom: Custom | None = field(default=None, repr=False, compare=False)
+    rests: "Kind | None" = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def native(self) -> str:
+        """The plural of a built-in kind, by which the server knows its ways; else empty."""
+        return self.plural if self.custom is None else ""
+
+    @cached_property
+    def place(self) -> str:
+        """Where its objects lie in the store, below the prefix."""
+        return self.plural if self.custom is None else f"{self.group}/{self.plural}"
 
     @property
     def api_version(self) -> str:

@@ -26,20 +26,32 @@ class Schemas:
     def __init__(self, text: bytes) -> None:
         self._raw = msgspec.json.decode(text, type=_Published).definitions
         self._decoded: dict[str, dict[str, Any]] = {}
+        self._added: dict[str, dict[str, Any]] = {}
 
     def definition(self, name: str) -> dict[str, Any]:
         """The schema; KeyError when there is none of that name. Not to be changed."""
-        found = self._decoded.get(name)
+        found = self._decoded.get(name) or self._added.get(name)
         if found is None:
             found = msgspec.json.decode(self._raw[name])
             self._decoded[name] = found
         return found
 
+    def add(self, name: str, schema: dict[str, Any]) -> None:
+        """Have a definition that is not published: a custom resource's ``openAPIV3Schema``.
+
+        It says nothing of ``apiVersion``, ``kind`` and ``metadata``, which every object has.
+        """
+        self._added[name] = schema
+
+    def remove(self, name: str) -> None:
+        """Have an added definition no longer."""
+        self._added.pop(name, None)
+
     def __contains__(self, name: object) -> bool:
-        return name in self._raw
+        return name in self._raw or name in self._added
 
     def names(self) -> Iterator[str]:
-        """Every definition's name."""
+        """Every published definition's name."""
         return iter(self._raw)
 
 

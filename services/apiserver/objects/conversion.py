@@ -25,6 +25,8 @@ _PERCENT_NOW = "currentCPUUtilizationPercentage"
 
 def to_stored(kind: Kind, stored_kind: Kind, document: Document) -> Document:
     """A document of ``kind`` in the shape of ``stored_kind``."""
+    if kind.custom is not None:
+        return {**document, "apiVersion": stored_kind.api_version}
     event = kind.plural == "events"
     result = _renamed(document, _EVENT) if event else _autoscaler_up(document)
     return {**result, "apiVersion": stored_kind.api_version}
@@ -32,6 +34,10 @@ def to_stored(kind: Kind, stored_kind: Kind, document: Document) -> Document:
 
 def to_served(kind: Kind, document: Document) -> Document:
     """A stored document in the shape of ``kind``."""
+    if kind.custom is not None:
+        shown = msgspec.json.decode(msgspec.json.encode(document))
+        kind.custom.treatment.trim(shown)
+        return {**shown, "apiVersion": kind.api_version}
     event = kind.plural == "events"
     result = _renamed(document, _EVENT_BACK) if event else _autoscaler_down(document)
     return {**result, "apiVersion": kind.api_version}
@@ -41,6 +47,9 @@ def serve(kind: Kind, stored: Stored) -> Stored:
     """The bytes of a stored object as a reader of ``kind`` gets them."""
     if not kind.stored_as or not stored.json:
         return stored
+    if kind.custom is not None:
+        json = kind.custom.treatment.shown(stored.json, kind.api_version)
+        return Stored(stored.key, stored.revision, json, stored.deleted)
     document = to_served(kind, msgspec.json.decode(stored.json))
     return Stored(stored.key, stored.revision, msgspec.json.encode(document), stored.deleted)
 

@@ -1,5 +1,6 @@
 """A body as a document of its kind: right types, known fields, its own kind."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -22,25 +23,29 @@ def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation)
     if not isinstance(body, dict):
         raise BadRequest(f"the body is not an object of kind {kind.kind}")
     _own_kind(kind, body)
-    metadata = body.get("metadata")
-    if isinstance(metadata, dict):
-        metadata.pop("managedFields", None)
+    if kind.custom is not None:
+        return _told(kind, kind.custom.treatment.settle(body), validation)
     report = Report()
     try:
         walkers.of_kind(kind.definition)(body, None, report, "")
     except Unreadable as error:
         raise _unreadable(kind, str(error)) from None
-    warnings: tuple[str, ...] = ()
-    if report.unknown:
-        told = [f'unknown field "{path}"' for path in report.unknown]
-        if validation == "Strict":
-            raise _unreadable(kind, f"strict decoding error: {', '.join(told)}")
-        warnings = tuple(told) if validation == "Warn" else ()
+    warnings = _told(kind, report.unknown, validation)
     if report.missing:
         named = body.get("metadata") or {}
         name = named.get("name") or named.get("generateName") or ""
         raise refusals.invalid(kind, name, report.missing)
     return warnings
+
+
+def _told(kind: Kind, unknown: Sequence[str], validation: FieldValidation) -> tuple[str, ...]:
+    """The warnings about unknown fields; BadRequest under Strict."""
+    if not unknown or validation == "Ignore":
+        return ()
+    told = [f'unknown field "{path}"' for path in unknown]
+    if validation == "Strict":
+        raise _unreadable(kind, f"strict decoding error: {', '.join(told)}")
+    return tuple(told)
 
 
 def _own_kind(kind: Kind, body: Document) -> None:

@@ -17,7 +17,7 @@ _UNCOUNTED = frozenset(
      "resourcequotas", "certificatesigningrequests", "volumeattachments"}
 )  # fmt: skip
 _COUNTED = frozenset({"endpointslices", "networkpolicies"})
-_STATUS_LABELS = frozenset({"pods", "nodes"})
+STATUS_LABELS = frozenset({"pods", "nodes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,24 @@ class Ways:
 
 def ways_of(kind: Kind) -> Ways:
     """The ways of a kind."""
+    if kind.custom is not None:
+        return Ways(
+            has_status=kind.custom.has_status, brings_status=False, counts=True, orphans=False,
+            ttl_seconds=0,
+        )  # fmt: skip
     has_status = "status" in kind.subresources
     return Ways(
         has_status=has_status,
-        brings_status=kind.plural == "nodes",
-        counts=kind.plural in _COUNTED or (has_status and kind.plural not in _UNCOUNTED),
-        orphans=kind.plural in {"replicationcontrollers", "jobs"},
-        ttl_seconds=EVENT_SECONDS if kind.plural == "events" else 0,
+        brings_status=kind.native == "nodes",
+        counts=kind.native in _COUNTED or (has_status and kind.native not in _UNCOUNTED),
+        orphans=kind.native in {"replicationcontrollers", "jobs"},
+        ttl_seconds=EVENT_SECONDS if kind.native == "events" else 0,
     )
 
 
 def born(kind: Kind, document: Document) -> None:
     """What a new object gets after its defaults."""
-    match kind.plural:
+    match kind.native:
         case "pods":
             quality = qos.of(document["spec"])
             document["status"] = {"phase": "Pending", "qosClass": quality}
@@ -64,7 +69,7 @@ def born(kind: Kind, document: Document) -> None:
         case "persistentvolumes" | "persistentvolumeclaims":
             document["status"] = {"phase": "Pending"}
         case _:
-            if ways_of(kind).has_status:
+            if kind.custom is None and ways_of(kind).has_status:
                 document.setdefault("status", {})
 
 
@@ -77,13 +82,13 @@ def _namespace(document: Document) -> None:
 
 def kept(kind: Kind, new: Document, old: Document) -> None:
     """What an update may leave out because the server gave it."""
-    if kind.plural == "namespaces":
+    if kind.native == "namespaces":
         new.setdefault("spec", {})["finalizers"] = old.get("spec", {}).get("finalizers", [])
         metadata = new["metadata"]
         metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
         if not new["spec"]["finalizers"]:
             del new["spec"]["finalizers"]
-    elif kind.plural == "services":
+    elif kind.native == "services":
         _keep_service(new.get("spec") or {}, old["spec"])
 
 
@@ -152,7 +157,9 @@ def _take(document: Document, member: str, source: Document) -> None:
 def status_metadata(kind: Kind, new: Document, old: Document) -> Document:
     """The free metadata after a write of status: annotations, and of some kinds labels."""
     result = dict(old)
-    fields = ("annotations", "labels") if kind.plural in _STATUS_LABELS else ("annotations",)
+    if kind.custom is not None:
+        return result
+    fields = ("annotations", "labels") if kind.native in STATUS_LABELS else ("annotations",)
     for field in fields:
         _take(result, field, new)
     return result

@@ -12,6 +12,7 @@ from pilothouse.services.machinery.errors import (
     MethodNotAllowed,
     NotFound,
     Subject,
+    UnsupportedMediaType,
 )
 
 
@@ -46,6 +47,22 @@ def changed(kind: Kind, name: str) -> Conflict:
         name,
         "the object has been modified; please apply your changes to the latest version "
         "and try again",
+    )
+
+
+def unconditional(kind: Kind, name: str) -> Invalid:
+    """An update that does not say what it was made from, of a kind where it must."""
+    message = "Invalid value: 0: must be specified for an update"
+    return invalid(kind, name, [Cause("metadata.resourceVersion", message)])
+
+
+def unknown_patch() -> UnsupportedMediaType:
+    """A custom object has no keys to merge its lists by."""
+    types = (
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    )
+    return UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {types}"
     )
 
 

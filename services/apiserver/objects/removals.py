@@ -7,6 +7,7 @@ import msgspec
 
 from pilothouse.services.apiserver.admission.nodes import node_of
 from pilothouse.services.apiserver.cache.items import Item
+from pilothouse.services.apiserver.crds import naming
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.commits import Commits
@@ -19,6 +20,7 @@ from pilothouse.services.runtime.clock import Clock
 
 Document = dict[str, Any]
 
+DEFINITIONS = "customresourcedefinitions"
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
@@ -48,7 +50,7 @@ class Removals:
     ) -> Stored:
         """Delete or mark; again when somebody wrote in between."""
         _check_options(kind, options)
-        if kind.plural == "namespaces" and target.name in PROTECTED:
+        if kind.native == "namespaces" and target.name in PROTECTED:
             raise refusals.forbidden(kind, target.name, "this namespace may not be deleted")
         served = self._kinds.served(kind)
         for _ in range(_RACES_MAX):
@@ -75,7 +77,11 @@ class Removals:
         if not marked.changed:
             return item.stored
         document["metadata"] = marked.metadata
-        if kind.plural == "namespaces":
+        if kind.native == DEFINITIONS:
+            verdict = naming.PENDING
+            status = document.get("status") or {}
+            document["status"] = naming.with_conditions(status, [verdict], self._clock.now())
+        if kind.native == "namespaces":
             document["status"] = {**(document.get("status") or {}), "phase": "Terminating"}
         return await self._commits.update(kind, item, document, dry_run=options.dry_run)
 
@@ -88,9 +94,11 @@ def mark(
     """
     old = document["metadata"]
     finalizers = _finalizers(old.get("finalizers") or [], options.propagation_policy, default)
+    if kind.native == DEFINITIONS and "deletionTimestamp" not in old:
+        finalizers = [*(each for each in finalizers if each != naming.FINALIZER), naming.FINALIZER]
     grace = _grace_seconds(kind, document, options)
     held = bool(finalizers) or grace > 0
-    if kind.plural == "namespaces" and (document.get("spec") or {}).get("finalizers"):
+    if kind.native == "namespaces" and (document.get("spec") or {}).get("finalizers"):
         held = True
     if not held:
         return Marked(None, changed=True)
@@ -126,7 +134,7 @@ def _finalizers(old: list[str], policy: str, default: str) -> list[str]:
 
 def _grace_seconds(kind: Kind, document: Document, options: DeleteOptions) -> int:
     """How long a pod's containers may take; everything else goes at once."""
-    if kind.plural != "pods" or kind.group:
+    if kind.native != "pods" or kind.group:
         return 0
     spec = document.get("spec") or {}
     phase = (document.get("status") or {}).get("phase", "")
@@ -169,7 +177,7 @@ def _check_preconditions(kind: Kind, metadata: Document, options: DeleteOptions)
 def _check_node(user: User, kind: Kind, document: Document) -> None:
     """A kubelet deletes only pods of its own node."""
     node = node_of(user)
-    if not node or kind.plural != "pods":
+    if not node or kind.native != "pods":
         return
     if document["spec"].get("nodeName") != node:
         why = f'node "{node}" can only delete pods with spec.nodeName set to itself'

@@ -49,8 +49,10 @@ class Kinds:
         found = self._served.get(id(kind))
         if found is None or found[0] is not kind:
             rests = self._parts.catalog.stored(kind)
+            # Each version of a custom kind has rules of its own; others those of what they rest as.
+            ruled = rests if kind.custom is None else kind
             served = Served(
-                kind, rests, ways_of(rests), every.of(rests), self._parts.cache.of(rests)
+                kind, rests, ways_of(ruled), every.of(ruled), self._parts.cache.of(rests)
             )
             self._served[id(kind)] = found = (kind, served)
         return found[1]

@@ -5,6 +5,8 @@ from pilothouse.services.apiserver.strategies import (
     batch,
     cluster,
     configuration,
+    custom,
+    definitions,
     cronjobs,
     endpoints,
     flowcontrol,
@@ -50,6 +52,7 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("apps", "ControllerRevision"): statefulsets.CONTROLLER_REVISION,
     ("batch", "Job"): batch.JOB,
     ("batch", "CronJob"): cronjobs.CRON_JOB,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.STRATEGY,
     ("coordination.k8s.io", "Lease"): cluster.LEASE,
     ("discovery.k8s.io", "EndpointSlice"): cluster.ENDPOINT_SLICE,
     ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
@@ -68,4 +71,6 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
 
 def of(kind: Kind) -> Strategy:
     """The strategy of a kind."""
+    if kind.custom is not None:
+        return custom.of(kind.custom.treatment)
     return BY_KIND.get((kind.group, kind.kind), GENERIC)

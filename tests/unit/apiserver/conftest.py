@@ -37,9 +37,11 @@ async def registry() -> AsyncIterator[Registry]:
     await cache.load()
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
+        establishing = group.create_task(made.establishing.run())
         await bootstrap(made, "10.90.0.1", 6443, ())
         yield made
         following.cancel()
+        establishing.cancel()
     await store.close()
 
 
