@@ -49,7 +49,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ContainerConfig:
-    """``command`` and ``args`` are expanded, ``env`` is in order, ``log_path`` is relative."""
+    """``command`` and ``args`` are expanded, ``env`` is in order, ``log_path`` is relative.
+
+    ``target_id``: the container whose processes it shares.
+    """
 
     spec: Container
     attempt: int
@@ -61,6 +64,7 @@ class ContainerConfig:
     mounts: Sequence[Mount]
     limits: Limits
     run_as_user: int | None = None
+    target_id: str = ""
 
     @property
     def log_path(self) -> str:

@@ -45,6 +45,12 @@ def render(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -
     return entry
 
 
+def of_guest(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -> dict[str, Any]:
+    """The entry of an ephemeral container: nobody waits for it to be ready."""
+    entry = render(pod, spec, observed, known, now)
+    return {name: value for name, value in entry.items() if name != "started"} | {"ready": False}
+
+
 def is_ready(spec: Spec, container: Container, known: Known) -> bool:
     """Whether the readiness probe, if there is one, says so."""
     return spec.readiness_probe is None or probes_of(known, container).ready is True

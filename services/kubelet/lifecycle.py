@@ -36,7 +36,7 @@ from pilothouse.services.kubelet.plans import (
     StopSandbox,
 )
 from pilothouse.services.kubelet.views import Container as Spec
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.views import EphemeralContainer, Pod
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
 
@@ -64,6 +64,8 @@ def policy_of(pod: Pod, spec: Spec) -> str:
     """The restart policy that counts for this container."""
     if spec.is_sidecar:
         return "Always"
+    if isinstance(spec, EphemeralContainer):
+        return "Never"
     if spec in pod.spec.init_containers and pod.spec.restart_policy != "Never":
         return "OnFailure"
     return pod.spec.restart_policy
@@ -262,6 +264,8 @@ def _tidy(draft: _Draft, sandbox: Sandbox) -> None:
 
 def _advance(draft: _Draft, sandbox: Sandbox) -> None:
     pod = draft.pod
+    for guest in pod.spec.ephemeral_containers:
+        _admit(draft, sandbox, guest)
     waiting_for = pending_init(pod, draft.observed, draft.known)
     for spec in pod.spec.init_containers:
         if waiting_for is not None and spec.name == waiting_for.name:
@@ -271,6 +275,16 @@ def _advance(draft: _Draft, sandbox: Sandbox) -> None:
             _keep(draft, sandbox, spec)
     for spec in pod.spec.containers:
         _keep(draft, sandbox, spec)
+
+
+def _admit(draft: _Draft, sandbox: Sandbox, guest: EphemeralContainer) -> None:
+    """Start it once; not before the container whose processes it is to see."""
+    if draft.pod.recorded(guest.name).get("containerID"):
+        return
+    target = draft.observed.current(guest.target_container_name)
+    if guest.target_container_name and (target is None or target.state != "running"):
+        return
+    _keep(draft, sandbox, guest)
 
 
 def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
@@ -340,7 +354,11 @@ def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None
         recorded = draft.pod.recorded(spec.name)
         attempt = recorded.get("restartCount", 0) + 1 if recorded.get("containerID") else 0
     wait = restarts.next_wait(before)
-    draft.acts.append(StartContainer(spec.name, attempt, sandbox.id, wait))
+    target = None
+    if isinstance(spec, EphemeralContainer) and spec.target_container_name:
+        target = draft.observed.current(spec.target_container_name)
+    target_id = "" if target is None else target.id
+    draft.acts.append(StartContainer(spec.name, attempt, sandbox.id, wait, target_id))
 
 
 def _ensure_image(draft: _Draft, spec: Spec) -> bool:

@@ -10,7 +10,7 @@ from pilothouse.services.kubelet.downward import Surroundings
 from pilothouse.services.kubelet.observed import Container as Running
 from pilothouse.services.kubelet.ports import Cgroups, Cluster, Images, Runtime, Volumes
 from pilothouse.services.kubelet.probes import Outcome
-from pilothouse.services.kubelet.views import Container, Hook, Pod, Probe
+from pilothouse.services.kubelet.views import Container, EphemeralContainer, Hook, Pod, Probe
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
 
@@ -76,6 +76,8 @@ def reference(pod: Pod, spec: Container | None = None) -> Reference:
     field_path = ""
     if spec is not None:
         part = "initContainers" if spec in pod.spec.init_containers else "containers"
+        if isinstance(spec, EphemeralContainer):
+            part = "ephemeralContainers"
         field_path = f"spec.{part}{{{spec.name}}}"
     metadata = pod.metadata
     return Reference(

@@ -154,14 +154,8 @@ class Performer:
         """Withdraw, run the preStop hook, ask it to end, kill it; all within the grace."""
         clock = self._parts.clock
         began = clock.monotonic()
-        spec = next(
-            (
-                item
-                for item in (*pod.spec.init_containers, *pod.spec.containers)
-                if item.name == act.name
-            ),
-            None,
-        )
+        every = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
+        spec = next((item for item in every if item.name == act.name), None)
         self._parts.notes.note(reference(pod, spec), "Normal", "Killing", act.message)
         running = next(item for item in observed.containers if item.id == act.id)
         hook = spec.lifecycle.pre_stop if spec is not None else None

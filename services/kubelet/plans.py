@@ -36,12 +36,16 @@ class EnsureImage:
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Create and start; ``wait_seconds`` is what its successor will wait after its end."""
+    """Create and start; ``wait_seconds`` is what its successor will wait after its end.
+
+    ``target_id``: the container whose processes it sees.
+    """
 
     name: str
     attempt: int
     sandbox_id: str
     wait_seconds: float = 0.0
+    target_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ class Starter:
             env=env,
             mounts=self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
             limits=qos.limits_of(pod, spec, node.memory_bytes),
+            target_id=act.target_id,
         )
 
     async def _sources(self, pod: Pod, spec: Container) -> Sources:

@@ -51,6 +51,11 @@ def render(pod: Pod, observed: Observed, known: Known, place: Place, now: float)
     }
     if inits:
         status["initContainerStatuses"] = inits
+    if pod.spec.ephemeral_containers:
+        status["ephemeralContainerStatuses"] = [
+            container_status.of_guest(pod, spec, observed, known, now)
+            for spec in pod.spec.ephemeral_containers
+        ]
     if is_overdue(pod, now) and phase == "Failed":
         status["reason"] = "DeadlineExceeded"
         status["message"] = "Pod was active on the node longer than the specified deadline"

@@ -11,7 +11,8 @@ from pilothouse.services.runtime.clock import Clock
 
 RETRY_FIRST_SECONDS = 0.2
 RETRY_MAX_SECONDS = 10.0
-OPTIONAL = ("podIP", "podIPs", "reason", "message", "initContainerStatuses")
+OPTIONAL = ("podIP", "podIPs", "reason", "message", "initContainerStatuses",
+            "ephemeralContainerStatuses")  # fmt: skip
 
 
 def difference(wanted: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:

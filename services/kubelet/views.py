@@ -18,6 +18,9 @@ from pilothouse.services.machinery.objects import Metadata, View
 
 Port = int | str
 
+STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+"""Where a pod's status tells of its containers."""
+
 
 class KeySelector(View, frozen=True, kw_only=True):
     """One key of a ConfigMap or Secret."""
@@ -143,6 +146,13 @@ class PodSecurityContext(View, frozen=True, kw_only=True):
     seccomp_profile: SeccompProfile | None = None
 
 
+class ResizePolicy(View, frozen=True, kw_only=True):
+    """Whether a container restarts when this resource of it changes."""
+
+    resource_name: str
+    restart_policy: str = "NotRequired"
+
+
 class Container(View, frozen=True, kw_only=True):
     name: str
     image: str = ""
@@ -166,11 +176,18 @@ class Container(View, frozen=True, kw_only=True):
     stdin_once: bool = False
     tty: bool = False
     restart_policy: str = ""
+    resize_policy: tuple[ResizePolicy, ...] = ()
 
     @property
     def is_sidecar(self) -> bool:
         """Whether, listed among the init containers, it runs as long as the pod does."""
         return self.restart_policy == "Always"
+
+
+class EphemeralContainer(Container, frozen=True, kw_only=True):
+    """Added to a pod that runs; started once."""
+
+    target_container_name: str = ""
 
 
 class HostAlias(View, frozen=True, kw_only=True):
@@ -192,6 +209,7 @@ class DnsConfig(View, frozen=True, kw_only=True):
 class Spec(View, frozen=True, kw_only=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[EphemeralContainer, ...] = ()
     volumes: tuple[Volume, ...] = ()
     restart_policy: str = "Always"
     termination_grace_period_seconds: int = 30
@@ -227,15 +245,16 @@ class Pod(View, frozen=True, kw_only=True):
         return self.metadata.uid
 
     def container(self, name: str) -> Container:
-        """The container of this name, init containers included; KeyError when there is none."""
-        for item in (*self.spec.init_containers, *self.spec.containers):
+        """The container of this name, of whatever sort; KeyError when there is none."""
+        spec = self.spec
+        for item in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
             if item.name == name:
                 return item
         raise KeyError(name)
 
     def recorded(self, name: str) -> dict[str, Any]:
         """What the API's status says of this container; empty when nothing."""
-        for part in ("containerStatuses", "initContainerStatuses"):
+        for part in STATUSES:
             for item in self.status.get(part) or ():
                 if item.get("name") == name:
                     found: dict[str, Any] = item

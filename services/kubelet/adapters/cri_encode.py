@@ -152,7 +152,7 @@ def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.Containe
                 memory_limit_in_bytes=config.limits.memory_bytes,
                 oom_score_adj=config.limits.oom_score_adj,
             ),
-            security_context=_container_security(pod, spec),
+            security_context=_container_security(pod, spec, config.target_id),
         ),
     )
 
@@ -166,7 +166,9 @@ def _mount(mount: Mount) -> cri.Mount:
     )
 
 
-def _container_security(pod: Pod, spec: Container) -> cri.LinuxContainerSecurityContext:
+def _container_security(
+    pod: Pod, spec: Container, target_id: str
+) -> cri.LinuxContainerSecurityContext:
     own, shared = spec.security_context, pod.spec.security_context
     message = cri.LinuxContainerSecurityContext(
         capabilities=cri.Capability(
@@ -178,6 +180,9 @@ def _container_security(pod: Pod, spec: Container) -> cri.LinuxContainerSecurity
         supplemental_groups=_groups(pod),
         no_new_privs=own.allow_privilege_escalation is False,
     )
+    if target_id:
+        message.namespace_options.pid = cri.TARGET
+        message.namespace_options.target_id = target_id
     if not own.privileged:
         message.seccomp.CopyFrom(_seccomp(own.seccomp_profile or shared.seccomp_profile))
         message.masked_paths.extend(MASKED_PATHS)

@@ -11,6 +11,7 @@ from pilothouse.services.kubelet.logs import Options, parse_options
 from pilothouse.services.kubelet.observed import Container
 from pilothouse.services.kubelet.pods import Pods
 from pilothouse.services.kubelet.rest import bridge
+from pilothouse.services.kubelet.views import STATUSES
 from pilothouse.services.kubelet.workers import PodWorker
 from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.objects import Key
@@ -139,7 +140,7 @@ def _wanted(request: web.Request) -> frozenset[str]:
 
 
 def _state(worker: PodWorker, name: str) -> dict[str, dict[str, str]]:
-    for part in ("containerStatuses", "initContainerStatuses"):
+    for part in STATUSES:
         for item in worker.status.get(part) or ():
             if item["name"] == name:
                 state: dict[str, dict[str, str]] = item["state"]
