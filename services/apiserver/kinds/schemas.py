@@ -47,6 +47,11 @@ class Schemas:
         """Have an added definition no longer."""
         self._added.pop(name, None)
 
+    def copy(self, name: str) -> dict[str, Any]:
+        """The schema, not kept decoded: for whoever needs very many, once. Not to be changed."""
+        added = self._added.get(name)
+        return added if added is not None else msgspec.json.decode(self._raw[name])
+
     def __contains__(self, name: object) -> bool:
         return name in self._raw or name in self._added
 

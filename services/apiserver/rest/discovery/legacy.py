@@ -60,7 +60,7 @@ def resources(catalog: Catalog, group_name: str, version: str) -> Document | Non
 
 def storage_version_hash(kind: Kind) -> str:
     """What changes when objects of ``kind`` begin to rest in the shape of another version."""
-    group_version = kind.stored_as or kind.api_version
+    group_version = kind.stored_as or (kind.rests or kind).api_version
     if "/" not in group_version:
         group_version = f"/{group_version}"
     digest = hashlib.sha256(f"{group_version}/{kind.kind}".encode()).digest()

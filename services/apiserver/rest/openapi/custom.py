@@ -17,6 +17,7 @@ Document: TypeAlias = dict[str, Any]
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"
 INT_OR_STRING = "x-kubernetes-int-or-string"
+_SELECTABLE = "x-kubernetes-selectable-fields"
 _GVK = "x-kubernetes-group-version-kind"
 _NOT_IN_V2 = frozenset({"allOf", "anyOf", "oneOf", "not", "nullable", "default"})
 _API_VERSION = {"type": "string", "description": "The group and version of this object's schema."}
@@ -27,29 +28,29 @@ def definitions(kinds: Iterable[Kind], source: Source, words: Words) -> Document
     """Each kind's definition and its list's."""
     found: Document = {}
     for kind in kinds:
-        schema = source.definition(kind.definition) if kind.definition in source else {}
+        schema = source.copy(kind.definition) if kind.definition in source else {}
         found[kind.definition] = one(kind, schema, words)
-        found[list_definition(kind)] = many(kind)
+        found[list_definition(kind)] = many(kind, words)
     return found
 
 
 def one(kind: Kind, schema: Document, words: Words) -> Document:
     """The definition of an object; without a schema, or open at its root in v2, it says little."""
     spoken = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-    if not schema or _says_nothing(schema) or (words == "v2" and schema.get(PRESERVE)):
-        return {"type": "object", _GVK: [spoken]}
+    if "type" not in schema or (words == "v2" and schema.get(PRESERVE)):
+        return {"type": "object", _GVK: [spoken], **_selectable(kind, words)}
     out = _converted(schema, words)
     out["properties"] = {**out.get("properties", {}), **_head("This object's metadata.")}
-    out[_GVK] = [spoken]
-    return out
+    return {**out, _GVK: [spoken], **_selectable(kind, words)}
 
 
-def many(kind: Kind) -> Document:
+def many(kind: Kind, words: Words) -> Document:
     """The definition of a list."""
-    listed = {"group": kind.group, "version": kind.version, "kind": f"{kind.kind}List"}
+    name = kind.list_kind or f"{kind.kind}List"
+    listed = {"group": kind.group, "version": kind.version, "kind": name}
     return {
         "type": "object",
-        "description": f"{kind.kind}List is a list of {kind.kind}",
+        "description": f"{name} is a list of {kind.kind}",
         "required": ["items"],
         "properties": {
             "apiVersion": _API_VERSION,
@@ -65,7 +66,14 @@ def many(kind: Kind) -> Document:
             },
         },
         _GVK: [listed],
+        **_selectable(kind, words),
     }
+
+
+def _selectable(kind: Kind, words: Words) -> Document:
+    """The fields that lists can be selected by, which only v3 tells."""
+    fields = kind.custom.fields if kind.custom is not None and words == "v3" else ()
+    return {_SELECTABLE: [{"fieldPath": field} for field in fields]} if fields else {}
 
 
 def _head(metadata: str) -> Document:
@@ -74,12 +82,6 @@ def _head(metadata: str) -> Document:
         "kind": _KIND,
         "metadata": {"$ref": f"#/$defs/{META}.ObjectMeta", "description": metadata},
     }
-
-
-def _says_nothing(schema: Document) -> bool:
-    """Whether there is no schema but what every object has."""
-    own = set(schema.get("properties", {})) - {"apiVersion", "kind", "metadata"}
-    return not own and set(schema) <= {"type", "properties", PRESERVE, _GVK}
 
 
 def _converted(schema: Document, words: Words) -> Document:

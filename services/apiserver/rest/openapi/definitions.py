@@ -43,7 +43,7 @@ _LISTS = ("allOf", "anyOf", "oneOf")
 class Source(Protocol):
     """Schemas by name, as they are published."""
 
-    def definition(self, name: str) -> Document: ...
+    def copy(self, name: str) -> Document: ...
 
     def __contains__(self, name: object) -> bool: ...
 
@@ -68,7 +68,7 @@ def closure(
             found[name] = union
             continue
         met: list[str] = []
-        found[name] = rewritten(own[name] if name in own else source.definition(name), words, met)
+        found[name] = rewritten(own[name] if name in own else source.copy(name), words, met)
         waiting += met
     return dict(sorted(found.items()))
 

@@ -92,7 +92,7 @@ class Library:
             sorted(kind.subresources.items()),
         )).encode()  # fmt: skip
         if not self._catalog.builtin(kind.group) and kind.definition in self._schemas:
-            yield msgspec.json.encode(self._schemas.definition(kind.definition))
+            yield msgspec.json.encode(self._schemas.copy(kind.definition))
 
     def _builtin_groups(self) -> dict[str, list[str]]:
         groups = self._catalog.groups()

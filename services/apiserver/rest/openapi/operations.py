@@ -52,6 +52,8 @@ def operations(kind: Kind, *, builtin: bool) -> Iterator[Operation]:
 
 def list_definition(kind: Kind) -> str:
     """The definition of a list of ``kind``."""
+    if kind.list_kind:
+        return kind.definition.removesuffix(kind.kind) + kind.list_kind
     return f"{kind.definition}List"
 
 
