@@ -48,19 +48,35 @@ class Write:
     time: str
 
 
-def created(kind: Type, document: Document, write: Write) -> Managed:
-    """The managers of an object that was not there before."""
+def created(
+    kind: Type, document: Document, write: Write, managed: Managed | None = None
+) -> Managed:
+    """The managers of an object that was not there before; all that it has is the writer's.
+
+    Of ``managed``, which it brought along, that is left which is about other fields.
+    """
     fields = filled(kind, document)
     if write.reset:
         fields = fieldset.recursive_difference(fields, write.reset)
+    result: Managed = {}
+    for who, owned in (managed or {}).items():
+        if left := fieldset.difference(owned.fields, fields):
+            result[who] = owned.having(left)
     fields = fieldset.difference(fields, STRIPPED)
-    return {write.manager: Owned(fields, write.version, write.time)} if fields else {}
+    if fields:
+        result[write.manager] = Owned(fields, write.version, write.time)
+    return result
 
 
 def updated(
     versions: Versions, managed: Managed, old: Document, new: Document, write: Write
 ) -> Managed:
-    """The managers after an update, in which the writer takes all that it changed."""
+    """The managers after an update, in which the writer takes all that it changed.
+
+    An object without managers is not tracked before somebody applies it.
+    """
+    if not managed:
+        return managed
     compared = Compared(versions, old, new, write)
     comparison = compared.at(write.version)
     if not comparison:

@@ -85,26 +85,25 @@ class Types:
     def __init__(self, lookup: Lookup, messages: Messages) -> None:
         self._lookup = lookup
         self._messages = messages
-        self._kinds: dict[str, Type] = {}
+        self._kinds: dict[str, tuple[Mapping[str, Any], Type]] = {}
         self._named: dict[str, Type] = {}
 
     def of_kind(self, definition: str) -> Type:
-        """The type of a whole object; it has metadata, whatever its schema says of it."""
-        found = self._kinds.get(definition)
-        if found is None:
-            found = Type()
-            found.take(self._definition(definition))
-            text = Type("string")
-            given = {"apiVersion": text, "kind": text, "metadata": self._definition(_META)}
-            found.fields = {**found.fields, **given}
-            found.present |= {"metadata"}
-            self._kinds[definition] = found
-        return found
+        """The type of a whole object; it has metadata, whatever its schema says of it.
 
-    def forget(self, definition: str) -> None:
-        """A definition has changed, or is gone."""
-        self._kinds.pop(definition, None)
-        self._named.pop(definition, None)
+        Built anew when the definition is no longer the one that it was built from.
+        """
+        schema = self._lookup(definition)
+        known = self._kinds.get(definition)
+        if known is not None and known[0] is schema:
+            return known[1]
+        found = self._schema(schema, preserve=False)
+        text = Type("string")
+        given = {"apiVersion": text, "kind": text, "metadata": self._definition(_META)}
+        found.fields = {**found.fields, **given}
+        found.present = self._present(definition, schema) | {"metadata"}
+        self._kinds[definition] = (schema, found)
+        return found
 
     def _definition(self, name: str) -> Type:
         found = self._named.get(name)
