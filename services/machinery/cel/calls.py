@@ -250,6 +250,60 @@ def _concatenation(overload: str, target: Operand | None, args: Operands) -> Cal
     return CallEstimate(ONE if overload == "add_list" else size.scaled(STRING_FACTOR), size)
 
 
+def _pairs(factor: float) -> Estimator:
+    def estimator(overload: str, target: Operand | None, args: Operands) -> CallEstimate:
+        pairs = args[0].sized().times(args[1].sized())
+        return CallEstimate(pairs.scaled(factor).plus(ONE), None)
+
+    return estimator
+
+
+def _building(factor: float, size: Range) -> CallEstimate:
+    return CallEstimate(size.scaled(factor).plus(exactly(1 + LIST_COST)), size)
+
+
+def _literal_or(operand: Operand, otherwise: int) -> int:
+    value = operand.node.value if isinstance(operand.node, Literal) else None
+    return max(value, 0) if type(value) is int else otherwise
+
+
+def _slice(overload: str, target: Operand | None, args: Operands) -> CallEstimate | None:
+    if target is None:
+        return None
+    end = _literal_or(args[1], target.sized().max)
+    return _building(1.0, exactly((end - _literal_or(args[0], 0)) % 2**64))
+
+
+def _range(overload: str, target: Operand | None, args: Operands) -> CallEstimate:
+    return _building(1.0, exactly(_literal_or(args[0], MOST)))
+
+
+def _reverse(overload: str, target: Operand | None, args: Operands) -> CallEstimate | None:
+    return None if target is None else _building(1.0, target.sized())
+
+
+def _flatten(overload: str, target: Operand | None, args: Operands) -> CallEstimate | None:
+    depth = _literal_or(args[0], MOST) if args else 1
+    return None if target is None else _building(float(depth), target.sized())
+
+
+def _ordering(position: int, factor: float) -> Estimator:
+    def estimator(overload: str, target: Operand | None, args: Operands) -> CallEstimate | None:
+        if target is None:
+            return None
+        size = (args[0] if position else target).sized()
+        return _building(factor, size.times(size))
+
+    return estimator
+
+
+def _sorting(kind: str, position: int) -> Estimator:
+    return _ordering(position, 2.0 + (STRING_FACTOR if kind in ("string", "bytes") else 0.0))
+
+
+_COMPARABLE = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
+
+
 def _comparison(overload: str, target: Operand | None, args: Operands) -> CallEstimate:
     smallest = min(args[0].sized().max, args[1].sized().max)
     return CallEstimate(Range(1 if smallest > 0 else 0, smallest).scaled(STRING_FACTOR), None)
@@ -287,6 +341,15 @@ _BY_OVERLOAD: dict[str, Estimator] = {
     "strings_quote": _of_argument(lambda size: Range(size.min + 2, min(size.max * 2 + 2, MOST))),
     "starts_with_string": _of_argument(),
     "ends_with_string": _of_argument(),
+    **dict.fromkeys(("list_sets_contains_list", "list_sets_intersects_list"), _pairs(1.0)),
+    "list_sets_equivalent_list": _pairs(2.0),
+    "list_slice": _slice,
+    "lists_range": _range,
+    "list_reverse": _reverse,
+    **dict.fromkeys(("list_flatten", "list_flatten_int"), _flatten),
+    "list_distinct": _ordering(0, 2.0),
+    **{f"list_{kind}_sort": _sorting(kind, 0) for kind in _COMPARABLE},
+    **{f"list_{kind}_sortByAssociatedKeys": _sorting(kind, 1) for kind in _COMPARABLE},
     "in_list": _in_list,
     "matches_string": _matches,
     "contains_string": _contains,

@@ -232,13 +232,13 @@ class Checker:
 
         return [rename(arg) for arg in overload.args], rename(overload.result)
 
-    def _join(self, node: Node, previous: Type | None, current: Type) -> Type:
+    def _join(self, previous: Type | None, current: Type) -> Type:
         if previous is None:
             return current
         if self.unification.assignable([previous], [current]):
             return types.more_general(previous, current)
-        self.report(node.position, f"expected type '{previous}' but found '{current}'")
-        return ERROR
+        # Mixed literals are refused later, where no exception allows them.
+        return DYN
 
     def _element(self, node: Node, optional: bool) -> Type:
         found = self.check(node)
@@ -255,15 +255,15 @@ class Checker:
     def _list(self, node: ListNode) -> Type:
         element: Type | None = None
         for index, item in enumerate(node.elements):
-            element = self._join(item, element, self._element(item, index in node.optional))
+            element = self._join(element, self._element(item, index in node.optional))
         return types.list_of(element if element is not None else self.unification.fresh())
 
     def _map(self, node: MapNode) -> Type:
         key: Type | None = None
         value: Type | None = None
         for key_node, value_node, optional in node.entries:
-            key = self._join(key_node, key, self.check(key_node))
-            value = self._join(value_node, value, self._element(value_node, optional))
+            key = self._join(key, self.check(key_node))
+            value = self._join(value, self._element(value_node, optional))
         if key is None or value is None:
             key, value = self.unification.fresh(), self.unification.fresh()
         return types.map_of(key, value)

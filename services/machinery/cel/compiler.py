@@ -79,12 +79,11 @@ class Compiler:
 
     def _literal(self, node: Literal) -> Code:
         value = node.value
-        return Code(lambda f: value, 0)
+        return constant(value)
 
     def _ident(self, node: Ident) -> Code:
         if node.constant is not None:
-            constant = node.constant
-            return Code(lambda f: constant, 0)
+            return constant(node.constant)
         name = node.name.lstrip(".")
         slot = self.slots[name]
         if name not in self.bound:
@@ -126,12 +125,21 @@ class Compiler:
         base = sum(code.cost for code in codes)
         runs = [code.run for code in codes]
         function = self._dispatch(node.overloads, types)
+        if node.function in _CONVERSIONS and all(code.constant for code in codes):
+            return _folded(Code(_plain_call(function, runs), base + 1))
+        if node.overloads == ("in_list",) and codes[1].constant and _primitive(types[1]):
+            cost = 0
         if isinstance(cost, int):
             return Code(_plain_call(function, runs), base + cost)
         charge = cost
 
         def run(f: Frame) -> Any:
-            values = tuple(argument(f) for argument in runs)
+            try:
+                values = tuple([argument(f) for argument in runs])
+            except EvaluationError:
+                # Upstream charges for the call that passes the error on.
+                f[0] += 1
+                raise
             result = function(*values)
             f[0] += charge(values, result)
             return result
@@ -168,17 +176,14 @@ class Compiler:
     def optional_index_(self, node: Call) -> Code:
         operand, index = (self.compile(arg) for arg in node.args)
         first, second = operand.run, index.run
-        return Code(lambda f: optional_element(first(f), second(f)), operand.cost + index.cost + 1)
+        return Code(_charged(first, second), operand.cost + index.cost)
 
     def optional_select_(self, node: Call) -> Code:
         operand = self.compile(node.args[0])
         name = node.args[1]
         assert isinstance(name, Literal)  # noqa: S101 - so the parser and macros made it
-        first, field = operand.run, name.value
-        return Code(
-            lambda f: optional_element(first(f), field),
-            operand.cost + self._qualifier(node.args[0]),
-        )
+        extra = self._qualifier(node.args[0]) - 1
+        return Code(_charged(operand.run, constant(name.value).run), operand.cost + extra)
 
     def logical_(self, node: Call) -> Code:
         left, right = (self.compile(arg) for arg in node.args)
@@ -229,7 +234,8 @@ class Compiler:
         cost = LIST_COST + sum(code.cost for code in codes)
         optional = node.optional
         if not optional:
-            return Code(lambda f: [run(f) for run in runs], cost)
+            made = Code(lambda f: [run(f) for run in runs], cost)
+            return _folded(made) if all(code.constant for code in codes) else made
 
         def build(f: Frame) -> list[Any]:
             result = []
@@ -269,7 +275,8 @@ class Compiler:
                 result[key] = value
             return result
 
-        return Code(build, cost)
+        made = Code(build, cost)
+        return _folded(made) if all(k.constant and v.constant for k, v, _ in entries) else made
 
     def _struct(self, node: StructNode) -> Code:
         codes = [(name, self.compile(value), optional) for name, value, optional, _ in node.fields]
@@ -313,6 +320,9 @@ _SPECIAL: dict[str, Callable[[Compiler, Call], Code]] = {
     "or": Compiler.or_,
     "orValue": Compiler.or_,
 }
+_CONVERSIONS = frozenset(
+    ("bool", "bytes", "double", "dyn", "duration", "int", "string", "timestamp", "type", "uint")
+)
 _GENERIC = frozenset(
     (
         "equals",
@@ -332,6 +342,35 @@ def is_attribute(node: Node) -> bool:
     if isinstance(node, Ident | Select):
         return True
     return isinstance(node, Call) and node.function in ("_[_]", "_?_:_", "_?._", "_[?_]")
+
+
+def constant(value: object) -> Code:
+    """Code of a value that is known already."""
+    return Code(lambda f: value, 0, constant=True)
+
+
+def _charged(container: Run, key: Run) -> Run:
+    """`container[?key]`, which costs something only if the key is there."""
+
+    def run(f: Frame) -> Optional:
+        found = optional_element(container(f), key(f))
+        if found.present:
+            f[0] += 1
+        return found
+
+    return run
+
+
+def _folded(code: Code) -> Code:
+    """Runs constant code once, now; what fails is left to fail when it is needed."""
+    try:
+        return constant(code.run([0, 0]))
+    except EvaluationError:
+        return code
+
+
+def _primitive(container: Type) -> bool:
+    return container.params[0].kind in ("bool", "int", "uint", "double", "string")
 
 
 def _plain_call(function: Implementation, runs: list[Run]) -> Run:

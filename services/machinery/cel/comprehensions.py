@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pilothouse.services.machinery.cel.costs import LIST_COST, MAP_COST
+from pilothouse.services.machinery.cel.costs import LIST_COST
 from pilothouse.services.machinery.cel.errors import (
     BudgetExceeded,
     EvaluationError,
@@ -149,7 +149,7 @@ def _map(compiler: Compiler, node: Comprehension, loop: _Loop) -> Code:
             result.append(produce(f))
         return result
 
-    return Code(run, loop.cost + LIST_COST + 1)
+    return Code(run, loop.cost + 1)
 
 
 def _filter(compiler: Compiler, node: Comprehension, loop: _Loop) -> Code:
@@ -170,7 +170,7 @@ def _filter(compiler: Compiler, node: Comprehension, loop: _Loop) -> Code:
                 raise no_such_overload()
         return result
 
-    return Code(run, loop.cost + LIST_COST + 1)
+    return Code(run, loop.cost + 1)
 
 
 def _element(step: Node) -> Node:
@@ -193,7 +193,7 @@ def _transform_map(compiler: Compiler, node: Comprehension, loop: _Loop) -> Code
             f[accumulated] = advance(f)
         return f[accumulated]
 
-    return Code(run, loop.cost + MAP_COST + 1)
+    return Code(run, loop.cost + 1)
 
 
 def _bind(compiler: Compiler, node: Comprehension) -> Code:
@@ -211,7 +211,7 @@ def _bind(compiler: Compiler, node: Comprehension) -> Code:
             f[place] = Failed(error)
         return proceed(f)
 
-    return Code(run, LIST_COST + result.cost)
+    return Code(run, result.cost)
 
 
 _FOLDS: dict[str, Callable[[Compiler, Comprehension, _Loop], Code]] = {

@@ -100,6 +100,36 @@ def _traversed(args: Arguments, _: Any) -> int:
     return traversal(args[0])
 
 
+def _affix(args: Arguments, _: Any) -> int:
+    return _ceil(actual_size(args[1]) * STRING_FACTOR)
+
+
+def _pairs(factor: float) -> Callable[[Arguments, Any], int]:
+    return lambda args, result: 1 + int(actual_size(args[0]) * actual_size(args[1]) * factor)
+
+
+def _built(args: Arguments, result: Any) -> int:
+    return 1 + LIST_COST + actual_size(result)
+
+
+def _flattened(args: Arguments, result: Any) -> int:
+    depth = args[1] if len(args) > 1 else 1
+    return 1 + LIST_COST + int(actual_size(args[0]) * float(depth))
+
+
+def _compared(position: int) -> Callable[[Arguments, Any], int]:
+    """Every element with every other one, as sorting and distinct() may."""
+
+    def cost(args: Arguments, _: Any) -> int:
+        values = args[position]
+        text = bool(values) and isinstance(values[0], str | bytes)
+        factor = 2.0 + (STRING_FACTOR if text else 0.0)
+        return 1 + LIST_COST + int(len(values) ** 2 * factor)
+
+    return cost
+
+
+_COMPARABLE = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _COMPARISONS = [
     f"{name}_{kind}"
     for name in ("less", "less_equals", "greater", "greater_equals")
@@ -109,10 +139,7 @@ _PARSED = (
     *("url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey"),
     *("cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"),
 )
-_SCANNED = (
-    *("starts_with_string", "ends_with_string", "string_to_bytes"),
-    *("bytes_to_string", "strings_quote", "string_format"),
-)
+_SCANNED = ("string_to_bytes", "bytes_to_string", "strings_quote", "string_format")
 _SEARCHED = ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes")
 BY_FUNCTION: dict[str, Cost] = {
     "check": CHECK_COST,
@@ -132,6 +159,14 @@ BY_OVERLOAD: dict[str, Cost] = {
     "cidr_contains_cidr_string": _contains_ip(parsed=True, masked=True),
     "cidr_contains_cidr": _contains_ip(parsed=False, masked=True),
     **dict.fromkeys(_SCANNED, _of_first(STRING_FACTOR)),
+    **dict.fromkeys(("starts_with_string", "ends_with_string"), _affix),
+    **dict.fromkeys(("list_sets_contains_list", "list_sets_intersects_list"), _pairs(1.0)),
+    "list_sets_equivalent_list": _pairs(2.0),
+    **dict.fromkeys(("list_slice", "lists_range", "list_reverse"), _built),
+    **dict.fromkeys(("list_flatten", "list_flatten_int"), _flattened),
+    "list_distinct": _compared(0),
+    **{f"list_{kind}_sort": _compared(0) for kind in _COMPARABLE},
+    **{f"list_{kind}_sortByAssociatedKeys": _compared(1) for kind in _COMPARABLE},
     "in_list": lambda args, result: actual_size(args[1]),
     **dict.fromkeys(_COMPARISONS, _smaller),
     "equals": _equality,

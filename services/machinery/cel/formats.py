@@ -52,11 +52,12 @@ def parse_timestamp(text: str, *, zone: bool = True) -> Timestamp:
         raise ValueError(f'parsing time "{text}": hour, minute or second out of range')
     days = _ordinal(text, year, month, day)
     seconds = days * 86400 + hour * 3600 + minute * 60 + second
+    offset = 0
     if match[9]:
-        offset = int(match[10]) * 3600 + int(match[11]) * 60
-        seconds += offset if match[9] == "-" else -offset
+        offset = (int(match[10]) * 3600 + int(match[11]) * 60) * (-1 if match[9] == "-" else 1)
+        seconds -= offset
     fraction = int((match[7] or "0")[:9].ljust(9, "0"))
-    return Timestamp(seconds * NANOS + fraction)
+    return Timestamp(seconds * NANOS + fraction, offset)
 
 
 def _ordinal(text: str, year: int, month: int, day: int) -> int:
@@ -82,11 +83,14 @@ def parse_date(text: str) -> Timestamp:
 
 
 def render_timestamp(value: Timestamp) -> str:
-    """RFC 3339 in UTC with as many digits of the fraction as there are."""
-    seconds, fraction = divmod(value.nanos, NANOS)
+    """RFC 3339 in its zone with as many digits of the fraction as there are."""
+    seconds, fraction = divmod(value.nanos + value.offset * NANOS, NANOS)
     moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
     digits = f".{fraction:09d}".rstrip("0") if fraction else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{digits}Z"
+    minutes = abs(value.offset) // 60
+    sign = "-" if value.offset < 0 else "+"
+    zone = f"{sign}{minutes // 60:02d}:{minutes % 60:02d}" if minutes else "Z"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{digits}{zone}"
 
 
 def parse_duration(text: str) -> Duration:

@@ -19,6 +19,8 @@ class Code(NamedTuple):
 
     run: Run
     cost: int
+    # Whether it is a literal, or built of literals alone: such values are made once.
+    constant: bool = False
 
 
 class Failed:

@@ -145,3 +145,20 @@ class Comprehension(Node):
 
 
 ACCUMULATOR = "@result"
+
+
+def children(node: Node) -> list[Node]:  # noqa: PLR0911 - one kind of node each
+    """The nodes right below one."""
+    if isinstance(node, Select):
+        return [node.operand]
+    if isinstance(node, Call):
+        return [*node.args, node.target] if node.target is not None else node.args
+    if isinstance(node, ListNode):
+        return node.elements
+    if isinstance(node, MapNode):
+        return [part for key, value, _ in node.entries for part in (key, value)]
+    if isinstance(node, StructNode):
+        return [value for _, value, _, _ in node.fields]
+    if isinstance(node, Comprehension):
+        return [node.range, node.initial, node.condition, node.step, node.result]
+    return []

@@ -15,6 +15,7 @@ from pilothouse.services.machinery.cel.errors import (
     Issue,
 )
 from pilothouse.services.machinery.cel.estimate import CostEstimate, estimate
+from pilothouse.services.machinery.cel.literals import invalid_literals, mixed_literals
 from pilothouse.services.machinery.cel.parser import parse
 from pilothouse.services.machinery.cel.types import BOOL, Type
 
@@ -100,6 +101,9 @@ def compile_expression(
         found = checker.run(node)
         if checker.issues:
             raise CompileErrors(source, checker.issues)
+        wrong = [*invalid_literals(checker.nodes), *mixed_literals(node)]
+        if wrong:
+            raise CompileErrors(source, wrong)
         if result is not None and not _is(found, result):
             raise CompileErrors(source, [Issue(0, f"cel expression must evaluate to a {result}")])
         return Program(source, node, found, frozenset(checker.referenced), environment)

@@ -129,6 +129,26 @@ class ObjectValue(Mapping[str, object]):
     def __eq__(self, other: object) -> bool:
         return equal(self, other)
 
+    def equals(self, other: Mapping[object, object]) -> bool:
+        """Field by field; undeclared fields of two objects by their JSON."""
+        if not isinstance(other, ObjectValue):
+            return len(self) == len(other) and all(
+                key in other and equal(value, other[key]) for key, value in self.items()
+            )
+        if self.raw == other.raw:
+            return True
+        return len(self.raw) == len(other.raw) and all(
+            self._same_field(other, name) for name in self.raw
+        )
+
+    def _same_field(self, other: ObjectValue, name: str) -> bool:
+        key = escape(name) or name
+        if key not in (self._declaration.fields or {}):
+            return name not in other.raw or bool(self.raw[name] == other.raw[name])
+        if key not in self or key not in other:
+            return (key in self) == (key in other)
+        return equal(self[key], other[key])
+
     __hash__ = None  # type: ignore[assignment]  # objects are no keys
 
     @override

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import total_ordering
+from typing import Any
 
 from typing_extensions import override
 
@@ -50,9 +51,14 @@ class _Instant:
 
 @total_ordering
 class Timestamp(_Instant):
-    """A point in time: nanoseconds since 1970 in UTC."""
+    """A point in time: nanoseconds since 1970 in UTC, and the zone that it was written in."""
 
-    __slots__ = ()
+    __slots__ = ("offset",)
+
+    def __init__(self, nanos: int, offset: int = 0) -> None:
+        super().__init__(nanos)
+        # Seconds east of UTC; only the text form shows it.
+        self.offset = offset
 
 
 @total_ordering
@@ -130,7 +136,7 @@ def equal(one: object, other: object) -> bool:  # noqa: PLR0911 - one case a lin
     if kind in _SCALARS or with_ in _SCALARS:
         return kind is with_ and one == other
     if kind in _NUMBERS:
-        return with_ in _NUMBERS and one == other
+        return _equal_numbers(one, other)
     if isinstance(one, list):
         return isinstance(other, list) and _equal_lists(one, other)
     if isinstance(one, Mapping):
@@ -140,6 +146,15 @@ def equal(one: object, other: object) -> bool:  # noqa: PLR0911 - one case a lin
             return False
         return not one.present or equal(one.value, other.value)
     return one == other
+
+
+def _equal_numbers(one: Any, other: Any) -> bool:
+    if type(other) not in _NUMBERS:
+        return False
+    # A double and an integer are equal if they are as doubles: so upstream has it.
+    if isinstance(one, float) or isinstance(other, float):
+        return float(one) == float(other)
+    return bool(one == other)
 
 
 def _equal_lists(one: list[object], other: list[object]) -> bool:
@@ -161,6 +176,9 @@ def _equal_lists(one: list[object], other: list[object]) -> bool:
 
 
 def _equal_maps(one: Mapping[object, object], other: Mapping[object, object]) -> bool:
+    declared = getattr(one, "equals", None)
+    if declared is not None:
+        return bool(declared(other))
     if len(one) != len(other):
         return False
     for key, value in one.items():

@@ -151,7 +151,7 @@ def _scientific(value: Any, precision: int) -> str:
         return _special(number)
     mantissa, exponent = f"{number:.{precision}e}".split("e")
     superscript = str(int(exponent)).zfill(2) if exponent[0] != "-" else f"-{exponent[1:]}"
-    return f"{mantissa}\u202f\u00d7\u202f10{superscript.translate(_SUPERSCRIPTS)}"
+    return f"{mantissa}\u00d710{superscript.translate(_SUPERSCRIPTS)}"
 
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

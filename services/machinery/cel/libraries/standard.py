@@ -10,6 +10,7 @@ from typing import Any
 from pilothouse.services.machinery.cel.declarations import declare
 from pilothouse.services.machinery.cel.errors import EvaluationError
 from pilothouse.services.machinery.cel.formats import EARLIEST, LATEST
+from pilothouse.services.machinery.cel.operations import optional_element
 from pilothouse.services.machinery.cel.values import (
     AssociatedList,
     Duration,
@@ -195,7 +196,7 @@ def index(container: Any, key: Any) -> Any:
             return value
         raise EvaluationError(f"no such key: {key_text(key)}")
     if isinstance(container, Optional):
-        return Optional(index(container.value, key)) if container.present else container
+        return optional_element(container, key)
     raise EvaluationError("no such overload")
 
 
@@ -229,6 +230,11 @@ def _insert_map(mapping: dict[Any, Any], other: Mapping[Any, Any]) -> dict[Any, 
     for key, value in other.items():
         mapping = _insert(mapping, key, value)
     return mapping
+
+
+def _as_doubles(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Integers are compared with doubles as doubles, which may round them."""
+    return lambda a, b: compare(float(a), float(b))
 
 
 IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
@@ -276,4 +282,7 @@ for _symbol, _function in (
     ("_>_", operator.gt),
     ("_>=_", operator.ge),
 ):
-    IMPLEMENTATIONS.update(dict.fromkeys((o.id for o in DECLARATIONS[_symbol]), _function))
+    for _overload in DECLARATIONS[_symbol]:
+        _kinds = {arg.kind for arg in _overload.args}
+        _mixed = len(_kinds) > 1 and "double" in _kinds
+        IMPLEMENTATIONS[_overload.id] = _as_doubles(_function) if _mixed else _function
