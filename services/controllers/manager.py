@@ -21,6 +21,7 @@ from pilothouse.services.controllers.adapters import (
     garbage,
     namespaces,
     nodes,
+    protections,
     replicas,
     services,
 )
@@ -59,6 +60,9 @@ CONTROLLERS: Mapping[str, Build] = {
     ),
     "taint-eviction": lambda world, _: evictions.taints(world),
     "podgc": lambda world, _: evictions.podgc(world),
+    "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
+    "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
+    "volumeattributesclass-protection": lambda world, _: protections.classes(world),
     "disruption": lambda world, _: budgets.disruption(world),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),

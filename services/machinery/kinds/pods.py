@@ -45,6 +45,18 @@ class ReadinessGate(View, frozen=True, kw_only=True):
     condition_type: str
 
 
+class ClaimSource(View, frozen=True, kw_only=True):
+    claim_name: str = ""
+
+
+class Volume(View, frozen=True, kw_only=True):
+    """A volume, as far as it is made of a claim."""
+
+    name: str = ""
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: View | None = None
+
+
 class Spec(View, frozen=True, kw_only=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
@@ -61,6 +73,7 @@ class Spec(View, frozen=True, kw_only=True):
     hostname: str = ""
     subdomain: str = ""
     service_account_name: str = ""
+    volumes: tuple[Volume, ...] = ()
 
 
 class PodIP(View, frozen=True, kw_only=True):

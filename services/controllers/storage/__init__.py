@@ -1,0 +1,1 @@
+"""Controllers that keep what stores data from going while it is used."""
