@@ -1,14 +1,21 @@
 """What is there from the first start on: namespaces, the API's own Service, priority classes."""
 
-from collections.abc import Iterable, Iterator
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.requests import Target, User, WriteOptions
+from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.objects import Key
 
 Document = dict[str, Any]
 
+_OPTIONS = WriteOptions(agent="kube-apiserver")
 SERVER = User("system:apiserver", ("system:masters",))
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE_PORT = 443
@@ -24,21 +31,59 @@ _API_LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 async def bootstrap(
     registry: Registry,
-    address: str,
+    addresses: Sequence[str],
     port: int,
     more: Iterable[tuple[Target, Document]],
-    service_address: str = "10.96.0.1",
+    service_range: str = "10.96.0.0/12",
 ) -> None:
-    """Create what is absent, and bring the API's endpoints in line with ``address:port``.
+    """Create what is absent, and bring the API's endpoints in line with ``addresses`` and ``port``.
 
     ``more`` are the objects of others (roles), created in the same way.
     """
+    await registry.parts.claims.repair(registry.parts.cache.objects("", "services"))
+    service_address = str(ipaddress.ip_network(service_range)[1])
     for target, document in _objects(service_address, port):
         await _create(registry, target, document)
-    for target, document in _endpoints(address, port):
-        await _bring_up(registry, target, document)
+    await _service_range(registry, service_range)
+    await publish(registry, addresses, port)
     for target, document in more:
         await _create(registry, target, document)
+
+
+async def publish(registry: Registry, addresses: Sequence[str], port: int) -> None:
+    """Write down who serves the API, where that is not there yet."""
+    for target, document in _endpoints(addresses, port):
+        kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
+        item = registry.parts.cache.of(kind).get(Key(target.namespace, "kubernetes"))
+        there = msgspec.json.decode(item.stored.json) if item is not None else {}
+        part = "subsets" if "subsets" in document else "endpoints"
+        if there.get(part) != document[part] or there.get("ports") != document.get("ports"):
+            await _bring_up(registry, target, document)
+
+
+async def _service_range(registry: Registry, text: str) -> None:
+    """The ServiceCIDR that Services get their addresses from."""
+    target = Target("networking.k8s.io", "v1", "servicecidrs")
+    kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
+    if registry.parts.cache.of(kind).get(Key("", "kubernetes")):
+        return
+    document: Document = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [text]},
+    }
+    await _create(registry, target, document)
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes Service CIDR is ready",
+        "lastTransitionTime": timestamps.render(registry.parts.clock.now()),
+    }
+    status = replace(target, name="kubernetes", subresource="status")
+    document["status"] = {"conditions": [ready]}
+    await registry.update(SERVER, status, document, _OPTIONS)
 
 
 async def _create(registry: Registry, target: Target, document: Document) -> None:
@@ -47,7 +92,7 @@ async def _create(registry: Registry, target: Target, document: Document) -> Non
     if registry.parts.cache.of(kind).get(Target("", "", "", target.namespace, name).key):
         return
     try:
-        await registry.create(SERVER, target, document, WriteOptions())
+        await registry.create(SERVER, target, document, _OPTIONS)
     except AlreadyExists:
         return
 
@@ -56,9 +101,9 @@ async def _bring_up(registry: Registry, target: Target, document: Document) -> N
     name = document["metadata"]["name"]
     named = Target(target.group, target.version, target.plural, target.namespace, name)
     try:
-        await registry.update(SERVER, named, document, WriteOptions())
+        await registry.update(SERVER, named, document, _OPTIONS)
     except NotFound:
-        await registry.create(SERVER, target, document, WriteOptions())
+        await registry.create(SERVER, target, document, _OPTIONS)
 
 
 def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document]]:
@@ -95,7 +140,7 @@ def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document
     )
 
 
-def _endpoints(address: str, port: int) -> Iterator[tuple[Target, Document]]:
+def _endpoints(addresses: Sequence[str], port: int) -> Iterator[tuple[Target, Document]]:
     yield (
         Target("", "v1", "endpoints", "default"),
         {
@@ -108,7 +153,7 @@ def _endpoints(address: str, port: int) -> Iterator[tuple[Target, Document]]:
             },
             "subsets": [
                 {
-                    "addresses": [{"ip": address}],
+                    "addresses": [{"ip": address} for address in addresses],
                     "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
                 }
             ],
@@ -125,7 +170,9 @@ def _endpoints(address: str, port: int) -> Iterator[tuple[Target, Document]]:
                 "labels": {"kubernetes.io/service-name": "kubernetes"},
             },
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+            "endpoints": [
+                {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+            ],
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         },
     )

@@ -56,7 +56,7 @@ class Registry:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._kinds = Kinds(parts)
-        commits = Commits(parts.storage, parts.cache)
+        commits = Commits(parts.storage, parts.cache, parts.claims)
         self._reads = Reads(self._kinds, parts.cache)
         self._writes = Writes(parts, self._kinds, commits)
         self._updates = Updates(parts, self._kinds, self._writes)

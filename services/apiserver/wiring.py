@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -10,6 +9,7 @@ from pilothouse.services.apiserver import issuing
 from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
+from pilothouse.services.apiserver.advertising import Advertising
 from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
 from pilothouse.services.apiserver.cache.cache import Cache
@@ -85,6 +85,9 @@ class _Server:
                 },
             )
         )
+        self._advertising = Advertising(
+            self._registry, config.advertise_address, config.secure_port
+        )
         pki = config.pki
         self._kubelets = Kubelets(
             Credentials(pki.kubelet_certificate, pki.kubelet_key, pki.kubelet_ca)
@@ -122,6 +125,7 @@ class _Server:
             compacting = group.create_task(self._compaction.run())
             establishing = group.create_task(self._registry.establishing.run())
             keeping = None
+            advertising = None
             try:
                 async with self._doors():
                     self._readiness.synced = True
@@ -129,10 +133,14 @@ class _Server:
                     if self._services.upkeep is not None:
                         await self._services.upkeep.bring_up()
                         keeping = group.create_task(self._services.upkeep.run())
+                    advertising = group.create_task(self._advertising.run())
                     self._readiness.bootstrapped = True
                     ready.ready()
                     await asyncio.Event().wait()
             finally:
+                if advertising is not None:
+                    advertising.cancel()
+                    await self._advertising.withdraw()
                 if keeping is not None:
                     keeping.cancel()
                 compacting.cancel()
@@ -171,13 +179,12 @@ class _Server:
 
     async def _bootstrap(self) -> None:
         config = self._config
-        network = ipaddress.ip_network(config.service_cluster_ip_range)
         await bootstrap(
             self._registry,
-            config.advertise_address,
+            await self._advertising.renew(),
             config.secure_port,
             bootstrap_objects(),
-            str(network[1]),
+            config.service_cluster_ip_range,
         )
 
 

@@ -77,6 +77,10 @@ class Allocator:
             raise InternalError("no address or node port is free in the range") from None
         return claim
 
+    def is_address(self, pool: Pool) -> bool:
+        """Whether the numbers of a pool are cluster addresses; else they are node ports."""
+        return pool is self._addresses
+
     def undo(self, claim: Claim, uid: str) -> None:
         """Give back what the claim took."""
         for pool, number in claim.taken:

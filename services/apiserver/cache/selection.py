@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pilothouse.services.apiserver.cache.items import Item
-from pilothouse.services.apiserver.kinds.fields import field_labels
+from pilothouse.services.apiserver.kinds.fields import field_labels, unsupported
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.machinery.labels import EVERYTHING, Selector, parse
@@ -76,7 +76,7 @@ def parse_selection(
     rest: list[FieldRequirement] = []
     known = field_labels(kind)
     for requirement in parse_fields(field_selector):
-        resolved = _resolve(requirement, known)
+        resolved = _resolve(kind, requirement, known)
         if resolved.path == "metadata.name" and resolved.equal and not name:
             name, nothing = resolved.value, nothing or not resolved.value
         elif resolved.path == "metadata.namespace" and resolved.equal:
@@ -100,11 +100,13 @@ def parse_fields(text: str) -> list[FieldRequirement]:
     return requirements
 
 
-def _resolve(requirement: FieldRequirement, known: Mapping[str, str]) -> FieldRequirement:
+def _resolve(
+    kind: Kind, requirement: FieldRequirement, known: Mapping[str, str]
+) -> FieldRequirement:
     label = requirement.path
     if label in {"metadata.name", "metadata.namespace"}:
         return requirement
     path = known.get(label)
     if path is None:
-        raise BadRequest(f"field label not supported: {label}")
+        raise BadRequest(unsupported(kind, label))
     return FieldRequirement(path, requirement.value, requirement.equal)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.services.apiserver.allocation.claims import Claims
 from pilothouse.services.apiserver.cache.cache import Cache, storage_key
 from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -26,6 +27,7 @@ class Commits:
 
     storage: Storage
     cache: Cache
+    claims: Claims
 
     async def create(
         self, kind: Kind, key: Key, document: Mapping[str, Any], *, ttl_seconds: int, dry_run: bool
@@ -67,6 +69,8 @@ class Commits:
             )
         except Unavailable as error:
             raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        if kind.native == "services":
+            await self.claims.release(stored, None)
         await self.cache.wait_applied(revision)
         json = self.cache.of(kind).encoding.at_revision(stored.json, revision)
         return Stored(stored.key, revision, json, deleted=True)

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.services.apiserver.allocation.allocator import Allocator
+from pilothouse.services.apiserver.allocation.claims import Claims
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.schemas import Schemas
 from pilothouse.services.apiserver.ports import Authorizer, Computed, Storage, TokenIssuer
 from pilothouse.services.machinery import names
+from pilothouse.services.machinery.fields.types import Types
+from pilothouse.services.machinery.protobuf.messages import published
 from pilothouse.services.machinery.schema.shape import Shapes
 from pilothouse.services.machinery.schema.walker import Walkers
 from pilothouse.services.runtime.clock import Clock
@@ -48,7 +51,12 @@ class Parts:
     entropy: Entropy = field(default_factory=Entropy)
     walkers: Walkers = field(init=False)
     shapes: Shapes = field(init=False)
+    types: Types = field(init=False)
+    claims: Claims = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "walkers", Walkers(self.schemas.definition))
         object.__setattr__(self, "shapes", Shapes(self.schemas.definition))
+        claims = Claims(self.allocator, self.storage, self.cache, self.clock)
+        object.__setattr__(self, "claims", claims)
+        object.__setattr__(self, "types", Types(self.schemas.definition, published()))

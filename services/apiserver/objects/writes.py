@@ -1,7 +1,7 @@
 """Create, update and patch of stored objects."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -11,9 +11,11 @@ from pilothouse.services.apiserver.admission.nodes import node_of
 from pilothouse.services.apiserver.admission.request import Admission
 from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.objects import conversion, metadata, owned, refusals
+from pilothouse.services.apiserver.objects import conversion, managed, metadata, owned, refusals
+from pilothouse.services.apiserver.objects.charging import Charging
 from pilothouse.services.apiserver.objects.commits import Commits
 from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.managed import Entries, Owners, Tracking
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds, Served
 from pilothouse.services.apiserver.requests import (
@@ -23,6 +25,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
+from pilothouse.services.apiserver.strategies import parts
 from pilothouse.services.machinery import names, timestamps
 from pilothouse.services.machinery.errors import ApiError, BadRequest
 from pilothouse.services.machinery.objects import Key
@@ -34,11 +37,15 @@ Build = Callable[[Document], Document]
 
 RACES_MAX = 8
 GENERATED_MAX = 8
+_PARTS = {"scale": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A write on what is there. ``part``: empty for the object itself, else a subresource."""
+    """A write on what is there. ``part``: empty for the object itself, else a subresource.
+
+    ``owners`` says who owns the fields from then on; without it that stays as it is.
+    """
 
     user: User
     served: Served
@@ -46,6 +53,8 @@ class Change:
     build: Build
     part: str = ""
     dry_run: bool = False
+    owners: Owners | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 class Writes:
@@ -55,11 +64,22 @@ class Writes:
         self._parts = parts
         self._kinds = kinds
         self._commits = commits
+        self._charging = Charging(parts, commits)
+        self.tracking = Tracking(parts)
 
     async def create(
-        self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
+        self,
+        user: User,
+        kind: Kind,
+        target: Target,
+        body: Document,
+        options: WriteOptions,
+        owners: Entries | None = None,
     ) -> Written:
-        """A new object; a generated name is chosen anew when it is taken."""
+        """A new object; a generated name is chosen anew when it is taken.
+
+        Its fields are the writer's but where ``owners`` says it otherwise.
+        """
         warnings = decode(self._parts.walkers, kind, body, options.field_validation)
         metadata.place(kind, target.namespace, target.name, body)
         served = self._kinds.served(kind)
@@ -69,17 +89,24 @@ class Writes:
         while True:
             tries -= 1
             try:
-                stored = await self._create(user, served, body, options)
+                stored, told = await self._create(user, served, body, options, owners)
             except Changed as lost:
                 if tries > 0:
                     continue
                 name = lost.key.decode().rpartition("/")[2]
                 raise refusals.already_exists(served.kind, name) from None
-            return Written(conversion.serve(kind, stored), created=True, warnings=warnings)
+            shown = conversion.serve(kind, stored)
+            return Written(shown, created=True, warnings=(*warnings, *told))
 
     async def _create(
-        self, user: User, served: Served, body: Document, options: WriteOptions
-    ) -> Stored:
+        self,
+        user: User,
+        served: Served,
+        body: Document,
+        options: WriteOptions,
+        owners: Entries | None,
+    ) -> tuple[Stored, Sequence[str]]:
+        """What is stored then, and the warnings of admission."""
         kind, parts = served.rests, self._parts
         given = body["metadata"]
         name = given.get("name") or (
@@ -88,23 +115,41 @@ class Writes:
         key = Key(given.get("namespace", ""), name)
         if key.namespace and served.objects.get(key) is not None and given.get("name"):
             raise refusals.already_exists(served.kind, name)
-        now = timestamps.render(parts.clock.now())
-        document = {**body, "metadata": metadata.born(given, name, parts.entropy.uid(), now)}
-        if served.ways.has_status and not served.ways.brings_status:
-            document.pop("status", None)
-        if served.ways.counts:
-            document["metadata"]["generation"] = 1
-        served.strategy.default(document)
+        if served.kind.custom is not None and served.kind.custom.terminating:
+            why = "create not allowed while custom resource definition is terminating"
+            raise refusals.forbidden(served.kind, name, why)
+        document = self._born(served, body, name)
+        if owners is None:
+            # Before the server adds its own: what it chooses belongs to nobody.
+            sent = given.get(managed.MEMBER)
+            owners = self.tracking.born(served, document, sent, managed.writer(options))
+        managed.put(document, owners)
+        request = Admission(user, kind, key, document, parts.cache, parts.entropy.suffix())
+        chain.admit_create(request)
         owned.born(kind, document)
-        chain.admit_create(
-            Admission(user, kind, key, document, parts.cache, parts.entropy.suffix())
-        )
         causes = metadata.check(document["metadata"], served.strategy.name)
         causes += served.strategy.check(document)
         causes += served.strategy.check_create(document)
         if causes:
             raise refusals.invalid(served.kind, name, causes)
-        return await self._put_new(served, key, document, options)
+
+        async def put() -> Stored:
+            return await self._put_new(served, key, document, options)
+
+        stored = await self._charging.store(request, put, dry_run=options.dry_run)
+        return stored, request.warnings
+
+    def _born(self, served: Served, body: Document, name: str) -> Document:
+        """A new object of this name, with its defaults."""
+        now = timestamps.render(self._parts.clock.now())
+        uid = self._parts.entropy.uid()
+        document = {**body, "metadata": metadata.born(body["metadata"], name, uid, now)}
+        if served.ways.has_status and not served.ways.brings_status:
+            document.pop("status", None)
+        if served.ways.counts:
+            document["metadata"]["generation"] = 1
+        served.strategy.default(document)
+        return document
 
     async def _put_new(
         self, served: Served, key: Key, document: Document, options: WriteOptions
@@ -121,19 +166,19 @@ class Writes:
                 dry_run=options.dry_run,
             )
 
-        if kind.plural != "services":
+        if kind.native != "services":
             return await put()
-        uid = document["metadata"]["uid"]
-        claim = self._parts.allocator.claim(document)
+        claims, uid = self._parts.claims, document["metadata"]["uid"]
+        held = await claims.hold(document, self._parts.entropy.uid(), dry_run=options.dry_run)
         keep = False
         try:
-            if claim.causes:
-                raise refusals.invalid(kind, key.name, claim.causes)
+            if held.claim.causes:
+                raise refusals.invalid(kind, key.name, held.claim.causes)
             stored = await put()
             keep = not options.dry_run
         finally:
             if not keep:
-                self._parts.allocator.undo(claim, uid)
+                await claims.undo(held, uid)
         return stored
 
     async def change(self, change: Change) -> Stored:
@@ -155,6 +200,8 @@ class Writes:
         old = msgspec.json.decode(item.stored.json)
         new = change.build(old)
         document = self._combined(change, new, old)
+        if change.owners is not None:
+            managed.put(document, change.owners(old, new, document))
         self._admit(change, old)
         causes = metadata.check_update(document["metadata"], old["metadata"])
         if not change.part:
@@ -163,14 +210,32 @@ class Writes:
             causes += served.strategy.check_update(document, old)
         elif change.part == "status":
             causes += served.strategy.check_status(document, old)
+        if part := parts.of(kind.group, kind.kind, change.part):
+            causes += served.strategy.check(document) if part.is_desired else []
+            causes += part.check(document, old)
         if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
+        if managed.settle_times(document, old) and not _gone(document):
+            return item.stored
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)
-        if kind.plural == "services" and not change.part:
+        request = Admission(
+            change.user, kind, change.key, document, self._parts.cache, old=old,
+            subresource=change.part, warnings=change.warnings,
+        )  # fmt: skip
+
+        async def put() -> Stored:
+            return await self._put(change, item, document)
+
+        return await self._charging.store(request, put, dry_run=change.dry_run)
+
+    async def _put(self, change: Change, item: Item, document: Document) -> Stored:
+        served = change.served
+        if served.rests.native == "services" and not change.part:
             return await self._update_service(change, item, document)
+        ttl_seconds = served.ways.ttl_seconds
         return await self._commits.update(
-            kind, item, document, ttl_seconds=served.ways.ttl_seconds, dry_run=change.dry_run
+            served.rests, item, document, ttl_seconds=ttl_seconds, dry_run=change.dry_run
         )
 
     def _combined(self, change: Change, new: Document, old: Document) -> Document:
@@ -179,16 +244,20 @@ class Writes:
         kind = served.rests
         if part == "binding":
             return {**new, "metadata": metadata.changed(new["metadata"], old["metadata"])}
-        document = owned.combine(kind, part, new, old)
+        own = parts.of(kind.group, kind.kind, part)
+        document = own.take(new, old) if own else owned.combine(kind, part, new, old)
         given = new.get("metadata") or {}
         if part:
             given = owned.status_metadata(kind, given, old["metadata"])
         document["metadata"] = metadata.changed(given, old["metadata"])
-        if part:
+        if part and not (own and own.is_desired):
             return document
-        owned.kept(kind, document, old)
+        if not part:
+            owned.kept(kind, document, old)
+        served.strategy.keep(document, old)
         served.strategy.default(document)
-        if served.ways.counts and _desired(document) != _desired(old):
+        desired = _beside_metadata if kind.custom is not None else _desired
+        if served.ways.counts and desired(document) != desired(old):
             generation = old["metadata"].get("generation", 0) + 1
             document["metadata"]["generation"] = generation
         return document
@@ -200,27 +269,28 @@ class Writes:
             return
         kind, key = change.served.rests, change.key
         owner = key.name
-        if kind.plural == "pods":
+        if kind.native == "pods":
             owner = old.get("spec", {}).get("nodeName", "")
-        elif kind.plural not in {"nodes", "leases"}:
+        elif kind.native not in {"nodes", "leases"}:
             return
         if owner != node:
             why = f'node "{node}" is not allowed to change what belongs to "{owner}"'
             raise refusals.forbidden(kind, key.name, why)
 
     async def _update_service(self, change: Change, item: Item, document: Document) -> Stored:
-        allocator, kind = self._parts.allocator, change.served.rests
+        claims, kind = self._parts.claims, change.served.rests
         uid = document["metadata"]["uid"]
-        claim = allocator.claim(document)
+        held = await claims.hold(document, self._parts.entropy.uid(), dry_run=change.dry_run)
         keep = False
         try:
-            if claim.causes:
-                raise refusals.invalid(kind, change.key.name, claim.causes)
+            if held.claim.causes:
+                raise refusals.invalid(kind, change.key.name, held.claim.causes)
             stored = await self._commits.update(kind, item, document, dry_run=change.dry_run)
             keep = not change.dry_run
         finally:
             if not keep:
-                allocator.undo(claim, uid)
+                await claims.undo(held, uid)
+        await claims.release(item.stored, document)
         return stored
 
 
@@ -240,6 +310,11 @@ def _desired(document: Document) -> Document:
     return {name: value for name, value in document.items() if name not in {"metadata", "status"}}
 
 
+def _beside_metadata(document: Document) -> Document:
+    """The same of a custom object, whose status counts unless it is written apart."""
+    return {name: value for name, value in document.items() if name != "metadata"}
+
+
 def _gone(document: Document) -> bool:
     """Whether it was only waiting for this write to be gone."""
     held = document["metadata"]
@@ -248,6 +323,11 @@ def _gone(document: Document) -> bool:
     if held.get("deletionGracePeriodSeconds"):
         return False
     return document["kind"] != "Namespace" or not document.get("spec", {}).get("finalizers")
+
+
+def part_of(subresource: str) -> str:
+    """The part of an object that a write through a subresource changes."""
+    return _PARTS.get(subresource, subresource)
 
 
 def expect_revision(kind: Kind, name: str, given: Document, old: Document) -> None:

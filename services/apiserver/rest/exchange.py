@@ -1,19 +1,21 @@
 """One request as the verbs see it: who asks, for what, in which words; and its body."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from pilothouse.services.apiserver.requests import (
     DeleteOptions,
     FieldValidation,
     ReadOptions,
     User,
-    WriteOptions,
 )
 from pilothouse.services.apiserver.rest import bodies
 from pilothouse.services.apiserver.rest.negotiation import Accepted, accepted, body_encoding
@@ -29,9 +31,11 @@ OBJECT_SHAPES = frozenset({"Table", "PartialObjectMetadata"})
 LIST_SHAPES = frozenset({"Table", "PartialObjectMetadataList"})
 NO_SHAPES: frozenset[str] = frozenset()
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-FIELD_MANAGER_LENGTH_MAX = 128
 # Larger YAML is read in a thread: it takes long.
 ASIDE_BYTES_MIN = 64 * 1024
+ASIDE_JSON_BYTES_MIN = 512 * 1024
+INTEGER_MAX = 2**63 - 1
+_WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
 # Clients that a person reads directly get indented JSON.
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 
@@ -44,9 +48,9 @@ class Exchange:
     user: User
     query: Mapping[str, str]
 
-    def accepted(self, shapes: frozenset[str] = NO_SHAPES) -> Accepted:
+    def accepted(self, shapes: frozenset[str] = NO_SHAPES, *, packs: bool = True) -> Accepted:
         """What the client wants of ``shapes``; NotAcceptable where nothing fits."""
-        return accepted(self.request.headers.get("Accept", ""), shapes)
+        return accepted(self.request.headers.get("Accept", ""), shapes, packs=packs)
 
     @property
     def pretty(self) -> bool:
@@ -63,17 +67,20 @@ class Exchange:
             RequestEntityTooLarge: it is over 3 MiB; what was not read is read and dropped later.
         """
         request = self.request
+        if (request.content_length or 0) > bodies.BODY_BYTES_MAX:
+            raise _too_large()
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(CONTINUE)
             request.writer.output_size = 0
-        if (request.content_length or 0) > bodies.BODY_BYTES_MAX:
-            raise _too_large()
         content = request.content
         read = bytearray()
-        while chunk := await content.readany():
-            read += chunk
-            if len(read) > bodies.BODY_BYTES_MAX:
-                raise _too_large()
+        try:
+            while chunk := await content.readany():
+                read += chunk
+                if len(read) > bodies.BODY_BYTES_MAX:
+                    raise _too_large()
+        except (HttpProcessingError, RequestPayloadError):
+            raise BadRequest("the body of the request is not what its headers say") from None
         return bytes(read)
 
     async def document(self) -> bodies.Decoded:
@@ -81,7 +88,7 @@ class Exchange:
         encoding = body_encoding(self.request.headers.get("Content-Type", ""))
         validation = field_validation(self.query)
         body = await self.body()
-        if encoding == "yaml" and len(body) > ASIDE_BYTES_MIN:
+        if len(body) > (ASIDE_BYTES_MIN if encoding == "yaml" else ASIDE_JSON_BYTES_MIN):
             return await asyncio.to_thread(bodies.decode_object, body, encoding, validation)
         return bodies.decode_object(body, encoding, validation)
 
@@ -121,20 +128,6 @@ def field_validation(query: Mapping[str, str]) -> FieldValidation:
             return "Ignore"
         case other:
             raise _unsupported("fieldValidation", other, ("Ignore", "Strict", "Warn"))
-
-
-def write_options(query: Mapping[str, str]) -> WriteOptions:
-    """The options of create, update and patch; Invalid on values that are none."""
-    manager = query.get("fieldManager", "")
-    if len(manager) > FIELD_MANAGER_LENGTH_MAX or not manager.isprintable():
-        message = f"must be printable and at most {FIELD_MANAGER_LENGTH_MAX} characters"
-        raise _invalid_option("fieldManager", message, "FieldValueInvalid")
-    return WriteOptions(
-        dry_run=_dry_run(query.get("dryRun")),
-        field_manager=manager,
-        field_validation=field_validation(query),
-        force=query.get("force", "") in TRUE,
-    )
 
 
 def read_options(query: Mapping[str, str]) -> ReadOptions:
@@ -194,10 +187,9 @@ def delete_options(query: Mapping[str, str], content: Mapping[str, Any]) -> Dele
 
 def _integer(name: str, value: Any) -> int:
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f"{name} must be a whole number") from None
+    if not _WHOLE.fullmatch(text) or not -INTEGER_MAX <= int(text) <= INTEGER_MAX:
+        raise BadRequest(f"{name} must be a whole number")
+    return int(text)
 
 
 def _dry_run(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """In which shape and encoding a client wants its answer. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -14,9 +14,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _ENCODINGS: dict[str, Encoding] = {
-    JSON: "json", YAML: "yaml", "application/*": "json", "*/*": "json", "text/yaml": "yaml",
+    JSON: "json", YAML: "yaml", "application/*": "json", "*/*": "json", PROTOBUF: "protobuf",
 }  # fmt: skip
-_LAST: dict[str, Encoding] = {PROTOBUF: "protobuf"}
 MEDIA_TYPES: dict[Encoding, str] = {"json": JSON, "yaml": YAML, "protobuf": PROTOBUF}
 
 META_GROUP = "meta.k8s.io"
@@ -66,22 +65,20 @@ class Clause:
 
 
 @lru_cache(maxsize=512)
-def accepted(header: str, shapes: frozenset[str]) -> Accepted:
+def accepted(header: str, shapes: frozenset[str], *, packs: bool = True) -> Accepted:
     """The first clause of an ``Accept`` header that can be met with one of ``shapes``.
 
-    Objects are kept as JSON, so protobuf is given only to who takes nothing else.
+    ``packs`` says whether the plain object has a message in protobuf; custom ones have none.
 
     Raises:
         NotAcceptable: nothing the client takes can be given.
     """
     if not header:
         return PLAIN
-    asked = clauses(header)
-    found = _first(asked, _ENCODINGS, shapes) or _first(asked, _LAST, shapes - _JSON_SHAPES)
+    found = _first(clauses(header), shapes, packs=packs)
     if found is None:
-        raise NotAcceptable(
-            f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}"
-        )
+        types = (JSON, YAML, PROTOBUF) if packs else (JSON, YAML)
+        raise NotAcceptable(f"only the following media types are accepted: {', '.join(types)}")
     return found
 
 
@@ -90,24 +87,28 @@ def clauses(header: str) -> list[Clause]:
     return sorted(map(_clause, header.split(",")), key=lambda clause: -clause.quality)
 
 
-def takes_only_protobuf(header: str) -> bool:
+@lru_cache(maxsize=512)
+def takes_protobuf_first(header: str) -> bool:
     """Whether even a refusal must be protobuf, whatever the shape that was asked for."""
-    types = {_clause(text).media_type for text in header.split(",")}
-    return PROTOBUF in types and types.isdisjoint(_ENCODINGS)
+    known = (_ENCODINGS.get(clause.media_type) for clause in clauses(header))
+    return next(filter(None, known), "json") == "protobuf"
 
 
-def _first(
-    clauses: Sequence[Clause], encodings: Mapping[str, Encoding], shapes: frozenset[str]
-) -> Accepted | None:
-    for clause in clauses:
-        encoding = encodings.get(clause.media_type)
+def _first(asked: Sequence[Clause], shapes: frozenset[str], *, packs: bool) -> Accepted | None:
+    for clause in asked:
+        encoding = _ENCODINGS.get(clause.media_type)
         if encoding is None or clause.quality <= 0:
+            continue
+        if clause.parameters.get("stream", "watch") != "watch":
             continue
         shape = clause.parameters.get("as", "")
         if not shape:
-            return Accepted(encoding)
+            if encoding != "protobuf" or packs:
+                return Accepted(encoding)
+            continue
         named = (shape, clause.parameters.get("g", ""), clause.parameters.get("v", ""))
-        if named in SHAPES and shape in shapes:
+        given = named in SHAPES and shape in shapes
+        if given and not (encoding == "protobuf" and shape in _JSON_SHAPES):
             return Accepted(encoding, shape)
     return None
 

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Listing, Stored
-from pilothouse.services.apiserver.rest.exchange import LIST_SHAPES, OBJECT_SHAPES, Exchange
+from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
 from pilothouse.services.apiserver.rest.negotiation import (
     JSON,
     MEDIA_TYPES,
@@ -21,13 +21,15 @@ from pilothouse.services.apiserver.rest.negotiation import (
     PROTOBUF,
     Accepted,
     Encoding,
-    takes_only_protobuf,
+    takes_protobuf_first,
 )
+from pilothouse.services.apiserver.rest.packing import Packing
 from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
 from pilothouse.services.machinery.errors import ApiError, BadRequest, NotAcceptable
 from pilothouse.services.machinery.protobuf import envelope
 
 Headers: TypeAlias = CIMultiDict[str]
+_PACKING = Packing()
 # Nothing between us and the client may keep an answer.
 PRIVATE = {"Cache-Control": "no-cache, private"}
 # Under this size, compressing costs more than sending.
@@ -35,13 +37,14 @@ COMPRESS_BYTES_MIN = 128 * 1024
 PIECE_BYTES = 128 * 1024
 # Over this size, YAML and indented JSON are written in a thread: they take long.
 ASIDE_BYTES_MIN = 64 * 1024
+WARNINGS_LENGTH_MAX = 4096
 _WARNING_LENGTH_MAX = 1024
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*range(32), 127)})
 
 
 def refuse(error: ApiError, accept: str = "") -> web.Response:
     """The ``metav1.Status`` of an error; ``accept`` is the request's header of that name."""
-    packed = takes_only_protobuf(accept)
+    packed = takes_protobuf_first(accept)
     headers: Headers = CIMultiDict({"Content-Type": PROTOBUF if packed else JSON, **PRIVATE})
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -90,29 +93,42 @@ def packed(document: dict[str, Any]) -> bytes:
 
 
 class Writer:
-    """Writes one kind's objects for one exchange."""
+    """Writes one kind's objects for one exchange.
 
-    __slots__ = ("_clock", "_exchange", "_kind")
+    Made before anything is done: NotAcceptable and BadRequest where no answer could be given.
+    """
 
-    def __init__(self, exchange: Exchange, kind: Kind, clock: Callable[[], float]) -> None:
+    __slots__ = ("_clock", "_exchange", "_kind", "_printer", "_wanted")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        kind: Kind,
+        clock: Callable[[], float],
+        shapes: frozenset[str] = OBJECT_SHAPES,
+    ) -> None:
         self._exchange = exchange
         self._kind = kind
         self._clock = clock
+        self._wanted = exchange.accepted(shapes, packs=kind.custom is None)
+        self._printer = self.printer() if self._wanted.shape == "Table" else None
 
     def object(
         self, stored: Stored, *, status: int = 200, warnings: Sequence[str] = ()
     ) -> web.Response:
         """One object: its kept bytes, or what was asked for instead."""
-        wanted = self._exchange.accepted(OBJECT_SHAPES)
+        wanted = self._wanted
         body = stored.json
         if wanted.shape:
             document = msgspec.json.decode(body)
-            body = encode(self._shaped(document, wanted.shape, str(stored.revision or "")))
+            body = encode(self._shaped(document, str(stored.revision or "")))
+        elif wanted.encoding == "protobuf":
+            return self._reply(self._packed(stored), wanted, status, warnings)
         return self._reply(self._rendered(body, wanted), wanted, status, warnings)
 
     async def list(self, listing: Listing) -> web.StreamResponse:
         """A page of the collection."""
-        wanted = self._exchange.accepted(LIST_SHAPES)
+        wanted = self._wanted
         metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
         if listing.continue_token:
             metadata["continue"] = listing.continue_token
@@ -121,6 +137,10 @@ class Writer:
         if wanted.shape:
             documents = (msgspec.json.decode(stored.json) for stored in listing.items)
             body = encode(self._shaped_list(documents, wanted.shape, metadata))
+        elif wanted.encoding == "protobuf":
+            kind = self._kind
+            body = _PACKING.list(listing.items, kind.api_version, kind.kind, metadata)
+            return await compressed(self._exchange, self._reply(body, wanted, 200, ()))
         else:
             parts = list_parts(self._kind, metadata, listing.items)
             if wanted == PLAIN and self._goes_in_pieces(parts):
@@ -131,6 +151,15 @@ class Writer:
         else:
             body = self._rendered(body, wanted)
         return await compressed(self._exchange, self._reply(body, wanted, 200, ()))
+
+    def _packed(self, stored: Stored) -> bytes:
+        """The object in protobuf; what was computed and is no object of the kind, too."""
+        kind = self._kind
+        if stored.revision and stored.json.startswith(b'{"apiVersion":"%b","kind":"%b",' % (
+            kind.api_version.encode(), kind.kind.encode()
+        )):  # fmt: skip
+            return _PACKING.object(stored, kind.api_version, kind.kind)
+        return packed(msgspec.json.decode(stored.json))
 
     def _goes_in_pieces(self, parts: Sequence[bytes]) -> bool:
         """Large, and sent as it is kept."""
@@ -146,20 +175,24 @@ class Writer:
             "": "Metadata", "Metadata": "Metadata", "None": "None", "Object": "Object",
         }  # fmt: skip
         if asked not in include:
-            raise BadRequest("includeObject must be one of None, Metadata, Object")
-        return Printer(self._kind.group, self._kind.plural, include[asked])
+            told = "must be 'Metadata', 'Object', 'None', or empty"
+            raise BadRequest(
+                "Unable to convert to Table as requested: includeObject: Invalid value: "
+                f"{json.dumps(asked)}: {told}"
+            )
+        return Printer(self._kind.group, self._kind.plural, include[asked], self._kind.custom)
 
-    def _shaped(self, document: dict[str, Any], shape: str, revision: str) -> dict[str, Any]:
-        if shape == "Table":
+    def _shaped(self, document: dict[str, Any], revision: str) -> dict[str, Any]:
+        if self._printer is not None:
             metadata = {"resourceVersion": revision}
-            return self.printer().table([document], metadata, self._clock())
+            return self._printer.table([document], metadata, self._clock())
         return partial(document)
 
     def _shaped_list(
         self, documents: Iterable[dict[str, Any]], shape: str, metadata: dict[str, Any]
     ) -> dict[str, Any]:
-        if shape == "Table":
-            return self.printer().table(documents, metadata, self._clock())
+        if self._printer is not None:
+            return self._printer.table(documents, metadata, self._clock())
         return {
             "kind": shape,
             "apiVersion": "meta.k8s.io/v1",
@@ -186,8 +219,8 @@ class Writer:
 
 def list_parts(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> list[bytes]:
     """The list as JSON, of the bytes that are kept: what commas are to join."""
-    head = b'{"kind":"%bList","apiVersion":"%b","metadata":%b,"items":[' % (
-        kind.kind.encode(),
+    head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
+        (kind.list_kind or f"{kind.kind}List").encode(),
         kind.api_version.encode(),
         encode(metadata),
     )
@@ -215,8 +248,17 @@ async def send_pieces(request: web.BaseRequest, parts: Sequence[bytes]) -> web.S
 
 def warn(headers: Headers, warnings: Sequence[str]) -> None:
     """Add ``Warning`` headers, which kubectl prints."""
+    left = WARNINGS_LENGTH_MAX
     for text in warnings:
-        headers.add("Warning", f'299 - "{text[:_WARNING_LENGTH_MAX].translate(_ESCAPED)}"')
+        left -= min(len(text), _WARNING_LENGTH_MAX)
+        if left < 0:
+            return
+        headers.add("Warning", warning(text))
+
+
+def warning(text: str) -> str:
+    """The value of a ``Warning`` header."""
+    return f'299 - "{text[:_WARNING_LENGTH_MAX].translate(_ESCAPED)}"'
 
 
 async def compressed(exchange: Exchange, reply: web.Response) -> web.Response:

@@ -1,5 +1,6 @@
 """The verbs of REST, each one call on the registry."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
@@ -8,16 +9,18 @@ from aiohttp import web
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.registry import Registry
-from pilothouse.services.apiserver.requests import Patch, Target
+from pilothouse.services.apiserver.requests import FieldValidation, Patch, Target
 from pilothouse.services.apiserver.rest import bodies, replies
 from pilothouse.services.apiserver.rest.exchange import (
+    LIST_SHAPES,
+    OBJECT_SHAPES,
     Exchange,
-    field_validation,
     read_options,
-    write_options,
 )
-from pilothouse.services.apiserver.rest.negotiation import Encoding, patch_type
+from pilothouse.services.apiserver.rest.negotiation import patch_type
 from pilothouse.services.apiserver.rest.watching import Lines, Watches, duration_seconds
+from pilothouse.services.apiserver.rest.writing import write_options
+from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.clock import Clock
 
 Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]
@@ -52,7 +55,7 @@ class Verbs:
     async def list(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A page of a collection."""
         options = read_options(exchange.query)
-        writer = self._writer(exchange, kind)
+        writer = self._writer(exchange, kind, LIST_SHAPES)
         return await writer.list(await self._registry.list(exchange.user, target, options))
 
     async def watch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
@@ -60,13 +63,13 @@ class Verbs:
         options = read_options(exchange.query)
         seconds = duration_seconds(options)
         options = replace(options, timeout_seconds=seconds)
-        lines = Lines(exchange, kind, self._now)
+        lines = Lines(exchange, kind, self._now, self._watches.shared)
         batches = self._registry.watch(exchange.user, target, options)
         return await self._watches.stream(exchange, batches, lines, seconds)
 
     async def create(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """A new object, or an act on one through a subresource."""
-        options = write_options(exchange.query)
+        options = write_options(exchange, "Create")
         writer = self._writer(exchange, kind)
         body = await exchange.document()
         written = await self._registry.create(exchange.user, target, body.value, options)
@@ -75,7 +78,7 @@ class Verbs:
 
     async def update(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """An object replaced."""
-        options = write_options(exchange.query)
+        options = write_options(exchange, "Update")
         writer = self._writer(exchange, kind)
         body = await exchange.document()
         written = await self._registry.update(exchange.user, target, body.value, options)
@@ -85,12 +88,12 @@ class Verbs:
 
     async def patch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """An object changed."""
-        options = write_options(exchange.query)
-        writer = self._writer(exchange, kind)
         sort = patch_type(exchange.request.headers.get("Content-Type", ""))
-        encoding: Encoding = "yaml" if sort == "apply" else "json"
+        options = write_options(exchange, "Patch", sort)
+        writer = self._writer(exchange, kind)
         content = await exchange.body()
-        body = bodies.decode(content, encoding, field_validation(exchange.query))
+        read = _configuration if sort == "apply" else _patch
+        body = read(content, options.field_validation)
         patch = Patch(sort, body.value)
         written = await self._registry.patch(exchange.user, target, patch, options)
         status = CREATED if written.created else 200
@@ -112,12 +115,26 @@ class Verbs:
         """Every selected object deleted; the list of what was there."""
         options = await exchange.delete_options()
         reading = read_options(exchange.query)
-        writer = self._writer(exchange, kind)
+        writer = self._writer(exchange, kind, LIST_SHAPES)
         gone = await self._registry.delete_collection(exchange.user, target, reading, options)
         return await writer.list(gone)
 
-    def _writer(self, exchange: Exchange, kind: Kind) -> replies.Writer:
-        return replies.Writer(exchange, kind, self._now)
+    def _writer(
+        self, exchange: Exchange, kind: Kind, shapes: frozenset[str] = OBJECT_SHAPES
+    ) -> replies.Writer:
+        return replies.Writer(exchange, kind, self._now, shapes)
+
+
+def _patch(content: bytes, validation: FieldValidation) -> bodies.Decoded:
+    return bodies.decode(content, "json", validation)
+
+
+def _configuration(content: bytes, validation: FieldValidation) -> bodies.Decoded:
+    """YAML; most of it is JSON too, and quicker to read as that."""
+    if content.startswith(b"{"):
+        with contextlib.suppress(BadRequest):
+            return bodies.decode(content, "json", validation)
+    return bodies.decode(content, "yaml", validation)
 
 
 def _duplicates(body: bodies.Decoded) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.requests import ReadOptions, WatchEvent
+from pilothouse.services.apiserver.requests import ReadOptions, Stored, WatchEvent
 from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
 from pilothouse.services.apiserver.rest.negotiation import JSON, PROTOBUF
 from pilothouse.services.apiserver.rest.replies import PRIVATE, Writer, encode, packed
@@ -24,19 +24,47 @@ from pilothouse.services.machinery.protobuf import envelope
 # Clients that name no end are sent away after a random time between these two.
 SECONDS_MIN = 1800.0
 SECONDS_MAX = 3600.0
+# Gone, and Timeout for a revision that does not come.
+REVISION_REFUSALS = (410, 504)
 INITIAL_END = "k8s.io/initial-events-end"
 PING_SECONDS = 30.0
+SHARED_MAX = 128
+"""Lines kept for watchers of the same form."""
 
 Batches = AsyncIterator[Sequence[WatchEvent]]
+
+
+class Shared:
+    """What was last written for one watcher, for the next one that takes the same form."""
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[Any, ...], tuple[Stored, bytes]] = {}
+
+    def line(self, form: tuple[Any, ...], event: WatchEvent, write: Callable[[], bytes]) -> bytes:
+        """The event's line in that form."""
+        key = (id(event.object), event.type, form)
+        found = self._lines.get(key)
+        if found is not None and found[0] is event.object:
+            return found[1]
+        line = write()
+        if len(self._lines) >= SHARED_MAX:
+            self._lines.clear()
+        self._lines[key] = event.object, line
+        return line
 
 
 class Lines:
     """Events as wire lines, in the shape that the client asked for."""
 
-    def __init__(self, exchange: Exchange, kind: Kind, clock: Callable[[], float]) -> None:
-        wanted = exchange.accepted(OBJECT_SHAPES)
+    def __init__(
+        self, exchange: Exchange, kind: Kind, clock: Callable[[], float], shared: Shared
+    ) -> None:
+        wanted = exchange.accepted(OBJECT_SHAPES, packs=kind.custom is None)
         if wanted.encoding == "yaml":
-            raise NotAcceptable(f"a watch is given as {JSON} or {PROTOBUF} only")
+            raise NotAcceptable(
+                "only the following media types are accepted: "
+                f"{JSON};stream=watch, {PROTOBUF};stream=watch"
+            )
         self._packed = wanted.encoding == "protobuf"
         self.content_type = f"{PROTOBUF};stream=watch" if self._packed else JSON
         self._kind = kind
@@ -46,44 +74,53 @@ class Lines:
         if wanted.shape == "Table":
             self._printer = Writer(exchange, kind, clock).printer()
         self._headed = False
+        self._shared = shared
+        included = exchange.query.get("includeObject", "") if self._printer else ""
+        self._form = (kind.api_version, kind.plural, wanted, included)
 
     def line(self, event: WatchEvent) -> bytes:
         """One event: JSON with its line end, or a frame of protobuf."""
         if event.type == "BOOKMARK":
             return self._line(event.type, self._bookmark(event))
-        body = event.object.json
-        if self._printer is not None:
-            body = self._table(self._printer, event)
-        elif self._shape:
-            body = encode(partial(msgspec.json.decode(body)))
-        return self._line(event.type, body)
+        if self._printer is None and not self._shape and not self._packed:
+            return self._line(event.type, event.object.json)
+        headed, self._headed = not self._headed, True
+        form = (*self._form, headed and self._printer is not None)
+        return self._shared.line(form, event, lambda: self._shaped(event, headed=headed))
 
     def refusal(self, error: ApiError) -> bytes:
         """The event that ends a stream with an error."""
         return self._line("ERROR", encode(error.status()))
+
+    def _shaped(self, event: WatchEvent, *, headed: bool) -> bytes:
+        body = event.object.json
+        if self._printer is not None:
+            document = msgspec.json.decode(body)
+            metadata = {"resourceVersion": str(event.object.revision)}
+            table = self._printer.table([document], metadata, self._clock(), headed=headed)
+            body = encode(table)
+        elif self._shape:
+            body = encode(partial(msgspec.json.decode(body)))
+        return self._line(event.type, body)
 
     def _line(self, type_: str, body: bytes) -> bytes:
         if self._packed:
             return envelope.watch_frame(type_, packed(msgspec.json.decode(body)))
         return b'{"type":"%b","object":%b}\n' % (type_.encode(), body)
 
-    def _table(self, printer: Printer, event: WatchEvent) -> bytes:
-        document = msgspec.json.decode(event.object.json)
-        metadata = {"resourceVersion": str(event.object.revision)}
-        headed, self._headed = not self._headed, True
-        return encode(printer.table([document], metadata, self._clock(), headed=headed))
-
     def _bookmark(self, event: WatchEvent) -> bytes:
         metadata: dict[str, Any] = {"resourceVersion": str(event.object.revision)}
         if event.initial_end:
             metadata["annotations"] = {INITIAL_END: "true"}
-        if self._printer is not None:
-            return encode(self._printer.table([], metadata, self._clock(), headed=False))
         kind, version = self._kind.kind, self._kind.api_version
-        if self._shape:
+        if self._shape == "PartialObjectMetadata":
             kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
-        metadata["creationTimestamp"] = None
-        return encode({"kind": kind, "apiVersion": version, "metadata": metadata})
+        document = {"kind": kind, "apiVersion": version, "metadata": metadata}
+        if self._printer is None:
+            return encode(document)
+        headed, self._headed = not self._headed, True
+        told = {"resourceVersion": str(event.object.revision)}
+        return encode(self._printer.table([document], told, self._clock(), headed=headed))
 
 
 class _Chunks:
@@ -152,6 +189,7 @@ class Watches:
     """All open watches, so that they can be ended in good order before the server goes."""
 
     def __init__(self) -> None:
+        self.shared = Shared()
         self._limits: set[asyncio.Timeout] = set()
 
     def end(self) -> None:
@@ -180,8 +218,8 @@ class Watches:
         except TimeoutError:
             pass
         except ApiError as error:
-            # Expired is told in the stream even at its start: informers look for it there.
-            if sink.response is None and error.http != 410:  # noqa: PLR2004 - the status Gone
+            # Revisions out of reach are told in the stream even at its start: informers look there.
+            if sink.response is None and error.http not in REVISION_REFUSALS:
                 raise
             await sink.send([lines.refusal(error)])
         finally:

@@ -1,5 +1,6 @@
 """The envelope around every object: four magic bytes, then ``runtime.Unknown``."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -94,8 +95,26 @@ def encode(document: dict[str, Any]) -> bytes:
         KeyError: its kind is not spoken in protobuf.
         ValueError, TypeError, AttributeError: a value is of another type than its field.
     """
-    api_version, kind = document["apiVersion"], document["kind"]
-    content = _encoders().of(published().of_kind(api_version, kind))(document)
+    return wrap(document["apiVersion"], document["kind"], content(document))
+
+
+def content(document: dict[str, Any]) -> bytes:
+    """The same without the envelope, as it stands in a list."""
+    message = published().of_kind(document["apiVersion"], document["kind"])
+    return _encoders().of(message)(document)
+
+
+def wrap(api_version: str, kind: str, content: bytes) -> bytes:
+    """The content of a message in its envelope."""
     named = delimited(1, api_version.encode()) + delimited(2, kind.encode())
     tail = delimited(3, b"") + delimited(4, b"")
     return MAGIC + delimited(1, named) + delimited(2, content) + tail
+
+
+def wrap_list(
+    api_version: str, kind: str, metadata: dict[str, Any], contents: Iterable[bytes]
+) -> bytes:
+    """A list of messages in its envelope: every list has its metadata first, then its items."""
+    parts = [delimited(1, _encoders().of("meta.v1.ListMeta")(metadata))]
+    parts += [delimited(2, content) for content in contents]
+    return wrap(api_version, kind, b"".join(parts))

@@ -159,7 +159,7 @@ async def apiserver(socket):
     registry = Registry(parts)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
-        await bootstrap(registry, "10.90.0.1", 6443, [])
+        await bootstrap(registry, ["10.90.0.1"], 6443, [])
         opened = Door(registry, socket)
         await opened.open()
         yield opened

@@ -38,7 +38,7 @@ async def registry() -> AsyncIterator[Registry]:
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
         establishing = group.create_task(made.establishing.run())
-        await bootstrap(made, "10.90.0.1", 6443, ())
+        await bootstrap(made, ["10.90.0.1"], 6443, ())
         yield made
         following.cancel()
         establishing.cancel()

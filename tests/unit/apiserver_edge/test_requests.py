@@ -87,8 +87,10 @@ def test_empty_segments_lead_nowhere():
         ("*/*", "json", ""),
         ("application/json", "json", ""),
         ("application/yaml", "yaml", ""),
-        ("application/vnd.kubernetes.protobuf, */*", "json", ""),
-        ("application/vnd.kubernetes.protobuf,application/json", "json", ""),
+        ("application/vnd.kubernetes.protobuf, */*", "protobuf", ""),
+        ("application/cbor, application/vnd.kubernetes.protobuf;q=0.5, */*;q=0.1", "protobuf", ""),
+        ("application/vnd.kubernetes.protobuf,application/json", "protobuf", ""),
+        ("application/json,application/vnd.kubernetes.protobuf", "json", ""),
         ("application/vnd.kubernetes.protobuf", "protobuf", ""),
         (
             "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json",

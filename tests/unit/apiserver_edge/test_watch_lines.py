@@ -8,7 +8,7 @@ import pytest
 from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
 from pilothouse.services.apiserver.requests import Stored, WatchEvent
 from pilothouse.services.apiserver.rest.negotiation import Accepted
-from pilothouse.services.apiserver.rest.watching import Lines
+from pilothouse.services.apiserver.rest.watching import Lines, Shared
 from pilothouse.services.machinery.errors import Expired, NotAcceptable
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.protobuf import envelope
@@ -19,8 +19,8 @@ CHANGED = WatchEvent("MODIFIED", Stored(Key("", "m"), 7, json.dumps(OBJECT).enco
 
 
 def lines(encoding, shape=""):
-    exchange = SimpleNamespace(accepted=lambda _: Accepted(encoding, shape))
-    return Lines(exchange, KIND, lambda: 0.0)
+    exchange = SimpleNamespace(accepted=lambda _, packs: Accepted(encoding, shape), query={})
+    return Lines(exchange, KIND, lambda: 0.0, Shared())
 
 
 def framed(frame):
