@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.services.controllers.adapters.definitions import Definitions
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.garbage.collector import (
     GarbageCollector,
@@ -37,7 +38,6 @@ KINDS: tuple[Resource, ...] = tuple(
     resource for resource in (*NAMESPACED, *CLUSTER_SCOPED) if resource != EVENTS
 )
 
-_BY_KIND = {(resource.api_version.partition("/")[0], resource.kind): resource for resource in KINDS}
 _OBJECT = msgspec.json.Decoder(Object)
 
 
@@ -45,6 +45,7 @@ class Garbage:
     """What the garbage collector asks for."""
 
     def __init__(self, world: World, graph: Graph) -> None:
+        self.kinds = {_name(resource): resource for resource in KINDS}
         self._objects = world.objects
         self._graph = graph
         self._absent: OrderedDict[str, None] = OrderedDict()
@@ -82,7 +83,7 @@ class Garbage:
 
     async def _ask(self, item: Item, owner: OwnerReference) -> State:
         """An owner of a kind we do not know, or where it can not be looked up, counts as there."""
-        resource = _BY_KIND.get((owner.api_version.partition("/")[0], owner.kind))
+        resource = self.kinds.get((owner.api_version.partition("/")[0], owner.kind))
         if resource is None or (resource.namespaced and not item.resource.namespaced):
             return State.SOLID
         key = Key(item.metadata.namespace if resource.namespaced else "", owner.name)
@@ -148,12 +149,34 @@ def collector(world: World) -> Controller:
     """The garbage collector, wired to the metadata of every kind."""
     graph = Graph()
     queue: WorkQueue[Key] = WorkQueue()
+    cluster = Garbage(world, graph)
+    # First: of definitions more than the metadata is of interest.
+    definitions = Definitions(world)
     for resource in KINDS:
         world.metadata(resource).on_change(_follow(graph, resource, queue))
+
+    def served(old: Resource | None, new: Resource | None) -> None:
+        """A custom kind comes or goes."""
+        if old is not None:
+            cluster.kinds.pop(_name(old), None)
+            gone = _follow(graph, old, queue)
+            for item in world.metadata(old).values():
+                gone(item, None)
+            world.forget(old)
+        if new is not None:
+            cluster.kinds[_name(new)] = new
+            world.follow(new).on_change(_follow(graph, new, queue))
+
+    definitions.on_change(served)
     return Controller(
-        Loop(GarbageCollector(Garbage(world, graph)), queue),
+        Loop(GarbageCollector(cluster), queue),
         lambda: [Key("", uid) for uid in graph.uids()],
     )
+
+
+def _name(resource: Resource) -> tuple[str, str]:
+    """Group and kind, as a reference to an owner names it; the core group is its version."""
+    return resource.api_version.partition("/")[0], resource.kind
 
 
 def _follow(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters.definitions import Definitions
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.namespace.namespace import Item, NamespaceController
 from pilothouse.services.machinery import conditions
@@ -28,6 +29,7 @@ class Namespaces:
 
     def __init__(self, world: World, found: Cache[Namespace]) -> None:
         self._objects = world.objects
+        self._definitions = Definitions(world)
         self._clock = world.clock
         self._namespaces = found
 
@@ -40,7 +42,8 @@ class Namespaces:
     async def contents(self, namespace: Namespace) -> Sequence[Item]:
         inside = Selection(namespace=namespace.metadata.name)
         found: list[Item] = []
-        for resource in NAMESPACED:
+        custom = [resource for resource in self._definitions.served() if resource.namespaced]
+        for resource in (*NAMESPACED, *custom):
             try:
                 texts, _ = await self._objects.list(resource, inside)
             except (NotFound, MethodNotAllowed):

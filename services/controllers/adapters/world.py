@@ -33,6 +33,8 @@ class World:
         self.clock = clock
         self._caches: dict[tuple[Resource, Selection], Cache[Any]] = {}
         self._recorders: dict[str, Recorder] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._following: dict[Resource, asyncio.Task[None]] = {}
 
     def cache(
         self, resource: Resource, view: type[V], selection: Selection = EVERYTHING
@@ -48,6 +50,20 @@ class World:
         """A cache of which only the metadata is of interest; shared with richer views."""
         return self.cache(resource, Object)
 
+    def follow(self, resource: Resource) -> Cache[Any]:
+        """The metadata of a kind that came while :meth:`run` runs; until :meth:`forget`."""
+        cache = self.metadata(resource)
+        if self._group is not None and resource not in self._following:
+            self._following[resource] = self._group.create_task(cache.run())
+        return cache
+
+    def forget(self, resource: Resource) -> None:
+        """Follow a kind no longer that went."""
+        self._caches.pop((resource, EVERYTHING), None)
+        following = self._following.pop(resource, None)
+        if following is not None:
+            following.cancel()
+
     def recorder(self, component: str) -> Recorder:
         """Events from ``component``."""
         if component not in self._recorders:
@@ -56,13 +72,14 @@ class World:
 
     async def wait_synced(self) -> None:
         """Until every cache has seen the present state once."""
-        for cache in self._caches.values():
+        for cache in tuple(self._caches.values()):
             await cache.wait_synced()
 
     async def run(self) -> None:
         """Follow all kinds and write events until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for cache in self._caches.values():
+            self._group = group
+            for cache in tuple(self._caches.values()):
                 group.create_task(cache.run())
             for recorder in self._recorders.values():
                 group.create_task(recorder.run())

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
+from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.apiserver.rest.tables import pods
 from pilothouse.services.apiserver.rest.tables.column import Column, Document
 from pilothouse.services.apiserver.rest.tables.columns import columns_of
+from pilothouse.services.apiserver.rest.tables.custom import columns
 
 Include: TypeAlias = Literal["None", "Metadata", "Object"]
 
@@ -13,8 +15,12 @@ Include: TypeAlias = Literal["None", "Metadata", "Object"]
 class Printer:
     """Prints one kind's objects as rows."""
 
-    def __init__(self, group: str, plural: str, include: Include = "Metadata") -> None:
-        self._columns: Sequence[Column] = columns_of(group, plural)
+    def __init__(
+        self, group: str, plural: str, include: Include = "Metadata", custom: Custom | None = None
+    ) -> None:
+        self._columns: Sequence[Column] = (
+            columns_of(group, plural) if custom is None else columns(custom)
+        )
         self._include = include
         self._pods = (group, plural) == ("", "pods")
 
