@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import msgspec
-
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.objects import conversion, metadata, scale
+from pilothouse.services.apiserver.objects import conversion, managed, metadata, refusals, scale
+from pilothouse.services.apiserver.objects.applies import Applies
 from pilothouse.services.apiserver.objects.decoding import decode
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds
-from pilothouse.services.apiserver.objects.writes import Change, Writes, expect_revision
+from pilothouse.services.apiserver.objects.writes import Change, Writes, expect_revision, part_of
 from pilothouse.services.apiserver.requests import (
     Patch,
     Stored,
@@ -21,19 +20,11 @@ from pilothouse.services.apiserver.requests import (
 from pilothouse.services.machinery.errors import (
     BadRequest,
     Invalid,
-    MethodNotAllowed,
-    UnsupportedMediaType,
 )
 from pilothouse.services.machinery.patch import jsonpatch, strategic
 from pilothouse.services.machinery.patch.merge import merge
 
 Document = dict[str, Any]
-
-_REFUSED = frozenset({"ephemeralcontainers", "resize"})
-_PARTS = {"approval": "status"}
-_SCALE_KIND = Kind(
-    "autoscaling", "v1", "scales", "scale", "Scale", namespaced=True, definition=scale.DEFINITION
-)
 
 
 class Updates:
@@ -43,73 +34,78 @@ class Updates:
         self._parts = parts
         self._kinds = kinds
         self._writes = writes
+        self._applies = Applies(parts, kinds, writes)
 
     async def update(
         self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
     ) -> Written:
         """Replace what is there, under the condition that the body's metadata names."""
-        _check_subresource(kind, target)
-        shape = _SCALE_KIND if target.subresource == "scale" else kind
+        shape = scale.KIND if target.subresource == "scale" else kind
         warnings = decode(self._parts.walkers, shape, body, options.field_validation)
         metadata.place(shape if shape is kind else kind, target.namespace, target.name, body)
 
         def build(old: Document) -> Document:
+            if kind.custom is not None and not body["metadata"].get("resourceVersion"):
+                raise refusals.unconditional(kind, target.name)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
             return self._wanted(kind, target, old, dict(body))
 
-        stored = await self._change(user, kind, target, build, options)
-        return Written(stored, warnings=warnings)
+        stored, told = await self._change(user, kind, target, build, options)
+        return Written(stored, warnings=(*warnings, *told))
 
     async def patch(
         self, user: User, kind: Kind, target: Target, patch: Patch, options: WriteOptions
     ) -> Written:
         """Change what is there by ``patch``."""
-        _check_subresource(kind, target)
+        if patch.type == "apply":
+            return await self._applies.patch(user, kind, target, patch, options)
         warnings: tuple[str, ...] = ()
-        shape = _SCALE_KIND if target.subresource == "scale" else kind
+        shape = scale.KIND if target.subresource == "scale" else kind
+        minding = _minds_managers(patch)
 
         def build(old: Document) -> Document:
             nonlocal warnings
-            shown = scale.scale_of(old) if shape is _SCALE_KIND else self._served(kind, old)
-            body = self._patched(shape, shown, patch)
+            shown = self._shown(kind, target, old)
+            body = self._patched(shape, shown if minding else _plain(shown), patch)
             warnings = decode(self._parts.walkers, shape, body, options.field_validation)
             metadata.place(kind, target.namespace, target.name, body)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
             return self._wanted(kind, target, old, body)
 
-        stored = await self._change(user, kind, target, build, options)
-        return Written(stored, warnings=warnings)
+        stored, told = await self._change(user, kind, target, build, options)
+        return Written(stored, warnings=(*warnings, *told))
 
     async def _change(
         self, user: User, kind: Kind, target: Target, build: Any, options: WriteOptions
-    ) -> Stored:
+    ) -> tuple[Stored, list[str]]:
+        """What is stored then, and the warnings of admission."""
         subresource = target.subresource
-        part = "" if subresource == "scale" else _PARTS.get(subresource, subresource)
+        part = part_of(subresource)
+        served = self._kinds.served(kind)
+        owners = self._writes.tracking.updates(served, managed.writer(options, subresource))
         change = Change(
-            user, self._kinds.served(kind), target.key, build, part, dry_run=options.dry_run
+            user, served, target.key, build, part, dry_run=options.dry_run, owners=owners
         )
         stored = conversion.serve(kind, await self._writes.change(change))
-        return show_scale(stored) if subresource == "scale" else stored
+        shown = show_scale(kind, stored) if subresource == "scale" else stored
+        return shown, change.warnings
 
-    def _served(self, kind: Kind, old: Document) -> Document:
+    def _shown(self, kind: Kind, target: Target, old: Document) -> Document:
+        """What is stored as the one who patches sees it."""
+        if target.subresource == "scale":
+            return scale.of(kind, old, whole=False)
         return conversion.to_served(kind, old) if kind.stored_as else old
 
     def _wanted(self, kind: Kind, target: Target, old: Document, body: Document) -> Document:
         """The stored kind's document that ``body`` means."""
         if target.subresource == "scale":
-            return scale.scaled(old, body)
+            return scale.scaled(kind, old, body)
         if kind.stored_as:
             return conversion.to_stored(kind, self._parts.catalog.stored(kind), body)
         return body
 
     def _patched(self, kind: Kind, shown: Document, patch: Patch) -> Document:
         content = patch.content
-        if patch.type == "apply":
-            raise UnsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: "
-                "application/json-patch+json, application/merge-patch+json, "
-                "application/strategic-merge-patch+json (server-side apply is not served yet)"
-            )
         if patch.type == "json":
             return _json_patched(shown, content)
         if not isinstance(content, dict):
@@ -117,16 +113,15 @@ class Updates:
         if patch.type == "merge":
             result: Document = merge(shown, content)
             return result
+        if kind.custom is not None:
+            raise refusals.unknown_patch()
         try:
             return strategic.apply(self._parts.shapes, kind.definition, shown, content)
         except strategic.Malformed as error:
             raise BadRequest(str(error)) from None
 
 
-def show_scale(stored: Stored) -> Stored:
-    """A workload's bytes as those of its Scale."""
-    shown = scale.scale_of(msgspec.json.decode(stored.json))
-    return Stored(stored.key, stored.revision, msgspec.json.encode(shown))
+show_scale = scale.show
 
 
 def _json_patched(shown: Document, content: Any) -> Document:
@@ -143,6 +138,31 @@ def _json_patched(shown: Document, content: Any) -> Document:
     return result
 
 
-def _check_subresource(kind: Kind, target: Target) -> None:
-    if target.subresource in _REFUSED:
-        raise MethodNotAllowed(f"{kind.qualified}/{target.subresource} can not be changed yet")
+def _minds_managers(patch: Patch) -> bool:
+    """Whether a patch may look at managedFields or change them; most do not, and need not pay."""
+    content = patch.content
+    if isinstance(content, dict):
+        given = content.get("metadata")
+        return isinstance(given, dict) and managed.MEMBER in given
+    return not isinstance(content, list) or any(
+        not isinstance(each, dict) or _reaches_managers(each.get("path"), each.get("from", "/"))
+        for each in content
+    )
+
+
+def _reaches_managers(*pointers: Any) -> bool:
+    return any(
+        not isinstance(pointer, str)
+        or pointer in {"", "/metadata"}
+        or pointer.startswith(f"/metadata/{managed.MEMBER}")
+        for pointer in pointers
+    )
+
+
+def _plain(shown: Document) -> Document:
+    """An object without its managedFields."""
+    given = shown["metadata"]
+    if managed.MEMBER not in given:
+        return shown
+    rest = {name: value for name, value in given.items() if name != managed.MEMBER}
+    return {**shown, "metadata": rest}

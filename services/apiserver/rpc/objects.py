@@ -27,7 +27,7 @@ from pilothouse.services.apiserver.requests import (
     WatchEvent,
     WriteOptions,
 )
-from pilothouse.services.apiserver.rpc.peers import Peers
+from pilothouse.services.apiserver.rpc.peers import Peers, program_of
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
@@ -94,19 +94,17 @@ class Objects(ObjectsServicer):
     @override
     async def Create(self, request: pb.CreateRequest, context: Context) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
-        options = WriteOptions(dry_run=request.dry_run)
-        written = await self._registry.create(
-            self._peers.user(context), target, _body(request.json), options
-        )
+        user = self._peers.user(context)
+        options = WriteOptions(dry_run=request.dry_run, agent=program_of(user))
+        written = await self._registry.create(user, target, _body(request.json), options)
         return self._object(request.resource, written.object)
 
     @override
     async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
-        options = WriteOptions(dry_run=request.dry_run)
-        written = await self._registry.update(
-            self._peers.user(context), target, _body(request.json), options
-        )
+        user = self._peers.user(context)
+        options = WriteOptions(dry_run=request.dry_run, agent=program_of(user))
+        written = await self._registry.update(user, target, _body(request.json), options)
         return self._object(request.resource, written.object)
 
     @override
@@ -115,12 +113,15 @@ class Objects(ObjectsServicer):
         kind = _PATCHES.get(request.type)
         if kind is None:
             raise BadRequest("type: must be one of MERGE, STRATEGIC, JSON_PATCH, APPLY")
+        user = self._peers.user(context)
         options = WriteOptions(
-            dry_run=request.dry_run, field_manager=request.field_manager, force=request.force
+            dry_run=request.dry_run,
+            field_manager=request.field_manager,
+            force=request.force,
+            agent=program_of(user),
         )
-        written = await self._registry.patch(
-            self._peers.user(context), target, Patch(kind, _json(request.json)), options
-        )
+        patch = Patch(kind, _json(request.json))
+        written = await self._registry.patch(user, target, patch, options)
         return self._object(request.resource, written.object)
 
     @override

@@ -13,6 +13,17 @@ LOCAL = User(name="system:admin", groups=("system:masters", AUTHENTICATED))
 KNOWN_MAX = 1024
 
 
+_NODES = "system:node:"
+_SYSTEM = "system:"
+
+
+def program_of(user: User) -> str:
+    """The program that a component is, by its user: the manager of what it writes."""
+    if user.name.startswith(_NODES):
+        return "kubelet"
+    return user.name.removeprefix(_SYSTEM)
+
+
 class Peers:
     """Users by certificate; parsing one costs more than a call, so the newest are kept."""
 

@@ -14,7 +14,6 @@ from pilothouse.services.machinery.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
-    UnsupportedMediaType,
 )
 
 STRICT = WriteOptions(field_validation="Strict")
@@ -192,7 +191,7 @@ async def test_a_dry_run_stores_nothing(client):
     assert await client.names("pods") == []
 
 
-async def test_strategic_json_and_apply_patches(client):
+async def test_strategic_and_json_patches(client):
     await client.create("apps/deployments", deployment())
     image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "nginx:2"}]}}}}
     patched = await client.patch("apps/deployments", "web", image, "strategic")
@@ -205,8 +204,6 @@ async def test_strategic_json_and_apply_patches(client):
     operations = [{"op": "remove", "path": "/spec/nothing"}]
     with pytest.raises(Invalid):
         await client.patch("apps/deployments", "web", operations, "json")
-    with pytest.raises(UnsupportedMediaType):
-        await client.patch("apps/deployments", "web", {}, "apply")
 
 
 async def test_a_pods_spec_stays_but_its_image(client):
