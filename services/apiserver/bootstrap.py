@@ -51,8 +51,9 @@ async def bootstrap(
 
 
 async def publish(registry: Registry, addresses: Sequence[str], port: int) -> None:
-    """Write down who serves the API, where that is not there yet."""
-    for target, document in _endpoints(addresses, port):
+    """Write down who serves the API, where that is not there yet; loopback reaches nobody."""
+    reached = [item for item in addresses if not ipaddress.ip_address(item).is_loopback]
+    for target, document in _endpoints(reached, port) if reached else ():
         kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
         item = registry.parts.cache.of(kind).get(Key(target.namespace, "kubernetes"))
         there = msgspec.json.decode(item.stored.json) if item is not None else {}
