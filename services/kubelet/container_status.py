@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pilothouse.services.kubelet import restarts
+from pilothouse.services.kubelet import resizing, restarts
 from pilothouse.services.kubelet.lifecycle import has_started, policy_of
 from pilothouse.services.kubelet.observed import Container, Known, Observed, probes_of
 from pilothouse.services.kubelet.views import Container as Spec
@@ -42,7 +42,8 @@ def render(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -
         entry["ready"] = entry["started"] and is_ready(spec, current, known)
     elif spec in pod.spec.init_containers and not spec.is_sidecar:
         entry["ready"] = current.state == "exited" and current.exit_code == 0
-    return entry
+    in_force = known.resources.get(current.id) or resizing.recorded(pod, spec.name, current.id)
+    return entry | resizing.told(spec, in_force)
 
 
 def of_guest(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -> dict[str, Any]:

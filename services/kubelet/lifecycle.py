@@ -12,7 +12,7 @@ Pure: the same observation always gives the same plan, and a plan carried out gi
 import zlib
 from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet import restarts
+from pilothouse.services.kubelet import resizing, restarts
 from pilothouse.services.kubelet.observed import (
     SANDBOX,
     VOLUMES,
@@ -29,6 +29,7 @@ from pilothouse.services.kubelet.plans import (
     PrepareVolumes,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     ResumeContainer,
     RunSandbox,
     StartContainer,
@@ -343,6 +344,22 @@ def _watch_over(draft: _Draft, spec: Spec, current: Container) -> None:
     elif current.made_of and current.made_of != fingerprint(spec):
         message = f"Container {spec.name} definition changed, will be restarted"
         draft.stop(current, message, _grace(draft.pod))
+    else:
+        _resize(draft, spec, current)
+
+
+def _resize(draft: _Draft, spec: Spec, current: Container) -> None:
+    """Other resources than those in force, where the node has them."""
+    names = resizing.changed(spec, draft.known.resources.get(current.id))
+    if not names:
+        return
+    if draft.known.refusal[0]:
+        draft.again.append(draft.now + resizing.RETRY_SECONDS)
+    elif resizing.restarts(spec, names):
+        message = f"Container {spec.name} resize requires restart"
+        draft.stop(current, message, _grace(draft.pod))
+    elif draft.may(resizing.IN_PROGRESS):
+        draft.acts.append(ResizeContainer(current.id, spec.name))
 
 
 def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None) -> None:

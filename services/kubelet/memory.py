@@ -1,7 +1,10 @@
 """The kubelet's mutable memory of one pod, and the frozen picture that decisions see."""
 
+from pilothouse.services.kubelet import resizing
 from pilothouse.services.kubelet.observed import NO_PROBES, Health, Known, Observed, Trouble
 from pilothouse.services.kubelet.restarts import retry_wait
+from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.machinery.kinds.pods import Resources
 
 RETRY_FIRST_SECONDS = 1.0
 RETRY_MAX_SECONDS = 30.0
@@ -19,6 +22,8 @@ class Memory:
         self.stopping: dict[str, float] = {}
         self.health: dict[str, Health] = {}
         self.hooking: set[str] = set()
+        self.resources = dict[str, Resources]()
+        self.verdict = resizing.GRANTED
         self._troubles: dict[str, Trouble] = {}
 
     def known(self) -> Known:
@@ -31,6 +36,8 @@ class Memory:
             stopping=dict(self.stopping),
             health=dict(self.health),
             hooking=frozenset(self.hooking),
+            resources=dict(self.resources),
+            refusal=(self.verdict.reason, self.verdict.message),
         )
 
     def trouble(
@@ -60,10 +67,21 @@ class Memory:
         values = {name: getattr(old, name) for name in Health.__slots__} | parts
         self.health[id_] = Health(**values)
 
+    def adopt(self, pod: Pod, observed: Observed) -> None:
+        """Recall what is in force in containers that an earlier kubelet started."""
+        for spec in (*pod.spec.init_containers, *pod.spec.containers):
+            current = observed.current(spec.name)
+            if current is None or current.state != "running" or current.id in self.resources:
+                continue
+            found = resizing.recorded(pod, spec.name, current.id)
+            self.resources[current.id] = spec.resources if found is None else found
+
     def settle(self, observed: Observed) -> None:
         """Forget what was remembered of containers that no longer run."""
         alive = {container.id for container in observed.alive()}
         for id_ in [id_ for id_ in self.stopping if id_ not in alive]:
             del self.stopping[id_]
+        for id_ in [id_ for id_ in self.resources if id_ not in alive]:
+            del self.resources[id_]
         for id_ in [id_ for id_ in self.health if id_ not in alive]:
             del self.health[id_]

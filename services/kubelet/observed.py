@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pilothouse.services.machinery.kinds.pods import Resources
+
 State = Literal["created", "running", "exited", "unknown"]
 
 
@@ -116,7 +118,9 @@ class Known:
 
     ``images``: image references at hand, by container name. ``troubles``: by container name, and
     under ``SANDBOX`` and ``VOLUMES``. ``stopping``: container id to the time it will be killed.
-    ``hooking``: containers whose postStart hook has not ended.
+    ``hooking``: containers whose postStart hook has not ended. ``resources``: container id to
+    what the runtime was told last. ``refusal``: why the node can not give others, in a word and a
+    sentence; empty when it can.
     """
 
     volumes_ready: bool = False
@@ -126,6 +130,8 @@ class Known:
     stopping: Mapping[str, float] = field(default_factory=dict)
     health: Mapping[str, Health] = field(default_factory=dict)
     hooking: frozenset[str] = frozenset()
+    resources: Mapping[str, Resources] = field(default_factory=dict)
+    refusal: tuple[str, str] = ("", "")
 
 
 SANDBOX = "/sandbox"

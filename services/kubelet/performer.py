@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pilothouse.services.kubelet import qos, resizing
 from pilothouse.services.kubelet.memory import Memory
 from pilothouse.services.kubelet.observed import SANDBOX, VOLUMES, Observed, Sandbox
 from pilothouse.services.kubelet.parts import Parts, log_directory, reference
@@ -14,6 +15,7 @@ from pilothouse.services.kubelet.plans import (
     PrepareVolumes,
     RemoveContainer,
     RemoveSandbox,
+    ResizeContainer,
     ResumeContainer,
     RunSandbox,
     StartContainer,
@@ -87,12 +89,31 @@ class Performer:
                     await self._parts.runtime.stop_sandbox(act.id)
                 case RemoveSandbox():
                     await self._parts.runtime.remove_sandbox(act.id)
+                case ResizeContainer():
+                    await self._resize(pod, act)
                 case RemoveContainer():
                     await self._parts.runtime.remove_container(act.id)
                     _unlink(act.log_path)
         except (ApiError, OSError) as error:
             self._log.warning("act failed", act=type(act).__name__, error=str(error))
             await self._parts.clock.sleep(1.0)
+
+    async def _resize(self, pod: Pod, act: ResizeContainer) -> None:
+        """Tell the runtime, and the pod's own cgroup beside it."""
+        spec = pod.container(act.name)
+        note, about = self._parts.notes.note, reference(pod, spec)
+        self._parts.cgroups.prepare(pod)
+        limits = qos.limits_of(pod, spec, self._parts.node.memory_bytes)
+        try:
+            await self._parts.runtime.update_container(act.id, limits)
+        except ApiError as error:
+            now = self._parts.clock.now()
+            self._memory.trouble(resizing.IN_PROGRESS, "Error", error.message, now)
+            note(about, "Warning", "ResizeError", f"Resize failed: {error.message}")
+            return
+        self._memory.well(resizing.IN_PROGRESS)
+        self._memory.resources[act.id] = spec.resources
+        note(about, "Normal", "ResizeCompleted", f"Pod resize completed: {act.name}")
 
     async def _prepare(self, pod: Pod, observed: Observed) -> None:
         ips = observed.sandbox.ips if observed.sandbox is not None else ()

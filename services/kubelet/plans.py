@@ -68,6 +68,14 @@ class StopContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeContainer:
+    """Give it the resources of the spec while it runs."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveContainer:
     id: str
     log_path: str = ""
@@ -82,6 +90,7 @@ Act: TypeAlias = (
     | StartContainer
     | ResumeContainer
     | StopContainer
+    | ResizeContainer
     | RemoveContainer
 )
 

@@ -49,6 +49,11 @@ class Pods:
         """Every pod that is here or going."""
         return list(self._workers.values())
 
+    def _counted(self) -> list[Pod]:
+        """The pods that have a claim on the node's resources."""
+        ended = ("Succeeded", "Failed")
+        return [worker.pod for worker in self.workers() if worker.phase not in ended]
+
     def find(self, key: Key) -> PodWorker | None:
         """The worker of the pod of this name; of several the one that is not going."""
         found = [worker for worker in self.workers() if worker.pod.metadata.key == key]
@@ -85,7 +90,9 @@ class Pods:
     def _adopt(self, pod: Pod, *, in_api: bool) -> None:
         worker = self._workers.get(pod.uid)
         if worker is None:
-            worker = PodWorker(self._parts, pod, self._strays, in_api=in_api)
+            worker = PodWorker(
+                self._parts, pod, self._strays, in_api=in_api, neighbours=self._counted
+            )
             self._workers[pod.uid] = worker
             worker.update(pod)
             self._spawn(worker)

@@ -116,6 +116,7 @@ class Starter:
                 act.sandbox_id, made_in, config, image_ref
             )
             self._note(pod, spec, "Created", f"Created container {spec.name}")
+            self._memory.resources[id_] = spec.resources
             reason = RUN_ERROR
             self._memory.images.pop(spec.name, None)
             await self.resume(pod, spec, id_, ips)

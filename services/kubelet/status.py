@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.services.kubelet import container_status
+from pilothouse.services.kubelet import container_status, resizing
 from pilothouse.services.kubelet.lifecycle import (
     TERMINAL,
     failed_init,
@@ -131,7 +131,10 @@ def _conditions(
         "ContainersReady": containers_ready,
         "PodScheduled": _true("PodScheduled"),
     }
-    return [conditions.render(made[type_], conditions.find(recorded, type_), now) for type_ in OURS]
+    verdict = resizing.Verdict(*known.refusal)
+    resizes = resizing.conditions(pod, observed, known.resources, verdict)
+    told = [*(made[type_] for type_ in OURS), *resizes]
+    return [conditions.render(item, conditions.find(recorded, item.type), now) for item in told]
 
 
 def _true(type_: str, reason: str = "") -> Condition:

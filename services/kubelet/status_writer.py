@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from pilothouse.services.kubelet import resizing
 from pilothouse.services.kubelet.ports import Cluster
 from pilothouse.services.kubelet.views import Pod
 from pilothouse.services.machinery.errors import ApiError, NotFound
@@ -26,7 +27,19 @@ def difference(wanted: dict[str, Any], recorded: dict[str, Any]) -> dict[str, An
             patch[key] = None
     if "conditions" in patch:
         known = {item.get("type"): item for item in recorded.get("conditions") or ()}
-        changed = [item for item in wanted["conditions"] if known.get(item["type"]) != item]
+        changed = [
+            # A merge would keep the reason and the message of before.
+            {**{key: None for key in ("reason", "message") if key in known.get(item["type"], {})},
+             **item}
+            for item in wanted["conditions"]
+            if known.get(item["type"]) != item
+        ]  # fmt: skip
+        told = {item["type"] for item in wanted["conditions"]}
+        changed += [
+            {"$patch": "delete", "type": type_}
+            for type_ in resizing.CONDITIONS
+            if type_ in known and type_ not in told
+        ]
         if changed:
             patch["conditions"] = changed
         else:
@@ -53,7 +66,7 @@ class StatusWriter:
         """The status as the API server has it, what was just written included."""
         if self._told is None:
             return pod.status
-        ours = {item["type"] for item in self._told["conditions"]}
+        ours = {item["type"] for item in self._told["conditions"]} | {*resizing.CONDITIONS}
         others = [
             item for item in pod.status.get("conditions") or () if item.get("type") not in ours
         ]

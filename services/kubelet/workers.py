@@ -10,18 +10,19 @@ Nothing it knows is needed to go on after a crash: the next worker reads it all 
 """
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet import lifecycle, status
+from pilothouse.services.kubelet import lifecycle, resizing, status
 from pilothouse.services.kubelet.lifecycle import Leaving
 from pilothouse.services.kubelet.memory import Memory
 from pilothouse.services.kubelet.observed import Observed
 from pilothouse.services.kubelet.parts import Parts
 from pilothouse.services.kubelet.performer import Performer
 from pilothouse.services.kubelet.prober import Prober
+from pilothouse.services.kubelet.resizing import Verdict
 from pilothouse.services.kubelet.status_writer import StatusWriter
 from pilothouse.services.kubelet.views import Pod
 from pilothouse.services.machinery.errors import ApiError
@@ -37,9 +38,19 @@ class PodWorker:
     """Makes the runtime run ``pod``; ends when nothing of it is left."""
 
     def __init__(
-        self, parts: Parts, pod: Pod, strays: Container[str] = (), *, in_api: bool = True
+        self,
+        parts: Parts,
+        pod: Pod,
+        strays: Container[str] = (),
+        *,
+        in_api: bool = True,
+        neighbours: Callable[[], Iterable[Pod]] = tuple,
     ) -> None:
-        """``strays``: ids that the runtime said ended before anybody had seen them."""
+        """``strays``: ids that the runtime said ended before anybody had seen them.
+
+        ``neighbours``: the pods that count on this node's resources.
+        """
+        self._neighbours = neighbours
         self._parts = parts
         self.pod = pod
         self.observed = Observed()
@@ -123,6 +134,8 @@ class PodWorker:
         observed = await self._observe()
         now = self._parts.clock.now()
         pod = msgspec.structs.replace(self.pod, status=self._writer.recorded(self.pod))
+        self._memory.adopt(pod, observed)
+        self._memory.verdict = self._judge(pod, observed)
         known = self._memory.known()
         plan = lifecycle.plan(pod, observed, known, now, self._leaving)
         place = status.Place(self._parts.node.around.host_ip)
@@ -141,6 +154,14 @@ class PodWorker:
             return now
         dues = [plan.again_at, self._performer.refresh_at]
         return min((due for due in dues if due is not None), default=float("inf"))
+
+    def _judge(self, pod: Pod, observed: Observed) -> Verdict:
+        """Whether the node can give what is asked for anew; asked only then."""
+        if not resizing.is_wanted(pod, observed, self._memory.resources):
+            return resizing.GRANTED
+        allocatable = self._parts.node.around.allocatable or {}
+        others = [other for other in self._neighbours() if other.uid != pod.uid]
+        return resizing.judge(pod, allocatable, others)
 
     async def _observe(self) -> Observed:
         """What is; where an exit was told, not before the runtime admits it (or a second)."""

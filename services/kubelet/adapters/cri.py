@@ -12,6 +12,7 @@ from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
 from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
 from pilothouse.services.kubelet.observed import Container, Observed, is_abandoned
 from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
+from pilothouse.services.kubelet.qos import Limits
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
@@ -136,6 +137,13 @@ class Cri:
     async def start_container(self, id_: str) -> None:
         request = cri.StartContainerRequest(container_id=id_)
         await _answer(self._runtime.StartContainer(request, timeout=CALL_SECONDS_MAX))
+
+    async def update_container(self, id_: str, limits: Limits) -> None:
+        """Other limits for a container that runs."""
+        request = cri.UpdateContainerResourcesRequest(
+            container_id=id_, linux=cri_encode.resources(limits)
+        )
+        await _answer(self._runtime.UpdateContainerResources(request, timeout=CALL_SECONDS_MAX))
 
     async def stop_container(self, id_: str, grace_seconds: int) -> None:
         """Ask it to end, kill it after the grace; fine when it is gone."""

@@ -3,7 +3,7 @@
 from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.services.kubelet import configs
 from pilothouse.services.kubelet.configs import ContainerConfig, Mount, SandboxConfig
-from pilothouse.services.kubelet.qos import CPU_PERIOD_MICROSECONDS
+from pilothouse.services.kubelet.qos import CPU_PERIOD_MICROSECONDS, Limits
 from pilothouse.services.kubelet.views import Container, Pod, SeccompProfile
 
 MASKED_PATHS = (
@@ -145,15 +145,20 @@ def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.Containe
         stdin_once=spec.stdin_once,
         tty=spec.tty,
         linux=cri.LinuxContainerConfig(
-            resources=cri.LinuxContainerResources(
-                cpu_period=CPU_PERIOD_MICROSECONDS if config.limits.cpu_quota else 0,
-                cpu_quota=config.limits.cpu_quota,
-                cpu_shares=config.limits.cpu_shares,
-                memory_limit_in_bytes=config.limits.memory_bytes,
-                oom_score_adj=config.limits.oom_score_adj,
-            ),
+            resources=resources(config.limits),
             security_context=_container_security(pod, spec, config.target_id),
         ),
+    )
+
+
+def resources(limits: Limits) -> cri.LinuxContainerResources:
+    """Kernel terms."""
+    return cri.LinuxContainerResources(
+        cpu_period=CPU_PERIOD_MICROSECONDS if limits.cpu_quota else 0,
+        cpu_quota=limits.cpu_quota,
+        cpu_shares=limits.cpu_shares,
+        memory_limit_in_bytes=limits.memory_bytes,
+        oom_score_adj=limits.oom_score_adj,
     )
 
 
