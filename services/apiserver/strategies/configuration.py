@@ -2,15 +2,18 @@
 
 import base64
 
+import msgspec
+
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
 BYTES_MAX = 1024 * 1024
+_DOCKER = {
+    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+    "kubernetes.io/dockercfg": ".dockercfg",
+}
 _REQUIRED_KEYS = {
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
 _ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
@@ -19,7 +22,8 @@ _ACCOUNT_NAME = "kubernetes.io/service-account.name"
 
 def _default_secret(body: Body) -> None:
     """Type Opaque; ``stringData`` is written into ``data`` and not kept."""
-    body.setdefault("type", "Opaque")
+    if not body.get("type"):
+        body["type"] = "Opaque"
     plain = body.pop("stringData", None)
     if plain:
         data = body.get("data") or {}
@@ -31,18 +35,42 @@ def _default_secret(body: Body) -> None:
 def _check_secret(body: Body) -> list[Cause]:
     data = body.get("data") or {}
     causes = _keys(data, "data")
-    size = sum(len(value) * 3 // 4 for value in data.values() if value)
-    if size > BYTES_MAX:
-        message = f"Too long: may not be more than {BYTES_MAX} bytes"
-        causes.append(Cause("data", message, "FieldValueTooLong"))
-    for key in _REQUIRED_KEYS.get(body.get("type", ""), ()):
+    if sum(map(_octets, data.values())) > BYTES_MAX:
+        causes.append(names.too_long("data", BYTES_MAX))
+    kind = body.get("type", "")
+    for key in _REQUIRED_KEYS.get(kind, ()):
         if key not in data:
             causes.append(names.required(f"data[{key}]"))
+    if kind in _DOCKER:
+        causes += _docker(data, _DOCKER[kind])
+    elif kind == "kubernetes.io/ssh-auth" and not data.get("ssh-privatekey"):
+        causes.append(names.required("data[ssh-privatekey]"))
+    elif kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
+        causes += [names.required(f"data[{key}]") for key in ("username", "password")]
     if body.get("type") == _ACCOUNT_TOKEN:
         annotations = (body.get("metadata") or {}).get("annotations") or {}
         if not annotations.get(_ACCOUNT_NAME):
             causes.append(names.required(f"metadata.annotations[{_ACCOUNT_NAME}]"))
     return causes
+
+
+def _octets(text: str | None) -> int:
+    """How many bytes base64 text stands for."""
+    if not text:
+        return 0
+    return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+def _docker(data: Body, key: str) -> list[Cause]:
+    if key not in data:
+        return [names.required(f"data[{key}]")]
+    try:
+        found = msgspec.json.decode(base64.b64decode(data[key]))
+    except (ValueError, msgspec.DecodeError) as error:
+        return [names.invalid(f"data[{key}]", "<secret contents redacted>", str(error))]
+    if isinstance(found, dict):
+        return []
+    return [names.invalid(f"data[{key}]", "<secret contents redacted>", "is not an object")]
 
 
 def _check_secret_update(new: Body, old: Body) -> list[Cause]:
@@ -61,10 +89,9 @@ def _check_config_map(body: Body) -> list[Cause]:
         if key in binary
     ]
     size = sum(len(value.encode()) for value in text.values())
-    size += sum(len(value) * 3 // 4 for value in binary.values())
+    size += sum(map(_octets, binary.values()))
     if size > BYTES_MAX:
-        message = f"Too long: may not be more than {BYTES_MAX} bytes"
-        causes.append(Cause("", message, "FieldValueTooLong"))
+        causes.append(names.too_long("", BYTES_MAX))
     return causes
 
 

@@ -2,27 +2,36 @@
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.strategies import (
+    admissionregistration,
+    autoscalers,
     batch,
+    budgets,
+    certificates,
     cluster,
     configuration,
+    cronjobs,
     custom,
     definitions,
-    cronjobs,
+    devices,
     endpoints,
+    events,
     flowcontrol,
+    networking,
     pod_defaults,
     pod_rules,
     pods,
+    rbac,
     services,
     statefulsets,
+    storage,
+    storage_classes,
     workloads,
 )
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
-from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
 GENERIC = Strategy()
-_RBAC = "rbac.authorization.k8s.io"
+_CERTIFICATES = "certificates.k8s.io"
 
 
 def _check_pod_template(body: Body) -> list[Cause]:
@@ -38,13 +47,13 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("", "PodTemplate"): Strategy(default=_default_pod_template, check=_check_pod_template),
     ("", "ReplicationController"): workloads.REPLICATION_CONTROLLER,
     ("", "Service"): services.STRATEGY,
-    ("", "Endpoints"): endpoints.STRATEGY,
+    ("", "Endpoints"): endpoints.ENDPOINTS,
     ("", "Namespace"): cluster.NAMESPACE,
     ("", "Node"): cluster.NODE,
     ("", "Secret"): configuration.SECRET,
     ("", "ConfigMap"): configuration.CONFIG_MAP,
-    ("", "PersistentVolume"): cluster.PERSISTENT_VOLUME,
-    ("", "PersistentVolumeClaim"): cluster.PERSISTENT_VOLUME_CLAIM,
+    ("", "PersistentVolume"): storage.PERSISTENT_VOLUME,
+    ("", "PersistentVolumeClaim"): storage.PERSISTENT_VOLUME_CLAIM,
     ("apps", "Deployment"): workloads.DEPLOYMENT,
     ("apps", "ReplicaSet"): workloads.REPLICA_SET,
     ("apps", "StatefulSet"): statefulsets.STATEFUL_SET,
@@ -54,19 +63,28 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("batch", "CronJob"): cronjobs.CRON_JOB,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.STRATEGY,
     ("coordination.k8s.io", "Lease"): cluster.LEASE,
-    ("discovery.k8s.io", "EndpointSlice"): cluster.ENDPOINT_SLICE,
+    ("discovery.k8s.io", "EndpointSlice"): endpoints.ENDPOINT_SLICE,
     ("scheduling.k8s.io", "PriorityClass"): cluster.PRIORITY_CLASS,
-    ("storage.k8s.io", "StorageClass"): cluster.STORAGE_CLASS,
-    ("autoscaling", "HorizontalPodAutoscaler"): cluster.AUTOSCALER,
+    ("autoscaling", "HorizontalPodAutoscaler"): autoscalers.AUTOSCALER,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): flowcontrol.SCHEMA,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): flowcontrol.LEVEL,
-    # Named after their signer: example.com:mine:first.
-    ("certificates.k8s.io", "ClusterTrustBundle"): Strategy(name=names.path_segment),
-    (_RBAC, "Role"): cluster.ROLE,
-    (_RBAC, "ClusterRole"): cluster.ROLE,
-    (_RBAC, "RoleBinding"): cluster.ROLE_BINDING,
-    (_RBAC, "ClusterRoleBinding"): cluster.ROLE_BINDING,
+    ("", "Event"): events.EVENT,
+    ("", "LimitRange"): budgets.LIMIT_RANGE,
+    ("", "ResourceQuota"): budgets.RESOURCE_QUOTA,
+    ("policy", "PodDisruptionBudget"): budgets.DISRUPTION_BUDGET,
+    ("node.k8s.io", "RuntimeClass"): cluster.RUNTIME_CLASS,
+    (_CERTIFICATES, "CertificateSigningRequest"): certificates.CERTIFICATE_SIGNING_REQUEST,
+    (_CERTIFICATES, "ClusterTrustBundle"): certificates.TRUST_BUNDLE,
+    (_CERTIFICATES, "PodCertificateRequest"): certificates.POD_CERTIFICATE_REQUEST,
 }
+for _group, _kinds in (
+    ("admissionregistration.k8s.io", admissionregistration.BY_KIND),
+    ("networking.k8s.io", networking.BY_KIND),
+    ("rbac.authorization.k8s.io", rbac.BY_KIND),
+    ("resource.k8s.io", devices.BY_KIND),
+    ("storage.k8s.io", storage_classes.BY_KIND),
+):
+    BY_KIND.update({(_group, _kind): _strategy for _kind, _strategy in _kinds.items()})
 
 
 def of(kind: Kind) -> Strategy:

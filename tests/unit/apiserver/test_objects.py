@@ -362,4 +362,4 @@ async def test_autoscalers_of_both_versions_are_the_same_objects(client):
 async def test_a_node_comes_with_its_status(client):
     node = {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "4"}}}
     made = await client.create("nodes", node)
-    assert made["status"] == {"capacity": {"cpu": "4"}}
+    assert made["status"] == {"capacity": {"cpu": "4"}, "allocatable": {"cpu": "4"}}
