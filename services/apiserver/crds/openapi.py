@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pilothouse.services.apiserver.crds.estimates import check_rules
 from pilothouse.services.apiserver.crds.mapkeys import check_lists
 from pilothouse.services.apiserver.crds.pruning import EMBEDDED, META, PRESERVE
 from pilothouse.services.apiserver.crds.structural import check_structural
@@ -71,7 +72,7 @@ def check_schema(schema: Schema, where: str, lenient: Leniency, *, has_status: b
     causes += wrong
     rules = _check(schema, where, _Place(), root=True)
     if not wrong and not rules:
-        rules = check_defaults(schema, where)
+        rules = check_defaults(schema, where) or check_rules(schema, where)
     return causes + rules
 
 

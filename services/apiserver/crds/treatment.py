@@ -1,5 +1,6 @@
 """What one version's schema does to a custom object, compiled when the first one comes."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ import msgspec
 
 from pilothouse.services.apiserver.crds.defaulting import compile_default, compile_null_removal
 from pilothouse.services.apiserver.crds.embedded import OBJECT_META, compile_embedded
+from pilothouse.services.apiserver.crds.expressions import Node, OutOfBudget, Run, compile_rules
 from pilothouse.services.apiserver.crds.lists import compile_lists
 from pilothouse.services.apiserver.crds.pruning import META, Schema, compile_prune
 from pilothouse.services.apiserver.crds.values import ABSENT, compile_check
@@ -19,6 +21,17 @@ from pilothouse.services.machinery.schema.report import Report, Unreadable
 from pilothouse.services.machinery.schema.walker import Walkers
 
 Document = dict[str, Any]
+
+_BLOCKING = frozenset(
+    {
+        "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    }
+)  # fmt: skip
+_NOT_CHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation"
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,7 @@ class SchemaTreatment:
         self._check_rest(document, causes)
         if self._lists is not None:
             self._lists(document, None, causes)
+        self._run_rules(document, ABSENT, causes)
         return causes
 
     def check_update(self, document: Document, old: Document) -> list[Cause]:
@@ -96,6 +110,7 @@ class SchemaTreatment:
         self._check(document, old, None, causes)
         self._check_rest(document, causes)
         self._check_lists(document, old, causes)
+        self._run_rules(document, old, causes)
         return causes
 
     def check_status(self, document: Document, old: Document) -> list[Cause]:
@@ -107,7 +122,18 @@ class SchemaTreatment:
         if self.scale is not None:
             causes += check_status(document, self.scale)
         self._check_lists(document, old, causes)
+        self._run_rules(document, old, causes)
         return causes
+
+    def _run_rules(self, document: Document, old: Any, causes: list[Cause]) -> None:
+        rules = self._rules
+        if rules is None:
+            return
+        if any(cause.reason in _BLOCKING for cause in causes):
+            causes.append(Cause("<nil>", f"Invalid value: null: {_NOT_CHECKED}"))
+            return
+        with contextlib.suppress(OutOfBudget):
+            rules.check(document, old, None, Run(causes))
 
     def _check_rest(self, document: Document, causes: list[Cause]) -> None:
         if self.scale is not None:
@@ -150,6 +176,10 @@ class SchemaTreatment:
     @cached_property
     def _lists(self) -> Any:
         return compile_lists(self.schema)
+
+    @cached_property
+    def _rules(self) -> Node | None:
+        return compile_rules(self.schema)
 
     @cached_property
     def _check(self) -> Any:
