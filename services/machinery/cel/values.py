@@ -208,7 +208,7 @@ def find(mapping: Mapping[object, object], key: object) -> tuple[bool, object]:
         value = mapping[key]
     except KeyError:
         return False, None
-    if kind is not str and any(type(k) is bool for k in mapping):
+    if kind is bool or (kind is not str and any(type(k) is bool for k in mapping)):
         for present, candidate in mapping.items():
             if present == key and (type(present) is bool) == (kind is bool):
                 return True, candidate
