@@ -74,6 +74,8 @@ class Applies:
             BadRequest: the configuration does not fit its kind.
             Conflict: others own what it changes; the causes name each field.
         """
+        if not options.field_manager:
+            raise BadRequest("fieldManager: Required value: is required for apply patch")
         configuration = self._configuration(kind, target, patch.content)
         asked = Asked(self._kinds.served(kind), target, configuration, options)
         for _ in range(RACES_MAX):

@@ -93,10 +93,14 @@ class Tracking:
     def write(self, served: Served, who: Writer, operation: str = managers.UPDATE) -> Write:
         """The write of a request, now."""
         kind = served.kind
+        reset = reset_fields(served, who.subresource)
+        if who.subresource == "status" and kind.custom is not None:
+            fields = self._parts.types.of_kind(kind.definition).fields
+            reset = fieldset.of_paths(*((name,) for name in fields if name != "status"))
         return Write(
             managers.manager(who.name, operation, kind.api_version, who.subresource),
             kind.api_version,
-            reset_fields(served, who.subresource),
+            reset,
             timestamps.render(self._parts.clock.now()),
         )
 

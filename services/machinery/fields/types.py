@@ -98,12 +98,16 @@ class Types:
         if known is not None and known[0] is schema:
             return known[1]
         found = self._schema(schema, preserve=False)
-        text = Type("string")
-        given = {"apiVersion": text, "kind": text, "metadata": self._definition(_META)}
-        found.fields = {**found.fields, **given}
+        self._head(found)
         found.present = self._present(definition, schema) | {"metadata"}
         self._kinds[definition] = (schema, found)
         return found
+
+    def _head(self, found: Type) -> None:
+        """What every object has, and what an embedded one has too."""
+        text = Type("string")
+        given = {"apiVersion": text, "kind": text, "metadata": self._definition(_META)}
+        found.fields = {**found.fields, **given}
 
     def _definition(self, name: str) -> Type:
         found = self._named.get(name)
@@ -174,6 +178,8 @@ class Types:
         found.defaults = {
             name: each["default"] for name, each in properties.items() if "default" in each
         }
+        if schema.get("x-kubernetes-embedded-resource") is True:
+            self._head(found)
         values = schema.get("additionalProperties")
         if isinstance(values, Mapping):
             found.element = self._reference(values, preserve=preserve)

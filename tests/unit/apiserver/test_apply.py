@@ -1,6 +1,8 @@
 """Server-side apply and managedFields through the registry."""
 
+import asyncio
 import copy
+from dataclasses import replace
 
 import pytest
 from kit.registry import deployment, pod, read
@@ -23,6 +25,9 @@ class Applier:
                     dry_run=False):  # fmt: skip
         name = content["metadata"]["name"]
         target = self.client.target(plural, name, subresource=sub)
+        group, _, version = content["apiVersion"].rpartition("/")
+        if group == target.group:
+            target = replace(target, version=version)
         options = WriteOptions(field_manager=manager, force=force, dry_run=dry_run)
         patch = Patch("apply", copy.deepcopy(content))
         return await self.client.registry.patch(self.client.user, target, patch, options)
@@ -258,7 +263,7 @@ async def test_other_versions_of_a_kind_share_their_managers(client):
     )  # fmt: skip
     target = client.target("autoscaling/horizontalpodautoscalers", "h")
     assert made["metadata"]["managedFields"][0]["apiVersion"] == "autoscaling/v2"
-    old = type(target)(target.group, "v1", target.plural, target.namespace, target.name)
+    old = replace(target, version="v1")
     patch = Patch("merge", {"spec": {"targetCPUUtilizationPercentage": 50}})
     written = await client.registry.patch(client.user, old, patch, created_by("two"))
     entries = {
@@ -271,3 +276,123 @@ async def test_other_versions_of_a_kind_share_their_managers(client):
     )
     # What v1 says as a percentage were metrics in v2, which the first one had by default.
     assert "f:metrics" not in entries["one"][1]["f:spec"]
+
+
+def definition(**more):
+    """A custom kind in two versions, with a status, a scale and a list by key."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "size": {"type": "integer"},
+                    "text": {"type": "string"},
+                    "parts": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["id"],
+                        "items": {
+                            "type": "object",
+                            "required": ["id"],
+                            "properties": {"id": {"type": "string"}, "on": {"type": "boolean"}},
+                        },
+                    },
+                    "plain": {"type": "array", "items": {"type": "string"}},
+                    "inner": {"type": "object", "x-kubernetes-embedded-resource": True,
+                              "x-kubernetes-preserve-unknown-fields": True},
+                },
+            },
+            "status": {"type": "object", "properties": {"size": {"type": "integer"}}},
+        },
+    }  # fmt: skip
+    version = {
+        "served": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {
+            "status": {},
+            "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"},
+        },
+    }
+    return {
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
+            "versions": [
+                {**version, "name": "v1", "storage": True},
+                {**version, "name": "v2", "storage": False},
+            ],
+            **more,
+        },
+    }
+
+
+@pytest.fixture
+async def things(client):
+    definitions = "apiextensions.k8s.io/customresourcedefinitions"
+    await client.create(definitions, definition())
+    for _ in range(100):
+        if ("example.com", "v1", "things") in client.registry.parts.catalog._kinds:
+            break
+        await asyncio.sleep(0.05)
+    return "example.com/things"
+
+
+def thing(version="v1", **spec):
+    return {
+        "apiVersion": f"example.com/{version}",
+        "kind": "Thing",
+        "metadata": {"name": "t"},
+        "spec": spec,
+    }
+
+
+async def test_custom_objects_are_merged_by_their_schema(people, things):
+    one = thing(parts=[{"id": "a", "on": True}], plain=["x"], size=1)
+    made = read((await people.apply(one, "one", plural=things)).object)
+    assert owners(made)[("one", "Apply", "")]["f:spec"] == {
+        "f:size": {},
+        "f:plain": {},
+        "f:parts": {'k:{"id":"a"}': {".": {}, "f:id": {}, "f:on": {}}},
+    }
+    other = thing(parts=[{"id": "b"}])
+    both = read((await people.apply(other, "two", plural=things)).object)
+    assert both["spec"]["parts"] == [{"id": "a", "on": True}, {"id": "b"}]
+    with pytest.raises(Conflict):
+        await people.apply(thing(plain=["y"]), "two", plural=things)
+    with pytest.raises(BadRequest, match=r"\.spec\.what: field not declared in schema"):
+        await people.apply(thing(what=1), "two", plural=things)
+    inner = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "i"}, "free": [1]}
+    done = read((await people.apply(thing(inner=inner), "two", plural=things)).object)
+    assert done["spec"]["inner"] == inner
+    assert done["spec"]["parts"] == [{"id": "a", "on": True}]
+
+
+async def test_a_custom_object_through_another_version(client, people, things):
+    await people.apply(thing(size=1, text="a"), "one", plural=things)
+    changed = read((await people.apply(thing("v2", size=1), "one", plural=things)).object)
+    assert changed["spec"] == {"size": 1}
+    (entry,) = changed["metadata"]["managedFields"]
+    assert entry["apiVersion"] == "example.com/v2"
+
+
+async def test_status_and_scale_of_a_custom_object(client, people, things):
+    await people.apply(thing(size=1), "one", plural=things)
+    status = {**thing(size=9), "status": {"size": 1}}
+    status["metadata"] = {"name": "t", "labels": {"a": "b"}}
+    done = read((await people.apply(status, "two", plural=things, sub="status")).object)
+    assert done["spec"] == {"size": 1}
+    assert owners(done)[("two", "Apply", "status")] == {"f:status": {"f:size": {}}}
+    scale = {**SCALE, "metadata": {"name": "t"}, "spec": {"replicas": 3}}
+    await people.apply(scale, "three", plural=things, sub="scale", force=True)
+    found = await client.get(things, "t")
+    assert found["spec"] == {"size": 3}
+    assert owners(found)[("three", "Apply", "scale")] == {"f:spec": {"f:size": {}}}
+    assert ("one", "Apply", "") not in owners(found)
+
+
+async def test_an_apply_names_its_manager(people):
+    with pytest.raises(BadRequest, match="fieldManager"):
+        await people.apply(deployment(), "")
