@@ -30,7 +30,6 @@ from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
 from pilothouse.services.apiserver.rest.openapi.library import Library
 from pilothouse.services.apiserver.rest.openapi.serving import OpenApi
-from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.readiness import Readiness
 from pilothouse.services.apiserver.rest.services import assemble
@@ -103,11 +102,7 @@ class _Server:
                 authentication=Authentication(accounts),
                 authorization=authorization,
                 verbs=Verbs(self._registry, clock, self._watches),
-                streams=NodeStreams(
-                    self._cache,
-                    self._kubelets,
-                    Proxies(self._cache, self._kubelets, self._backends),
-                ),
+                streams=NodeStreams(self._cache, self._kubelets, self._backends),
                 published=Published(
                     catalog,
                     [OpenApi(Library(catalog, schemas, GIT_VERSION), clock.now), issuer],

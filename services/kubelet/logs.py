@@ -20,6 +20,7 @@ class Options:
     tail_lines: int | None = None
     since: float | None = None
     limit_bytes: int | None = None
+    stream: str = "All"
 
 
 def parse_options(query: Mapping[str, str], now: float) -> Options:
@@ -38,6 +39,7 @@ def parse_options(query: Mapping[str, str], now: float) -> Options:
         tail_lines=_number(query, "tailLines"),
         since=since,
         limit_bytes=_number(query, "limitBytes"),
+        stream=query.get("stream") or "All",
     )
 
 
@@ -70,7 +72,9 @@ class Renderer:
     def render(self, line: bytes) -> bytes:
         """What ``line`` (without its newline) adds to the answer."""
         time, _, rest = line.partition(b" ")
-        _, _, rest = rest.partition(b" ")
+        stream, _, rest = rest.partition(b" ")
+        if self._options.stream not in ("All", stream.decode().capitalize()):
+            return b""
         tag, _, text = rest.partition(b" ")
         if not self._passed:
             self._passed = _is_since(time, self._options.since)

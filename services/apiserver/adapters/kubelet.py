@@ -1,5 +1,6 @@
 """HTTPS to kubelets, with our client certificate, and only to the node that was meant."""
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -164,6 +165,19 @@ def _unreachable(url: URL, error: Exception) -> ApiError:
 
 
 _REFUSALS: Mapping[int, type[ApiError]] = {400: BadRequest, 404: NotFound}
+
+
+async def refusal(head: bytes, body: asyncio.StreamReader) -> ApiError:
+    """What a kubelet said instead of switching protocols."""
+    lines = head.decode("latin-1").split("\r\n")
+    lengths = [line.partition(":")[2] for line in lines if line.lower().startswith("content-len")]
+    length = min(int(lengths[0]), FAULT_LENGTH_MAX) if lengths else 0
+    try:
+        text = (await body.readexactly(length)).decode(errors="replace")
+    except asyncio.IncompleteReadError:
+        text = ""
+    status = lines[0].split()[1:2]
+    return _refused(int(status[0]) if status and status[0].isdigit() else 0, text)
 
 
 def _refused(status: int, text: str) -> ApiError:

@@ -14,7 +14,6 @@ from pilothouse.services.apiserver.adapters.kubelet import Kubelets, Place
 from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.requests import Target
 from pilothouse.services.apiserver.rest.exchange import Exchange
-from pilothouse.services.apiserver.rest.hijacking import Hijacked, carry, hijack
 from pilothouse.services.apiserver.rest.paths import proxied_tail
 from pilothouse.services.apiserver.rest.proxying_pages import Page, Ways
 from pilothouse.services.apiserver.rest.proxying_places import (
@@ -26,6 +25,7 @@ from pilothouse.services.apiserver.rest.proxying_places import (
 )
 from pilothouse.services.machinery.errors import NotFound, ServiceUnavailable, Subject
 from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 CHUNK_BYTES = 64 * 1024
 SWITCHING, REDIRECT = 101, 301

@@ -1,95 +1,50 @@
 """What is relayed to a pod's node: logs, exec, attach and port forwarding."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qsl, quote
 
-import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
-from pilothouse.services.apiserver.adapters.kubelet import Kubelets, Place
+from pilothouse.services.apiserver.adapters.backends import Asked, Backends, Dialled
+from pilothouse.services.apiserver.adapters.kubelet import Kubelets, Place, refusal
 from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.requests import Target
+from pilothouse.services.apiserver.rest import channels
+from pilothouse.services.apiserver.rest.channels import Form
 from pilothouse.services.apiserver.rest.exchange import Exchange
 from pilothouse.services.apiserver.rest.paths import TRUE
+from pilothouse.services.apiserver.rest.places import Places, container_of
+from pilothouse.services.apiserver.rest.podlogs import PodLogs
 from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.relaying import relay
 from pilothouse.services.apiserver.rest.replies import encode
-from pilothouse.services.machinery.errors import (
-    ApiError,
-    BadRequest,
-    InternalError,
-    NotFound,
-    Subject,
-)
-from pilothouse.services.machinery.objects import Key, View
+from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 Stream: TypeAlias = Callable[[Exchange, Target], Awaitable[web.StreamResponse]]
 
-KUBELET_PORT = 10250
-PORT_MAX = 65535
-CHUNK_BYTES = 64 * 1024
 PING_SECONDS = 30.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-ERROR_CHANNEL = b"\x03"
-EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-FORWARD_PROTOCOLS = ("SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io")
-_LOG_NUMBERS = ("limitBytes", "sinceSeconds", "tailLines")
-_LOG_FLAGS = ("follow", "previous", "timestamps")
+SWITCHING = 101
+SPDY = "SPDY/3.1"
+SPDY_PROTOCOL = "X-Stream-Protocol-Version"
 # The API's names of what is attached, and the kubelet's.
 _ATTACHED = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
-
-
-class _Container(View, frozen=True, kw_only=True):
-    name: str
-
-
-class _Spec(View, frozen=True, kw_only=True):
-    node_name: str = ""
-    containers: tuple[_Container, ...] = ()
-    init_containers: tuple[_Container, ...] = ()
-    ephemeral_containers: tuple[_Container, ...] = ()
-
-
-class _PodStatus(View, frozen=True, kw_only=True):
-    phase: str = ""
-
-
-class _Pod(View, frozen=True, kw_only=True):
-    spec: _Spec = _Spec()
-    status: _PodStatus = _PodStatus()
-
-
-class _Address(View, frozen=True, kw_only=True):
-    type: str
-    address: str
-
-
-class _Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    port: int = msgspec.field(name="Port", default=KUBELET_PORT)
-
-
-class _Endpoints(View, frozen=True, kw_only=True):
-    kubelet_endpoint: _Endpoint = _Endpoint()
-
-
-class _NodeStatus(View, frozen=True, kw_only=True):
-    addresses: tuple[_Address, ...] = ()
-    daemon_endpoints: _Endpoints = _Endpoints()
-
-
-class _Node(View, frozen=True, kw_only=True):
-    status: _NodeStatus = _NodeStatus()
 
 
 class NodeStreams:
     """Finds the node behind a pod and relays."""
 
-    def __init__(self, live: Live, kubelets: Kubelets, proxies: Proxies) -> None:
-        self._live = live
+    def __init__(self, live: Live, kubelets: Kubelets, backends: Backends) -> None:
+        proxies = Proxies(live, kubelets, backends)
+        self._places = Places(live)
         self._kubelets = kubelets
+        self._backends = backends
+        logs = PodLogs(self._places, kubelets)
         self._streams: dict[tuple[str, str], Stream] = {
-            ("pods", "log"): self._log,
+            ("pods", "log"): logs.serve,
             ("pods", "exec"): self._exec,
             ("pods", "attach"): self._attach,
             ("pods", "portforward"): self._forward,
@@ -103,24 +58,6 @@ class NodeStreams:
         if target.group or not target.subresource:
             return None
         return self._streams.get((target.plural, target.subresource))
-
-    async def _log(self, exchange: Exchange, target: Target) -> web.StreamResponse:
-        pod = self._pod(target)
-        container = _container_of(target, pod, exchange.query.get("container", ""))
-        parameters = _log_parameters(exchange)
-        headers = {"Content-Type": "text/plain"}
-        if not pod.spec.node_name:
-            return web.Response(body=b"", headers=headers)
-        place = self._place(pod.spec.node_name)
-        path = _path("containerLogs", target, container)
-        async with self._kubelets.get(place, path, parameters) as answer:
-            response = web.StreamResponse(headers=headers)
-            response.enable_chunked_encoding()
-            await response.prepare(exchange.request)
-            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-                await response.write(chunk)
-            await response.write_eof()
-            return response
 
     async def _exec(self, exchange: Exchange, target: Target) -> web.StreamResponse:
         commands = [("command", word) for word in _all(exchange, "command")]
@@ -138,18 +75,18 @@ class NodeStreams:
         attached = [(theirs, "1") for ours, theirs in _ATTACHED if query.get(ours, "") in TRUE]
         if not any(name != "tty" for name, _ in attached):
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
-        pod = self._pod(target)
-        container = _container_of(target, pod, query.get("container", ""))
+        pod = self._places.pod(target)
+        container = container_of(target, pod, query.get("container", ""))
         path = _path(verb, target, container)
-        place = self._running_place(target, pod)
-        return await self._relay(exchange, place, path, [*parameters, *attached], EXEC_PROTOCOLS)
+        place = self._places.of_running(target, pod)
+        return await self._relay(exchange, place, path, [*parameters, *attached], channels.FORMS)
 
     async def _forward(self, exchange: Exchange, target: Target) -> web.StreamResponse:
-        pod = self._pod(target)
-        place = self._running_place(target, pod)
+        pod = self._places.pod(target)
+        place = self._places.of_running(target, pod)
         ports = [("port", port) for port in _all(exchange, "ports")]
         path = _path("portForward", target)
-        return await self._relay(exchange, place, path, ports, FORWARD_PROTOCOLS)
+        return await self._relay(exchange, place, path, ports, channels.PORTS)
 
     async def _relay(
         self,
@@ -157,67 +94,64 @@ class NodeStreams:
         place: Place,
         path: str,
         parameters: Sequence[tuple[str, str]],
-        served: Sequence[str],
+        forms: Mapping[str, Form],
     ) -> web.StreamResponse:
-        offered = _offered(exchange.request, served)
+        request = exchange.request
+        if request.headers.get("Upgrade", "").lower().startswith("spdy/"):
+            return await self._carry(request, place, path, parameters)
+        form = _form(request, forms)
         try:
-            async with self._kubelets.dial(place, path, parameters, offered) as kubelet:
-                response = _upgraded(kubelet.protocol or "")
-                await response.prepare(exchange.request)
-                await relay(response, kubelet)
+            async with self._kubelets.dial(place, path, parameters, [form.kubelet]) as kubelet:
+                response = _upgraded(form)
+                await response.prepare(request)
+                await relay(response, kubelet, form)
                 return response
         except ApiError as error:
-            if offered[0] not in EXEC_PROTOCOLS:
+            if forms is not channels.FORMS:
                 raise
-            return await _tell(exchange.request, offered[0], error)
+            return await _tell(request, form, error)
 
-    def _pod(self, target: Target) -> _Pod:
-        stored = self._live.find("", "pods", target.key)
-        if stored is None:
-            raise NotFound(
-                f'pods "{target.name}" not found', subject=Subject(kind="pods", name=target.name)
-            )
-        return msgspec.json.decode(stored.json, type=_Pod)
-
-    def _running_place(self, target: Target, pod: _Pod) -> Place:
-        if not pod.spec.node_name:
-            raise BadRequest(f"pod {target.name} does not have a host assigned")
-        if pod.status.phase in ("Succeeded", "Failed"):
-            raise InternalError(
-                "cannot exec into a container in a completed pod; current phase is "
-                + pod.status.phase
-            )
-        return self._place(pod.spec.node_name)
-
-    def _place(self, node: str) -> Place:
-        stored = self._live.find("", "nodes", Key("", node))
-        if stored is None:
-            raise NotFound(f'nodes "{node}" not found', subject=Subject(kind="nodes", name=node))
-        status = msgspec.json.decode(stored.json, type=_Node).status
-        address = next((each.address for each in status.addresses if each.type == "InternalIP"), "")
-        port = status.daemon_endpoints.kubelet_endpoint.port
-        if not address or not 0 < port <= PORT_MAX:
-            raise InternalError(f'node "{node}" has told no address of its kubelet')
-        return Place(node, address, port)
+    async def _carry(
+        self,
+        request: web.BaseRequest,
+        place: Place,
+        path: str,
+        parameters: Sequence[tuple[str, str]],
+    ) -> web.StreamResponse:
+        """A client that speaks SPDY itself: its bytes, unread, to the kubelet and back."""
+        headers = CIMultiDict(Host=place.node, Connection="Upgrade", Upgrade=SPDY)
+        for offered in request.headers.getall(SPDY_PROTOCOL, []):
+            headers.add(SPDY_PROTOCOL, offered)
+        headers["Content-Length"] = "0"
+        target = place.url(path, parameters).raw_path_qs
+        to = Dialled(place.address, place.port, self._kubelets.context(), place.node)
+        asked = Asked("POST", target, headers)
+        async with self._backends.upgrade(to, asked) as (head, kubelet):
+            if not head.startswith(b"HTTP/1.1 101"):
+                raise await refusal(head, kubelet[0])
+            async with hijack(request, head) as client:
+                await carry(client, kubelet)
+            return Hijacked(SWITCHING)
 
 
-def _upgraded(protocol: str) -> web.WebSocketResponse:
+def _upgraded(form: Form) -> web.WebSocketResponse:
     return web.WebSocketResponse(
-        protocols=(protocol,),
+        protocols=(form.name,) if form.name else (),
         heartbeat=PING_SECONDS,
         max_msg_size=MESSAGE_BYTES_MAX,
         compress=False,
     )
 
 
-async def _tell(request: web.BaseRequest, protocol: str, error: ApiError) -> web.StreamResponse:
+async def _tell(request: web.BaseRequest, form: Form, error: ApiError) -> web.StreamResponse:
     """Upgrade only to tell of the error, on its own channel.
 
     To a refused upgrade kubectl answers by trying SPDY, and would show that refusal instead.
     """
-    response = _upgraded(protocol)
+    response = _upgraded(form)
     await response.prepare(request)
-    await response.send_bytes(ERROR_CHANNEL + encode(error.status()))
+    told = form.to_client(bytes([channels.ERROR]) + encode(error.status())) or b""
+    await (response.send_str(told.decode()) if form.is_text else response.send_bytes(told))
     await response.close()
     return response
 
@@ -233,57 +167,17 @@ def _path(verb: str, target: Target, *rest: str) -> str:
     )
 
 
-def _offered(request: web.BaseRequest, served: Sequence[str]) -> list[str]:
-    """The protocols that both the client and we speak."""
-    upgrade = request.headers.get("Upgrade", "").lower()
-    if upgrade.startswith("spdy"):
-        raise BadRequest(
-            "SPDY is not served: use a client that upgrades to WebSocket (kubectl 1.31 or later)"
-        )
-    if upgrade != "websocket":
+def _form(request: web.BaseRequest, forms: Mapping[str, Form]) -> Form:
+    """The first form of the client's that is served; none named is the oldest one."""
+    if request.headers.get("Upgrade", "").lower() != "websocket":
         raise BadRequest("Upgrade request required")
     asked = [
         name.strip()
         for header in request.headers.getall("Sec-WebSocket-Protocol", [])
         for name in header.split(",")
     ]
-    both = [name for name in asked if name in served]
-    if not both:
-        raise BadRequest(f"none of the protocols {asked} is served; served are {list(served)}")
-    return both
-
-
-def _container_of(target: Target, pod: _Pod, asked: str) -> str:
-    spec = pod.spec
-    every = (*spec.containers, *spec.init_containers, *spec.ephemeral_containers)
-    if asked:
-        if all(container.name != asked for container in every):
-            raise BadRequest(f"container {asked} is not valid for pod {target.name}")
-        return asked
-    names = [container.name for container in spec.containers]
-    if len(names) == 1:
-        return names[0]
-    message = (
-        f"a container name must be specified for pod {target.name}, choose one of: "
-        f"[{' '.join(names)}]"
-    )
-    if spec.init_containers:
-        initial = " ".join(container.name for container in spec.init_containers)
-        message += f" or one of the init containers: [{initial}]"
-    raise BadRequest(message)
-
-
-def _log_parameters(exchange: Exchange) -> list[tuple[str, str]]:
-    query = exchange.query
-    if query.get("insecureSkipTLSVerifyBackend", "") in TRUE:
-        raise BadRequest("insecureSkipTLSVerifyBackend is refused: kubelets are always verified")
-    parameters = [(name, "true") for name in _LOG_FLAGS if query.get(name, "") in TRUE]
-    for name in _LOG_NUMBERS:
-        value = query.get(name, "")
-        if value:
-            if not value.isdecimal():
-                raise BadRequest(f"{name} must be a whole number that is not negative")
-            parameters.append((name, value))
-    if query.get("sinceTime"):
-        parameters.append(("sinceTime", query["sinceTime"]))
-    return parameters
+    found = next((forms[name] for name in asked or [""] if name in forms), None)
+    if found is None:
+        served = [name for name in forms if name]
+        raise BadRequest(f"none of the protocols {asked} is served; served are {served}")
+    return found

@@ -10,7 +10,13 @@ import json
 
 from aiohttp import WSMsgType, web
 
-from pilothouse.services.kubelet.adapters.spdy.connection import Connection, Stream, upgrade
+from pilothouse.services.kubelet.adapters.spdy.connection import (
+    Connection,
+    Stream,
+    negotiate,
+    upgrade,
+)
+from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -19,6 +25,7 @@ RUNTIME_PROTOCOL = "v4.channel.k8s.io"
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 PING_SECONDS = 30.0
+SWITCHING = 101
 BROKEN = {
     "metadata": {},
     "status": "Failure",
@@ -150,3 +157,24 @@ async def tunnel(request: web.Request, url: str) -> web.StreamResponse:
         writer.close()
         await socket.close()
     return socket
+
+
+def is_spdy(request: web.Request) -> bool:
+    """Whether the client speaks SPDY itself, as clients did before WebSockets."""
+    return request.headers.get("Upgrade", "").lower().startswith("spdy/")
+
+
+async def carried(request: web.Request, url: str) -> web.StreamResponse:
+    """The client's own SPDY, to the runtime's streaming server and back; nothing is looked into."""
+    offered = [
+        name.strip()
+        for header in request.headers.getall("X-Stream-Protocol-Version", [])
+        for name in header.split(",")
+    ]
+    head, reader, writer = await negotiate(url, offered)
+    try:
+        async with hijack(request, head) as client:
+            await carry(client, (reader, writer))
+    finally:
+        writer.close()
+    return Hijacked(SWITCHING)

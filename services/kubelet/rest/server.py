@@ -75,11 +75,12 @@ def application(pods: Pods, streaming: Streaming) -> web.Application:
             web.get("/healthz", _healthz),
             web.get("/pods", _Listing(pods).answer),
             web.get(f"/containerLogs{inside}", streaming.logs),
-            web.get(f"/exec{inside}", streaming.exec),
-            web.get(f"/attach{inside}", streaming.attach),
-            web.get("/portForward/{namespace}/{pod}", streaming.forward),
         ]
     )
+    for method in ("GET", "POST"):
+        made.router.add_route(method, f"/exec{inside}", streaming.exec)
+        made.router.add_route(method, f"/attach{inside}", streaming.attach)
+        made.router.add_route(method, "/portForward/{namespace}/{pod}", streaming.forward)
     return made
 
 

@@ -10,13 +10,14 @@ from pilothouse.services.kubelet.adapters import logfiles
 from pilothouse.services.kubelet.logs import Options, parse_options
 from pilothouse.services.kubelet.observed import Container
 from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.rest import bridge
+from pilothouse.services.kubelet.rest import bridge, ports
 from pilothouse.services.kubelet.views import STATUSES
 from pilothouse.services.kubelet.workers import PodWorker
 from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.clock import Clock
 
+PORT_MAX = 65535
 _STREAMS = (
     ("input", "stdin"), ("stdin", "stdin"), ("output", "stdout"), ("stdout", "stdout"),
     ("error", "stderr"), ("stderr", "stderr"), ("tty", "tty"),
@@ -109,7 +110,7 @@ class Streaming:
             raise BadRequest("no command")
         running = self._running(request)
         url = await self._streams.exec_url(running.id, command, streams)
-        return await bridge.interactive(request, url, streams)
+        return await _interactive(request, url, streams)
 
     async def attach(self, request: web.Request) -> web.StreamResponse:
         """A container's own process."""
@@ -120,7 +121,7 @@ class Streaming:
         if not spec.stdin:
             streams -= {"stdin"}
         url = await self._streams.attach_url(running.id, streams)
-        return await bridge.interactive(request, url, streams)
+        return await _interactive(request, url, streams)
 
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """A tunnel of SPDY to the runtime's port-forwarding server."""
@@ -128,7 +129,27 @@ class Streaming:
         if sandbox is None or not sandbox.ready:
             raise NotFound("pod has no running sandbox")
         url = await self._streams.forward_url(sandbox.id)
+        if bridge.is_spdy(request):
+            return await bridge.carried(request, url)
+        if ports.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
+            return await ports.forward(request, url, _ports(request))
         return await bridge.tunnel(request, url)
+
+
+async def _interactive(
+    request: web.Request, url: str, streams: frozenset[str]
+) -> web.StreamResponse:
+    if bridge.is_spdy(request):
+        return await bridge.carried(request, url)
+    return await bridge.interactive(request, url, streams)
+
+
+def _ports(request: web.Request) -> list[int]:
+    words = [word for text in request.query.getall("port", []) for word in text.split(",")]
+    found = [int(word) for word in words if word.isdecimal() and 0 < int(word) <= PORT_MAX]
+    if not found or len(found) != len(words) or len(found) * 2 > ports.CHANNELS_MAX:
+        raise BadRequest(f"ports must be numbers between 1 and {PORT_MAX}: {words}")
+    return found
 
 
 def _wanted(request: web.Request) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from pilothouse.services.kubelet.adapters.spdy import frames
@@ -101,12 +101,20 @@ class Connection:
 
 async def upgrade(url: str, protocol: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to a streaming URL and switch to SPDY; ServiceUnavailable when it is refused."""
+    _, reader, writer = await negotiate(url, [protocol])
+    return reader, writer
+
+
+async def negotiate(
+    url: str, protocols: Sequence[str]
+) -> tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]:
+    """The same with a choice of protocols; the head of the answer names the one chosen."""
     parts = urlsplit(url)
     path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    offered = "".join(f"X-Stream-Protocol-Version: {name}\r\n" for name in protocols)
     request = (
         f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: Upgrade\r\n"
-        f"Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocol}\r\n"
-        "Content-Length: 0\r\n\r\n"
+        f"Upgrade: SPDY/3.1\r\n{offered}Content-Length: 0\r\n\r\n"
     )
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -119,4 +127,4 @@ async def upgrade(url: str, protocol: str) -> tuple[asyncio.StreamReader, asynci
     if line.split()[1:2] != ["101"]:
         writer.close()
         raise ServiceUnavailable(f"runtime's streaming server refused: {line}")
-    return reader, writer
+    return head, reader, writer
