@@ -215,8 +215,6 @@ class Writes:
             causes += part.check(document, old)
         if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
-        if managed.settle_times(document, old) and not _gone(document):
-            return item.stored
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)
         request = Admission(
@@ -225,6 +223,9 @@ class Writes:
         )  # fmt: skip
 
         async def put() -> Stored:
+            # After admission, which may still have changed it.
+            if managed.settle_times(document, old):
+                return item.stored
             return await self._put(change, item, document)
 
         return await self._charging.store(request, put, dry_run=change.dry_run)
