@@ -36,10 +36,17 @@ def delete(name, namespace, **_):
 
 @pytest.fixture
 def operator(control_plane, namespace, widgets, tmp_path):
-    (tmp_path / "operator.py").write_text(OPERATOR)
+    (tmp_path / "widgets_operator.py").write_text(OPERATOR)
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kopf", "run", f"--namespace={namespace}", "operator.py"],
+            [
+                sys.executable,
+                "-m",
+                "kopf",
+                "run",
+                f"--namespace={namespace}",
+                "widgets_operator.py",
+            ],
             cwd=tmp_path,
             env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)},
             stdout=log,

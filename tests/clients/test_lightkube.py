@@ -34,6 +34,8 @@ def test_models_go_both_ways(lightkube):
     assert made.spec.template.spec.containers[0].imagePullPolicy == "Always"
     scale = lightkube.get(Deployment.Scale, name="web")
     scale.spec.replicas = 4
+    # Its controller writes too: without a revision the last one wins.
+    scale.metadata.resourceVersion = None
     lightkube.replace(scale, name="web")
     assert lightkube.get(Deployment, name="web").spec.replicas == 4
     lightkube.delete(Deployment, name="web")
