@@ -56,6 +56,8 @@ class Selector:
 
 
 EVERYTHING = Selector()
+# Numbers of 64 bits, with their sign.
+_BOUND_LENGTH_MAX = 20
 
 
 class LabelSelectorRequirement(View, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ def _requirement(text: str, position: int) -> tuple[Requirement, int]:
         return Requirement(match[1], operator, frozenset((match[3],))), match.end()
     if match := _ORDER.match(text, position):
         operator = "gt" if match[2] == ">" else "lt"
+        if len(match[3]) > _BOUND_LENGTH_MAX:
+            raise _bad(text)
         return Requirement(match[1], operator, frozenset((match[3],))), match.end()
     if match := _EXISTS.match(text, position):
         return Requirement(match[2], "absent" if match[1] else "exists"), match.end()

@@ -11,6 +11,8 @@ from pilothouse.services.machinery.schema.report import Report, Unreadable
 from pilothouse.services.machinery.schema.walker import Walkers
 
 Document = dict[str, Any]
+# A small body must not make a large answer.
+UNKNOWN_TOLD_MAX = 100
 
 
 def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def _told(kind: Kind, unknown: Sequence[str], validation: FieldValidation) -> tu
     """The warnings about unknown fields; BadRequest under Strict."""
     if not unknown or validation == "Ignore":
         return ()
-    told = [f'unknown field "{path}"' for path in unknown]
+    told = [f'unknown field "{path}"' for path in unknown[:UNKNOWN_TOLD_MAX]]
     if validation == "Strict":
         raise _unreadable(kind, f"strict decoding error: {', '.join(told)}")
     return tuple(told)

@@ -14,6 +14,7 @@ from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import BadRequest, Cause, Expired, Invalid, Subject
 
 TOKEN_VERSION = "meta.k8s.io/v1"  # noqa: S105 - a name of a format, no secret
+REVISION_DIGITS_MAX = 19
 NEWEST = -1
 """The revision of a token that goes on in whatever is newest."""
 _MATCHES = ("Exact", "NotOlderThan", "")
@@ -76,6 +77,10 @@ def parse_revision(text: str, prefix: str = "") -> int:
         return 0
     if not (text.isascii() and text.isdigit()):
         parsing = f"strconv.ParseUint: parsing {json.dumps(text)}: invalid syntax"
+        told = f"resourceVersion: Invalid value: {json.dumps(text)}: {parsing}"
+        raise BadRequest(prefix + told)
+    if len(text.lstrip("0")) > REVISION_DIGITS_MAX:
+        parsing = f"strconv.ParseUint: parsing {json.dumps(text)}: value out of range"
         told = f"resourceVersion: Invalid value: {json.dumps(text)}: {parsing}"
         raise BadRequest(prefix + told)
     return int(text)

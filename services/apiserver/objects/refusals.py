@@ -15,6 +15,9 @@ from pilothouse.services.machinery.errors import (
     UnsupportedMediaType,
 )
 
+# A small body must not make a large answer.
+CAUSES_TOLD_MAX = 500
+
 
 def not_found(kind: Kind, name: str) -> NotFound:
     return NotFound(f'{kind.qualified} "{name}" not found', subject=kind.subject(name))
@@ -25,7 +28,8 @@ def already_exists(kind: Kind, name: str) -> AlreadyExists:
 
 
 def invalid(kind: Kind, name: str, causes: Sequence[Cause]) -> Invalid:
-    """All causes in one sentence and one by one."""
+    """All causes in one sentence and one by one; of very many, the first."""
+    causes = causes[:CAUSES_TOLD_MAX]
     told = [f"{cause.field}: {cause.message}" for cause in causes]
     shown = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
     title = f"{kind.kind}.{kind.group}" if kind.group else kind.kind

@@ -1,6 +1,7 @@
 """Bodies of requests to JSON values. Pure."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ def decode(body: bytes, encoding: Encoding, validation: FieldValidation) -> Deco
         raise BadRequest("the body of the request is empty")
     decoded = _read(body, encoding, validation)
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX or encoding == "yaml":
-        _refuse_depth(decoded.value)
+        _refuse_excess(decoded.value)
     if decoded.duplicates and validation == "Strict":
         told = ", ".join(f'duplicate field "{key}"' for key in decoded.duplicates)
         raise BadRequest(f"strict decoding error: {told}")
@@ -53,6 +54,26 @@ def decode_object(body: bytes, encoding: Encoding, validation: FieldValidation) 
     return decoded
 
 
+# An escaped backslash, a pair of surrogates, or half of one.
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+_PAIR_BYTES = 12
+_SHOWN_MAX = 32
+
+
+def _paired(body: bytes) -> bytes:
+    """The body with U+FFFD for half characters, as Go reads them: no text may hold those."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPES.sub(_whole, body)
+
+
+def _whole(match: re.Match[bytes]) -> bytes:
+    found = match[0]
+    return found if len(found) in (2, _PAIR_BYTES) else b"\\ufffd"
+
+
 def _read(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decoded:
     if encoding == "protobuf":
         return Decoded(envelope.decode(body))
@@ -60,22 +81,33 @@ def _read(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decod
 
 
 def _json(body: bytes, validation: FieldValidation) -> Decoded:
+    body = _paired(body)
     if validation == "Ignore":
         try:
             return Decoded(msgspec.json.decode(body))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
     duplicates: list[str] = []
     try:
         text = body.decode()
         value = json.loads(
-            text, object_pairs_hook=_noticing(duplicates), parse_constant=_refuse_constant
+            text,
+            object_pairs_hook=_noticing(duplicates),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise BadRequest(f"the body is nested deeper than {DEPTH_MAX} levels") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
     return Decoded(value, duplicates)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:_SHOWN_MAX]} is out of range")
+    return number
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -100,9 +132,11 @@ def _tell(duplicates: list[str], keys: Iterable[str]) -> None:
         seen.add(key)
 
 
-def _refuse_depth(value: Any) -> None:
+def _refuse_excess(value: Any) -> None:
     level = [value]
     for _ in range(DEPTH_MAX):
+        if any(isinstance(each, float) and not math.isfinite(each) for each in level):
+            raise BadRequest("error converting YAML to JSON: json: unsupported value: Inf or NaN")
         level = [
             child
             for parent in level

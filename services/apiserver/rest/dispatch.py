@@ -190,6 +190,8 @@ class Door:
         if asked.tail:
             raise NotFound(NOT_FOUND)
         _require_served(kind, asked)
+        if kind.custom is not None and kind.custom.warnings:
+            _tell(exchange, kind.custom.warnings)
         return await parts.verbs.by_name[asked.verb](exchange, kind, asked.target)
 
     def _note_deprecated(self, exchange: Exchange, target: Target) -> None:
@@ -197,9 +199,7 @@ class Door:
         if warning is None:
             return
         self._parts.services.counters.deprecated(target.group, target.version, target.plural, "")
-        request = exchange.request
-        if isinstance(request, Request):
-            request.told += (("Warning", f'299 - "{warning}"'),)
+        _tell(exchange, (warning,))
 
     async def _stream(
         self, exchange: Exchange, target: Target, stream: Stream
@@ -238,6 +238,14 @@ class Door:
         return found
 
 
+def _tell(exchange: Exchange, warnings: Sequence[str]) -> None:
+    """Have these warnings go with the answer."""
+    request = exchange.request
+    if isinstance(request, Request):
+        told = tuple(("Warning", replies.warning(text)) for text in warnings)
+        request.told += told
+
+
 def _verb_of(method: str) -> str:
     return "get" if method in ("GET", "HEAD") else method.lower()
 
@@ -256,7 +264,9 @@ def _refusal(error: Exception, request: web.BaseRequest) -> web.Response:
     if request.writer.output_size > 0:
         raise ConnectionError("the answer has begun") from error
     if isinstance(error, UnicodeError):
-        error = BadRequest("the path is not UTF-8")
+        error = BadRequest("the request holds text that is not UTF-8")
+    elif isinstance(error, web.HTTPException) and error.status < 500:  # noqa: PLR2004 - theirs
+        error = BadRequest("the request is malformed")
     elif not isinstance(error, ApiError):
         telemetry.logger().error("request failed", method=request.method, exc_info=error)
         error = InternalError("internal error; the service's log has the trace")

@@ -37,6 +37,8 @@ COMPRESS_BYTES_MIN = 128 * 1024
 PIECE_BYTES = 128 * 1024
 # Over this size, YAML and indented JSON are written in a thread: they take long.
 ASIDE_BYTES_MIN = 64 * 1024
+# Clients read so many headers and no more.
+WARNINGS_MAX = 50
 WARNINGS_LENGTH_MAX = 4096
 _WARNING_LENGTH_MAX = 1024
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'} | {chr(n): " " for n in (*range(32), 127)})
@@ -249,7 +251,7 @@ async def send_pieces(request: web.BaseRequest, parts: Sequence[bytes]) -> web.S
 def warn(headers: Headers, warnings: Sequence[str]) -> None:
     """Add ``Warning`` headers, which kubectl prints."""
     left = WARNINGS_LENGTH_MAX
-    for text in warnings:
+    for text in warnings[:WARNINGS_MAX]:
         left -= min(len(text), _WARNING_LENGTH_MAX)
         if left < 0:
             return

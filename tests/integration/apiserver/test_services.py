@@ -1,0 +1,164 @@
+"""Priority and fairness, metrics, health and headers of a whole server."""
+
+import re
+
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+SCHEMA_UID, LEVEL_UID = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
+SAMPLE = re.compile(r"[a-z_:]+(\{([a-z_]+=\"[^\"]*\",?)*\})? [-+0-9.eInf]+")
+
+
+def flow_schema(name, level, user):
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": user}}],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    spec = {
+        "matchingPrecedence": 1000,
+        "priorityLevelConfiguration": {"name": level},
+        "distinguisherMethod": {"type": "ByUser"},
+        "rules": [rule],
+    }
+    return {"apiVersion": FLOW[6:], "kind": "FlowSchema", "metadata": {"name": name}, "spec": spec}
+
+
+def priority_level(name, **limited):
+    limited = {"nominalConcurrencyShares": 1, "limitResponse": {"type": "Reject"}, **limited}
+    return {
+        "apiVersion": FLOW[6:],
+        "kind": "PriorityLevelConfiguration",
+        "metadata": {"name": name},
+        "spec": {"type": "Limited", "limited": limited},
+    }
+
+
+def created(api, plural, body):
+    answer = api.request("POST", f"{FLOW}/{plural}", body)
+    assert answer.code == 201, answer.body
+    return answer.json
+
+
+def dangling(api, name):
+    conditions = api.get(f"{FLOW}/flowschemas/{name}").json.get("status", {}).get("conditions", [])
+    return {each["status"]: each["reason"] for each in conditions if each["type"] == "Dangling"}
+
+
+def eventually(check):
+    for _ in range(100):
+        if check():
+            return
+    raise AssertionError(check)
+
+
+def test_the_shipped_ones_are_there(api):
+    schemas = api.get(f"{FLOW}/flowschemas").json["items"]
+    assert {each["metadata"]["name"] for each in schemas} >= {
+        "catch-all", "exempt", "global-default", "kube-controller-manager", "kube-scheduler",
+        "kube-system-service-accounts", "probes", "service-accounts", "system-leader-election",
+        "system-node-high", "system-nodes",
+    }  # fmt: skip
+    levels = api.get(f"{FLOW}/prioritylevelconfigurations").json["items"]
+    assert all(
+        each["metadata"]["annotations"]["apf.kubernetes.io/autoupdate-spec"] == "true"
+        for each in levels
+    )
+    assert len(levels) >= 8
+
+
+def test_requests_are_sorted_by_a_schema_of_the_users(api):
+    level = created(api, "prioritylevelconfigurations", priority_level("test-level"))
+    schema = created(api, "flowschemas", flow_schema("test-schema", "test-level", "noxu"))
+    eventually(lambda: dangling(api, "test-schema") == {"False": "Found"})
+    headers = api.get("/version", headers={"Impersonate-User": "noxu"}).headers
+    assert headers[SCHEMA_UID] == schema["metadata"]["uid"]
+    assert headers[LEVEL_UID] == level["metadata"]["uid"]
+    headers = api.get("/version", headers={"Impersonate-User": "foo"}).headers
+    assert headers[SCHEMA_UID] not in ("", schema["metadata"]["uid"])
+    told = api.get("/metrics").body.decode()
+    assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="test-level"}' in told
+    api.request("DELETE", f"{FLOW}/prioritylevelconfigurations/test-level")
+    eventually(lambda: dangling(api, "test-schema") == {"True": "NotFound"})
+    api.request("DELETE", f"{FLOW}/flowschemas/test-schema")
+
+
+def test_a_mandatory_one_comes_back_and_a_suggested_one_too(api):
+    for name in ("catch-all", "global-default"):
+        assert api.request("DELETE", f"{FLOW}/flowschemas/{name}").code == 200
+        eventually(lambda name=name: api.get(f"{FLOW}/flowschemas/{name}").code == 200)
+
+
+def test_rules_of_both_kinds(api):
+    body = flow_schema("bad", "", "x") | {"metadata": {"name": "bad"}}
+    body["spec"]["matchingPrecedence"] = 10001
+    body["spec"]["rules"][0]["subjects"] = [{"kind": "User"}]
+    answer = api.request("POST", f"{FLOW}/flowschemas", body)
+    fields = {each["field"] for each in answer.json["details"]["causes"]}
+    assert fields >= {
+        "spec.matchingPrecedence",
+        "spec.priorityLevelConfiguration.name",
+        "spec.rules[0].subjects[0].user",
+    }
+    body = priority_level("bad", lendablePercent=101, limitResponse={"type": "Queue"})
+    answer = api.request("POST", f"{FLOW}/prioritylevelconfigurations", body)
+    fields = {each["field"] for each in answer.json["details"]["causes"]}
+    assert fields == {"spec.limited.lendablePercent", "spec.limited.limitResponse.queuing"}
+    queuing = {"queues": 4, "handSize": 8}
+    body = priority_level("bad", limitResponse={"type": "Queue", "queuing": queuing})
+    answer = api.request("POST", f"{FLOW}/prioritylevelconfigurations", body)
+    assert "should not be greater than queues (4)" in answer.json["message"]
+
+
+def test_metrics_can_be_read(api):
+    api.get("/api/v1/namespaces/default/pods")
+    answer = api.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4; charset=utf-8")
+    lines = answer.body.decode().splitlines()
+    wrong = [line for line in lines if not line.startswith("#") and not SAMPLE.fullmatch(line)]
+    assert wrong == []
+    names = {line.partition("{")[0].partition(" ")[0] for line in lines if line[0] != "#"}
+    assert names >= {
+        "apiserver_request_total", "apiserver_request_duration_seconds_bucket",
+        "apiserver_response_sizes_sum", "apiserver_current_inflight_requests",
+        "apiserver_storage_objects", "apiserver_resource_objects", "process_cpu_seconds_total",
+        "process_resident_memory_bytes", "kubernetes_build_info",
+        "apiserver_flowcontrol_dispatched_requests_total",
+    }  # fmt: skip
+    open_ = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert open_.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert open_.body.endswith(b"# EOF\n")
+    api.get("/readyz")
+    slis = api.get("/metrics/slis").body
+    assert b'kubernetes_healthcheck{name="etcd",type="readyz"} 1' in slis
+
+
+def test_headers_of_every_answer(api):
+    answer = api.get("/api/v1/namespaces/default/pods", headers={"Audit-ID": "mine"})
+    assert answer.headers["Audit-Id"] == "mine"
+    assert answer.headers["Cache-Control"] == "no-cache, private"
+    assert "Server" not in answer.headers
+    refused = api.get("/nowhere")
+    assert refused.code == 404
+    assert len(refused.headers["Audit-Id"]) == 36
+
+
+def test_deprecated_kinds_warn(api):
+    told = api.get("/api/v1/namespaces/default/endpoints").headers["Warning"]
+    assert told == (
+        '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    )
+    old = 'apiserver_requested_deprecated_apis{group="",removed_release="",resource="endpoints"'
+    assert old in api.get("/metrics").body.decode()
+
+
+def test_a_request_that_takes_too_long_is_told_so(api):
+    path = "/api/v1/pods?resourceVersion=9000000&resourceVersionMatch=NotOlderThan&timeout=300ms"
+    answer = api.get(path)
+    assert (answer.code, answer.reason) == (504, "Timeout")
+    assert answer.json["message"] == (
+        "Timeout: request did not complete within the allotted timeout"
+    )
+
+
+def test_dumps_of_priority_and_fairness(api):
+    text = api.get("/debug/api_priority_and_fairness/dump_priority_levels").body.decode()
+    assert text.startswith("PriorityLevelName,\tActiveQueues,")
+    assert "\nexempt,\t" in text
