@@ -9,7 +9,7 @@ from pilothouse.services.machinery.errors import Expired
 from pilothouse.services.machinery.objects import Key
 
 CHANGES_MAX = 4096
-BYTES_MAX = 16 * 1024 * 1024
+BYTES_MAX = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class KindCache:
         self._extract = extract
         self._items: dict[str, dict[str, Item]] = {}
         self._ordered: dict[str, list[str]] = {}
+        self._listed: dict[str, list[Item]] = {}
         self._labels = LabelIndex()
         self._audience = Audience(namespaced=kind.namespaced)
         self._listeners: list[Listener] = []
@@ -109,6 +110,7 @@ class KindCache:
         if old is None:
             return
         self._ordered.pop(key.namespace, None)
+        self._listed.pop(key.namespace, None)
         self._labels.replace(key, old, None)
         json = self.encoding.at_revision(old.stored.json, revision)
         last = Stored(key, revision, json, deleted=True)
@@ -155,17 +157,22 @@ class KindCache:
         items = self._items.setdefault(key.namespace, {})
         if key.name not in items:
             self._ordered.pop(key.namespace, None)
+        self._listed.pop(key.namespace, None)
         self._labels.replace(key, items.get(key.name), item)
         items[key.name] = item
 
     def _sorted(self, namespace: str) -> list[Item]:
+        listed = self._listed.get(namespace)
+        if listed is not None:
+            return listed
         items = self._items.get(namespace)
         if not items:
             return []
         names = self._ordered.get(namespace)
         if names is None:
             names = self._ordered[namespace] = sorted(items)
-        return [items[name] for name in names]
+        listed = self._listed[namespace] = [items[name] for name in names]
+        return listed
 
     def _tell(self, record: Record, turn: int) -> None:
         self.revision = record.revision

@@ -29,17 +29,16 @@ class Packing:
 
     def object(self, stored: Stored, api_version: str, kind: str) -> bytes:
         """One object in its envelope; NotAcceptable where its kind has no message."""
-        content = self._content(stored, api_version, kind)
-        return envelope.wrap(api_version, kind, content)
+        return envelope.wrap(api_version, kind, self._framed(stored, api_version, kind))
 
     def list(
         self, items: Sequence[Stored], api_version: str, kind: str, metadata: dict[str, Any]
-    ) -> bytes:
-        """A list of objects of ``kind`` in its envelope."""
-        contents = [self._content(stored, api_version, kind) for stored in items]
-        return envelope.wrap_list(api_version, kind + "List", metadata, contents)
+    ) -> list[bytes]:
+        """A list of objects of ``kind`` in its envelope, in parts that follow each other."""
+        framed = [self._framed(stored, api_version, kind) for stored in items]
+        return envelope.wrap_list(api_version, kind + "List", metadata, framed)
 
-    def _content(self, stored: Stored, api_version: str, kind: str) -> bytes:
+    def _framed(self, stored: Stored, api_version: str, kind: str) -> bytes:
         # By identity: the kept object holds its id.
         found = self._kept.get(id(stored))
         if found is not None and found[0] is stored:
@@ -47,12 +46,12 @@ class Packing:
             return found[1]
         document = {**msgspec.json.decode(stored.json), "apiVersion": api_version, "kind": kind}
         try:
-            content = envelope.content(document)
+            framed = envelope.framed(document)
         except KeyError:
             raise NotAcceptable(_ACCEPTED) from None
-        self._kept[id(stored)] = stored, content
-        self._bytes += len(content) - (len(found[1]) if found is not None else 0)
+        self._kept[id(stored)] = stored, framed
+        self._bytes += len(framed) - (len(found[1]) if found is not None else 0)
         while self._bytes > self._bytes_max:
             _, (_, oldest) = self._kept.popitem(last=False)
             self._bytes -= len(oldest)
-        return content
+        return framed

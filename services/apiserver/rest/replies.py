@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Listing, Stored
-from pilothouse.services.apiserver.rest.exchange import OBJECT_SHAPES, Exchange
+from pilothouse.services.apiserver.rest.exchange import NO_SHAPES, OBJECT_SHAPES, Exchange
 from pilothouse.services.apiserver.rest.negotiation import (
     JSON,
     MEDIA_TYPES,
@@ -112,7 +112,9 @@ class Writer:
         self._exchange = exchange
         self._kind = kind
         self._clock = clock
-        self._wanted = exchange.accepted(shapes, packs=kind.custom is None)
+        # What is only ever created, a review, has no metadata that a table could show.
+        shaped = shapes if "get" in kind.verbs else NO_SHAPES
+        self._wanted = exchange.accepted(shaped, packs=kind.custom is None)
         self._printer = self.printer() if self._wanted.shape == "Table" else None
 
     def object(
@@ -141,7 +143,10 @@ class Writer:
             body = encode(self._shaped_list(documents, wanted.shape, metadata))
         elif wanted.encoding == "protobuf":
             kind = self._kind
-            body = _PACKING.list(listing.items, kind.api_version, kind.kind, metadata)
+            parts = _PACKING.list(listing.items, kind.api_version, kind.kind, metadata)
+            if self._goes_in_pieces(parts):
+                return await send_pieces(self._exchange.request, parts, PROTOBUF)
+            body = b"".join(parts)
             return await compressed(self._exchange, self._reply(body, wanted, 200, ()))
         else:
             parts = list_parts(self._kind, metadata, listing.items)
@@ -166,7 +171,8 @@ class Writer:
     def _goes_in_pieces(self, parts: Sequence[bytes]) -> bool:
         """Large, and sent as it is kept."""
         exchange = self._exchange
-        as_kept = not exchange.pretty and exchange.request.method == "GET"
+        plain = self._wanted.encoding == "protobuf" or not exchange.pretty
+        as_kept = plain and exchange.request.method == "GET"
         large = len(parts) > 1 and sum(map(len, parts)) > PIECE_BYTES
         return as_kept and large and not takes_gzip(exchange)
 
@@ -234,16 +240,19 @@ def list_parts(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) ->
     return parts
 
 
-async def send_pieces(request: web.BaseRequest, parts: Sequence[bytes]) -> web.StreamResponse:
-    """The parts joined by commas, sent in pieces that fit the processor's cache."""
-    size = sum(map(len, parts)) + len(parts) - 1
+async def send_pieces(
+    request: web.BaseRequest, parts: Sequence[bytes], content_type: str = JSON
+) -> web.StreamResponse:
+    """The parts, of JSON joined by commas, sent in pieces that fit the processor's cache."""
+    comma = b"," if content_type == JSON else b""
+    size = sum(map(len, parts)) + len(comma) * (len(parts) - 1)
     step = max(1, PIECE_BYTES * len(parts) // size)
-    response = web.StreamResponse(headers={"Content-Type": JSON, **PRIVATE})
+    response = web.StreamResponse(headers={"Content-Type": content_type, **PRIVATE})
     response.content_length = size
     await response.prepare(request)
     for start in range(0, len(parts), step):
-        piece = b",".join(parts[start : start + step])
-        await response.write(piece if start + step >= len(parts) else piece + b",")
+        piece = comma.join(parts[start : start + step])
+        await response.write(piece if start + step >= len(parts) else piece + comma)
     await response.write_eof()
     return response
 

@@ -1,6 +1,6 @@
 """The envelope around every object: four magic bytes, then ``runtime.Unknown``."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -8,7 +8,14 @@ from pilothouse.services.machinery.errors import BadRequest, UnsupportedMediaTyp
 from pilothouse.services.machinery.protobuf.decoder import Decoders
 from pilothouse.services.machinery.protobuf.encoder import Encoders
 from pilothouse.services.machinery.protobuf.messages import published
-from pilothouse.services.machinery.protobuf.wire import Limits, Malformed, delimited
+from pilothouse.services.machinery.protobuf.wire import (
+    LENGTH,
+    Limits,
+    Malformed,
+    delimited,
+    tag,
+    varint,
+)
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
@@ -95,26 +102,37 @@ def encode(document: dict[str, Any]) -> bytes:
         KeyError: its kind is not spoken in protobuf.
         ValueError, TypeError, AttributeError: a value is of another type than its field.
     """
-    return wrap(document["apiVersion"], document["kind"], content(document))
+    return wrap(document["apiVersion"], document["kind"], framed(document))
 
 
-def content(document: dict[str, Any]) -> bytes:
-    """The same without the envelope, as it stands in a list."""
+def framed(document: dict[str, Any]) -> bytes:
+    """The same without the envelope, with the tag that it has in an envelope and in a list."""
     message = published().of_kind(document["apiVersion"], document["kind"])
-    return _encoders().of(message)(document)
+    return delimited(_CONTENT, _encoders().of(message)(document))
 
 
-def wrap(api_version: str, kind: str, content: bytes) -> bytes:
-    """The content of a message in its envelope."""
-    named = delimited(1, api_version.encode()) + delimited(2, kind.encode())
-    tail = delimited(3, b"") + delimited(4, b"")
-    return MAGIC + delimited(1, named) + delimited(2, content) + tail
+def wrap(api_version: str, kind: str, framed: bytes) -> bytes:
+    """A framed message in its envelope."""
+    return _head(api_version, kind) + framed + _TAIL
 
 
 def wrap_list(
-    api_version: str, kind: str, metadata: dict[str, Any], contents: Iterable[bytes]
-) -> bytes:
-    """A list of messages in its envelope: every list has its metadata first, then its items."""
-    parts = [delimited(1, _encoders().of("meta.v1.ListMeta")(metadata))]
-    parts += [delimited(2, content) for content in contents]
-    return wrap(api_version, kind, b"".join(parts))
+    api_version: str, kind: str, metadata: dict[str, Any], items: Sequence[bytes]
+) -> list[bytes]:
+    """A list of framed messages in its envelope, in parts that follow each other.
+
+    Every list has its metadata as its first field, and its items as its second.
+    """
+    metadata_field = delimited(1, _encoders().of("meta.v1.ListMeta")(metadata))
+    size = len(metadata_field) + sum(map(len, items))
+    head = _head(api_version, kind) + varint(tag(_CONTENT, LENGTH)) + varint(size)
+    return [head + metadata_field, *items, _TAIL]
+
+
+def _head(api_version: str, kind: str) -> bytes:
+    named = delimited(1, api_version.encode()) + delimited(2, kind.encode())
+    return MAGIC + delimited(1, named)
+
+
+_CONTENT = 2
+_TAIL = delimited(3, b"") + delimited(4, b"")
