@@ -24,6 +24,9 @@ PODS = 2000
 CLIENTS = 32
 WATCHERS = 20
 WATCHED_PODS = 2000
+CROWD = 500
+CROWDED_PODS = 200
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 LISTS = 40
 NAMESPACE = "bench"
 
@@ -33,6 +36,8 @@ KUBERNETES = {
     "get pod": (235.0, 120.0),
     "merge patch of a label": (1045.0, 600.0),
     "strategic patch of status": (1100.0, 650.0),
+    "server-side apply of a label": (None, 900.0),
+    "server-side apply of nothing new": (None, 700.0),
     "list 2,000 pods (resourceVersion=0)": (52_500.0, 3000.0),
     "list 40 of 2,000 by label": (700.0, 300.0),
     "delete pod": (965.0, 600.0),
@@ -49,11 +54,18 @@ class Client:
     pod: server.Process
     clock: SystemClock = field(default_factory=SystemClock)
 
-    async def call(self, method: str, path: str, body: Any = None, kind: str = "json") -> bytes:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        kind: str = "json",
+        accept: str = "application/json",
+    ) -> bytes:
         """Send one request; RuntimeError when it is refused."""
         headers = {
             "Content-Type": f"application/{kind}",
-            "Accept": "application/json",
+            "Accept": accept,
             "Accept-Encoding": "identity",
         }
         data = None if body is None else msgspec.json.encode(body)
@@ -78,7 +90,7 @@ class Client:
             for _ in range(CLIENTS):
                 group.create_task(work())
         cpu, took = self.pod.cpu_seconds() - cpu, self.clock.monotonic() - began
-        theirs, goal = KUBERNETES[name]
+        theirs, goal = KUBERNETES.get(name, (None, None))
         return [
             Row(name, "server us", cpu / len(calls) * 1e6, theirs=theirs, goal=goal),
             Row(name, "per s", len(calls) / took),
@@ -165,16 +177,38 @@ async def _table(client: Client) -> list[Row]:
             for n in names
         ],
     )
+    rows += await _applied(client, pods, names)
     every, rare = f"{pods}?resourceVersion=0", f"{pods}?labelSelector=tier%3Drare"
     rows += await client.measure(
         "list 2,000 pods (resourceVersion=0)", [_bound(client, "GET", every)] * LISTS
     )
     rows += await client.measure("list 40 of 2,000 by label", [_bound(client, "GET", rare)] * 400)
-    rows += await _watched(client)
+    rows += await _packed(client, pods, names)
+    rows += await _watched(client, "watched", WATCHERS, WATCHED_PODS)
+    rows += await _watched(client, "crowded", CROWD, CROWDED_PODS)
     now = {"gracePeriodSeconds": 0}
     rows += await client.measure(
         "delete pod", [_bound(client, "DELETE", f"{pods}/{n}", now) for n in names]
     )
+    return rows
+
+
+async def _applied(client: Client, pods: str, names: Sequence[str]) -> list[Row]:
+    """Each pod gets a label from an applier of its own; then the same once more."""
+    rows: list[Row] = []
+    for what in ("server-side apply of a label", "server-side apply of nothing new"):
+        calls = [
+            _bound(
+                client,
+                "PATCH",
+                f"{pods}/{name}?fieldManager=bench-apply",
+                {"apiVersion": "v1", "kind": "Pod",
+                 "metadata": {"name": name, "labels": {"applied": "yes"}}},
+                "apply-patch+yaml",
+            )
+            for name in names
+        ]  # fmt: skip
+        rows += await client.measure(what, calls)
     return rows
 
 
@@ -190,30 +224,43 @@ def _bound(client: Client, method: str, path: str, body: Any = None, kind: str =
     return lambda: client.call(method, path, body, kind)
 
 
-async def _watched(client: Client) -> list[Row]:
-    """Create pods while 20 watchers follow their namespace; every event must arrive."""
-    name = "watched"
+async def _packed(client: Client, pods: str, names: Sequence[str]) -> list[Row]:
+    """The same reads by a client that takes protobuf, as client-go's controllers do."""
+
+    def get(path: str) -> Callable[[], Awaitable[Any]]:
+        return lambda: client.call("GET", path, accept=PROTOBUF)
+
+    rows = await client.measure("get pod, protobuf", [get(f"{pods}/{name}") for name in names])
+    return rows + await client.measure(
+        "list 2,000 pods, protobuf", [get(f"{pods}?resourceVersion=0")] * LISTS
+    )
+
+
+async def _watched(client: Client, name: str, watchers: int, count: int) -> list[Row]:
+    """Create pods while watchers follow their namespace; every event must arrive."""
     await _namespace(client, name)
     pods = f"/api/v1/namespaces/{name}/pods"
-    seen = [0] * WATCHERS
+    seen = [0] * watchers
 
     async def follow(number: int) -> None:
         async with client.session.get(client.url + pods + "?watch=true") as answer:
             async for line in answer.content:
                 seen[number] += b'"ADDED"' in line[:20]
-                if seen[number] == WATCHED_PODS:
+                if seen[number] == count:
                     return
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        for number in range(WATCHERS):
+        for number in range(watchers):
             group.create_task(follow(number))
-        await client.clock.sleep(0.5)
+        await client.clock.sleep(0.5 + watchers / 100)
         rows = await client.measure(
-            "create pod with 20 watchers",
-            [_bound(client, "POST", pods, pod(f"pod-{i}")) for i in range(WATCHED_PODS)],
+            f"create pod with {watchers} watchers",
+            [_bound(client, "POST", pods, pod(f"pod-{i}")) for i in range(count)],
         )
-    expected = WATCHERS * WATCHED_PODS
-    rows.append(Row("events delivered to 20 watchers", f"of {expected}", sum(seen), goal=expected))
+    expected = watchers * count
+    told = f"events delivered to {watchers} watchers"
+    rows.append(Row(told, f"of {expected}", sum(seen), goal=expected))
+    rows.append(Row(f"memory, with {watchers} watchers", "MB", client.pod.resident_mb()))
     return rows
 
 
@@ -221,7 +268,7 @@ async def _watched(client: Client) -> list[Row]:
 async def _client(process: server.Process) -> AsyncIterator[Client]:
     context = ssl.create_default_context(cafile=str(process.pki / "ca.crt"))
     context.load_cert_chain(process.pki / "admin.crt", process.pki / "admin.key")
-    connector = aiohttp.TCPConnector(ssl=context, limit=CLIENTS + WATCHERS)
+    connector = aiohttp.TCPConnector(ssl=context, limit=CLIENTS + CROWD)
     timeout = aiohttp.ClientTimeout(total=None, sock_read=120)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield Client(session, process.url, process)
