@@ -22,6 +22,7 @@ from pilothouse.services.controllers.adapters import (
     namespaces,
     nodes,
     protections,
+    quotas,
     replicas,
     services,
 )
@@ -64,6 +65,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),
     "disruption": lambda world, _: budgets.disruption(world),
+    "resourcequota": lambda world, _: quotas.resourcequota(world),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),
 }

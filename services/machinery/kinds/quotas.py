@@ -34,6 +34,19 @@ def count_name(group: str, plural: str) -> str:
     return f"{COUNT}{plural}.{group}" if group else COUNT + plural
 
 
+def counted_kind(name: str) -> tuple[str, str]:
+    """Group and plural of the kind whose objects use a resource of this plain name."""
+    if name in COUNTED:
+        return "", name
+    if name.startswith("services."):
+        return "", "services"
+    if name == "requests.storage" or _STORAGE_CLASS in name:
+        return "", "persistentvolumeclaims"
+    if name.endswith(_DEVICES):
+        return "resource.k8s.io", "resourceclaims"
+    return "", "pods"
+
+
 def usage(group: str, plural: str, document: Document) -> Amounts:
     """What one object uses of every resource that a quota could bound."""
     used: Amounts = {count_name(group, plural): ONE}

@@ -1,0 +1,102 @@
+"""ResourceQuotas, and all that they count."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pilothouse.services.controllers.adapters import indexes
+from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.policy.resourcequota import (
+    Document,
+    ResourceQuotaController,
+)
+from pilothouse.services.machinery.errors import MethodNotAllowed, NotFound
+from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.objects import Key, Object, Viewed
+from pilothouse.services.machinery.resources import EVENTS, LEASES, NAMESPACED, PODS, Resource
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Selection
+from pilothouse.services.runtime.control.queue import WorkQueue
+
+_BY_NAME = {(resource.group, resource.plural): resource for resource in NAMESPACED}
+QUOTAS = _BY_NAME["", "resourcequotas"]
+_CHANGING = frozenset({"services", "persistentvolumeclaims"})
+"""Kinds of which an object may come to use more or less while it lives, pods apart."""
+
+_UNHEARD = frozenset({EVENTS, LEASES})
+"""They change all the time; the look every few minutes has to do."""
+
+
+class Quotas:
+    """What the ResourceQuota controller asks for."""
+
+    def __init__(self, world: World) -> None:
+        self._objects = world.objects
+
+    async def quota(self, key: Key) -> Document | None:
+        try:
+            found: Document = json.loads(await self._objects.get(QUOTAS, key))
+        except NotFound:
+            return None
+        return None if found["metadata"].get("deletionTimestamp") else found
+
+    async def contents(self, namespace: str, group: str, plural: str) -> Sequence[Document]:
+        resource = _BY_NAME.get((group, plural))
+        if resource is None:
+            return ()
+        try:
+            texts, _ = await self._objects.list(resource, Selection(namespace=namespace))
+        except (NotFound, MethodNotAllowed):
+            return ()
+        return [json.loads(text) for text in texts]
+
+    async def write(self, quota: Document, status: Document) -> None:
+        metadata = quota["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        # A replacement, not a merge: bounds that are gone go from the status too.
+        body: dict[str, Any] = {**quota, "status": status}
+        try:
+            await self._objects.update(QUOTAS, key, body, subresource="status")
+        except NotFound:
+            return
+
+
+def resourcequota(world: World) -> Controller:
+    """The ResourceQuota controller, wired: it hears of all that a quota could count."""
+    found = world.cache(QUOTAS, Object)
+    indexes.add_namespace(found)
+    queue: WorkQueue[Key] = WorkQueue()
+
+    def quota_changed(old: Object | None, new: Object | None) -> None:
+        if new is not None:
+            queue.add(new.metadata.key)
+
+    found.on_change(quota_changed)
+    for resource in NAMESPACED:
+        if resource not in _UNHEARD and resource != QUOTAS:
+            _hear(world, resource, found, queue)
+    return controller(ResourceQuotaController(Quotas(world)), queue, found, workers=2)
+
+
+def _hear(world: World, resource: Resource, found: Cache[Object], queue: WorkQueue[Key]) -> None:
+    """Count again when an object comes, goes, or comes to use more or less."""
+    changing = not resource.group and resource.plural in _CHANGING
+
+    def changed(old: Viewed | None, new: Viewed | None) -> None:
+        if old is not None and new is not None and not changing:
+            return
+        item = new if new is not None else old
+        if item is not None:
+            for quota in found.by_index(indexes.NAMESPACE, item.metadata.namespace):
+                queue.add(quota.metadata.key)
+
+    def pod_changed(old: Pod | None, new: Pod | None) -> None:
+        """Of a pod what matters is whether it has ended, and what it asks for."""
+        same = old is not None and new is not None and old.status.phase == new.status.phase
+        if not (same and old is not None and new is not None and old.spec == new.spec):
+            changed(None, new if new is not None else old)
+
+    if resource == PODS:
+        world.cache(PODS, Pod).on_change(pod_changed)
+    else:
+        world.metadata(resource).on_change(changed)

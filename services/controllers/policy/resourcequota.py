@@ -1,0 +1,90 @@
+"""
+ResourceQuota: its status says what it bounds, and how much of that is in use.
+
+Reads   ResourceQuota, and every kind that a quota counts, as the API has it at the moment
+Writes  ResourceQuota (status)
+Again   every few minutes: a charge for an object that never came to be is forgotten then
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pilothouse.services.machinery.kinds import quotas
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.control.loop import DONE, Result
+
+RESYNC_SECONDS = 300.0
+
+Document = Mapping[str, Any]
+Found = Mapping[tuple[str, str], Sequence[Document]]
+"""The objects of a namespace by group and plural."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The status to write; None when it is as it should be."""
+
+    status: dict[str, dict[str, str]] | None
+
+
+def counted(quota: Document) -> frozenset[tuple[str, str]]:
+    """Group and plural of every kind that a quota bounds."""
+    found: set[tuple[str, str]] = set()
+    for name in (quota.get("spec") or {}).get("hard") or ():
+        if name.startswith(quotas.COUNT):
+            plural, _, group = name.removeprefix(quotas.COUNT).partition(".")
+            found.add((group, plural))
+        else:
+            found.add(quotas.counted_kind(name))
+    return frozenset(found)
+
+
+def plan(quota: Document, found: Found) -> Plan:
+    """Count everything that falls under the quota's scopes."""
+    hard = (quota.get("spec") or {}).get("hard") or {}
+    used = quotas.total(
+        hard,
+        [
+            quotas.usage(group, plural, document)
+            for (group, plural), documents in found.items()
+            for document in documents
+            if quotas.applies(quota, group, plural, document)
+        ],
+    )
+    status = {"hard": dict(hard), "used": used}
+    present = quota.get("status") or {}
+    same = present.get("hard") == hard and present.get("used") == used
+    return Plan(None if same else status)
+
+
+class Cluster(Protocol):
+    """What this controller asks of the API; keys are of quotas."""
+
+    async def quota(self, key: Key) -> Document | None: ...
+    async def contents(self, namespace: str, group: str, plural: str) -> Sequence[Document]:
+        """Every object of the kind in the namespace, none when the kind is not served."""
+
+    async def write(self, quota: Document, status: Document) -> None:
+        """Over the state that ``quota`` shows; Conflict when that has changed."""
+
+
+class ResourceQuotaController:
+    """Keeps the status of quotas true."""
+
+    name = "resourcequota"
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def reconcile(self, key: Key) -> Result:
+        quota = await self._cluster.quota(key)
+        if quota is None:
+            return DONE
+        found = {
+            kind: await self._cluster.contents(key.namespace, *kind) for kind in counted(quota)
+        }
+        todo = plan(quota, found)
+        if todo.status is not None:
+            await self._cluster.write(quota, todo.status)
+        return Result(again_after=RESYNC_SECONDS)
