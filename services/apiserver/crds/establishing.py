@@ -3,7 +3,6 @@
 Every server on a store does this. All come to the same, and who is late finds nothing to write.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -18,22 +17,24 @@ from pilothouse.services.apiserver.objects.collection import delete_all
 from pilothouse.services.apiserver.objects.commits import Commits
 from pilothouse.services.apiserver.objects.removals import Removals
 from pilothouse.services.apiserver.requests import DeleteOptions, Stored, Target, User
-from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Changed
-from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.control.loop import DONE, Loop, Result
+from pilothouse.services.runtime.control.queue import WorkQueue
 
 Document = dict[str, Any]
 Build = Callable[[Document], Document]
 
 SYSTEM = User("system:apiserver", ("system:masters",))
 RACES_MAX = 8
-RETRY_SECONDS = 1.0
 
 
 class Establishing:
     """Looks at each definition that changed; one at a time, as their names depend on each other."""
+
+    name = "establishing"
 
     def __init__(
         self,
@@ -50,37 +51,21 @@ class Establishing:
         self._commits = commits
         self._removals = removals
         self._clock = clock
-        self._waiting: dict[str, None] = {}
-        self._wake = asyncio.Event()
-        self._log = telemetry.logger(part="establishing")
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._loop = Loop(self, self._queue, workers=1)
         definitions.subscribe(self._concern)
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            failed = [name for name in self._taken() if not await self._tried(name)]
-            if failed:
-                await self._clock.sleep(RETRY_SECONDS)
-                for name in failed:
-                    self._concern(name)
+        await self._loop.run()
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the status of one definition up to what it says, or clear it away."""
+        await self._look(key.name)
+        return DONE
 
     def _concern(self, name: str) -> None:
-        self._waiting[name] = None
-        self._wake.set()
-
-    def _taken(self) -> list[str]:
-        names, self._waiting = list(self._waiting), {}
-        return names
-
-    async def _tried(self, name: str) -> bool:
-        try:
-            await self._look(name)
-        except ApiError as error:
-            self._log.warning("not done yet", definition=name, error=error.message)
-            return False
-        return True
+        self._queue.add(Key("", name))
 
     async def _look(self, name: str) -> None:
         definition = self._definitions.by_name.get(name)
