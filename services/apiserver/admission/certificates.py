@@ -12,6 +12,21 @@ CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 _MASTERS = "system:masters"
 
 
+def stamp(request: Admission) -> None:
+    """Who asks is written by the server, whatever the request says of it."""
+    user, spec = request.user, request.document["spec"]
+    written = {
+        "username": user.name,
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "extra": {name: list(values) for name, values in user.extra.items()},
+    }
+    for field, value in written.items():
+        spec.pop(field, None)
+        if value:
+            spec[field] = value
+
+
 def review_subject(request: Admission) -> None:
     """Nobody gets a client certificate of the group that is above all rules."""
     spec = request.document.get("spec") or {}

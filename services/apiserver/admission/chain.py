@@ -37,6 +37,7 @@ _ADMIT: Steps = {
     ),
     ("", "nodes"): (nodes.admit, nodes.admit_taint),
     ("", "persistentvolumeclaims"): (defaults.admit_claim, storage.admit_protection),
+    ("certificates.k8s.io", "certificatesigningrequests"): (certificates.stamp,),
     ("coordination.k8s.io", "leases"): (nodes.admit,),
     ("networking.k8s.io", "ingresses"): (defaults.admit_ingress,),
 }

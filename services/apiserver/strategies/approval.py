@@ -13,11 +13,20 @@ _PATH = "status.conditions"
 
 def take(new: Body, old: Body) -> Body:
     """The conditions, and nothing else of the status."""
-    conditions = _conditions(new)
+    conditions = [_timed(item, old) for item in _conditions(new)]
     status = {**(old.get("status") or {}), "conditions": conditions}
     if not conditions:
         del status["conditions"]
     return {**old, "status": status}
+
+
+def _timed(item: Body, old: Body) -> Body:
+    """A decision was taken when it was written, unless it was there before."""
+    if item.get("lastTransitionTime") or not item.get("lastUpdateTime"):
+        return item
+    before = next((was for was in _conditions(old) if was.get("type") == item.get("type")), {})
+    same = before.get("status") == item.get("status") and before.get("lastTransitionTime")
+    return {**item, "lastTransitionTime": same or item["lastUpdateTime"]}
 
 
 def take_status(new: Body, old: Body) -> Body:
