@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pilothouse.services.machinery.cel import types
 from pilothouse.services.machinery.cel.errors import Issue
+from pilothouse.services.machinery.cel.escaping import RESERVED
 from pilothouse.services.machinery.cel.nodes import (
     Call,
     Comprehension,
@@ -128,7 +129,7 @@ class Checker:
         if target.kind == "map":
             result = target.params[1]
         elif target.kind == "struct":
-            found = target.fields.get(field) if target.fields is not None else None
+            found = self._declared(node, target, field)
             if found is None:
                 self.report(node.position, f"undefined field '{field}'")
             else:
@@ -141,6 +142,17 @@ class Checker:
                 self.report(node.position, f"type '{target}' does not support field selection")
             result = DYN
         return types.optional_of(result) if wrapped or optional else result
+
+    @staticmethod
+    def _declared(node: Node, target: Type, field: str) -> Type | None:
+        """A declared field; one called like a keyword may be written without its escape."""
+        fields = target.fields or {}
+        if field in fields or field not in RESERVED:
+            return fields.get(field)
+        escaped = f"__{field}__"
+        if escaped in fields and isinstance(node, Select):
+            node.field = escaped
+        return fields.get(escaped)
 
     def _optional_select(self, node: Call) -> Type:
         name = node.args[1]

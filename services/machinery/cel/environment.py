@@ -4,18 +4,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pilothouse.services.machinery.cel.compiler import Signature
 from pilothouse.services.machinery.cel.declarations import Overload, merge
-from pilothouse.services.machinery.cel.libraries import LIBRARIES
+from pilothouse.services.machinery.cel.libraries import (
+    addresses,
+    authorization,
+    conversions,
+    lists,
+    named,
+    optionals,
+    quantities,
+    standard,
+    strings,
+    times,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pilothouse.services.machinery.cel.schema import Declaration
     from pilothouse.services.machinery.cel.types import Type
 
+
+class Library(Protocol):
+    """What a library module offers."""
+
+    DECLARATIONS: dict[str, tuple[Overload, ...]]
+    IMPLEMENTATIONS: dict[str, Callable[..., Any]]
+
+
+LIBRARIES: tuple[Library, ...] = (
+    standard,
+    conversions,
+    times,
+    strings,
+    optionals,
+    lists,
+    quantities,
+    addresses,
+    named,
+    authorization,
+)
 FUNCTIONS: dict[str, tuple[Overload, ...]] = merge(*(library.DECLARATIONS for library in LIBRARIES))
 SIGNATURES: dict[str, Signature] = {
     overload.id: Signature(overload.args, library.IMPLEMENTATIONS[overload.id])

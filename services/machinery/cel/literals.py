@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from pilothouse.services.machinery.cel import regular
 from pilothouse.services.machinery.cel.errors import Issue
-from pilothouse.services.machinery.cel.formats import parse_duration, parse_timestamp
+from pilothouse.services.machinery.cel.formats import (
+    EARLIEST,
+    LATEST,
+    NANOS,
+    parse_duration,
+    parse_timestamp,
+)
 from pilothouse.services.machinery.cel.nodes import Call, ListNode, Literal, MapNode, Node, children
 from pilothouse.services.machinery.cel.types import same
 
@@ -69,7 +75,11 @@ def _mixed(nodes: list[Node], optional: frozenset[int], *, stop: bool) -> list[I
 
 
 def _failing(node: Node, parse: Callable[[str], object], message: str) -> list[Issue]:
-    if not isinstance(node, Literal) or not isinstance(node.value, str):
+    if not isinstance(node, Literal):
+        return []
+    if type(node.value) is int and parse is parse_timestamp:
+        return [] if EARLIEST <= node.value * NANOS <= LATEST else [Issue(node.position, message)]
+    if not isinstance(node.value, str):
         return []
     try:
         parse(node.value)

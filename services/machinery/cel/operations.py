@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from pilothouse.services.machinery.cel.types import Type
 
 
+_ELEMENTS = frozenset(("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"))
+
+
 def accepts(param: Type, value: object) -> bool:
-    """Whether a run time value fits a parameter, judged by its outermost type."""
+    """Whether a run time value fits a parameter, judged without a walk through it."""
     kind = param.kind
     if kind in ("dyn", "param"):
         return True
-    return kind_of(value) == (param.name if kind in ("opaque", "struct") else kind)
+    if kind_of(value) != (param.name if kind in ("opaque", "struct") else kind):
+        return False
+    if isinstance(value, list) and value and param.params[0].kind in _ELEMENTS:
+        # Overloads of lists differ by the elements only.
+        return accepts(param.params[0], value[0])
+    return True
 
 
 def selection(operand: Run, field: str) -> Run:

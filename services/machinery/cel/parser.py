@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_CODE_POINTS = 100_000
 # Upstream counts 250; ours is what CPython's own stack bears in every later pass.
 MAX_DEPTH = 130
+_DIGITS_MAX = 20
 RESERVED = frozenset(
     [
         "as",
@@ -182,10 +183,8 @@ class _Parser:
 
     def selection(self, node: Node, position: int, optional: bool) -> Node:
         name = self.token
-        if name.kind != "ident":
+        if name.kind != "ident" or name.text in ("in", "true", "false", "null"):
             self.fail(f"Syntax error: mismatched input '{name.text}' expecting IDENTIFIER")
-        if name.text in ("in", "true", "false", "null"):
-            self.fail(f"Syntax error: no viable alternative at input '.{name.text}'")
         self.advance()
         if optional:
             return Call(position, "_?._", [node, Literal(name.position, name.text)])
@@ -315,15 +314,22 @@ class _Parser:
         if token.kind == "float":
             return Literal(at, -float(text) if negative else float(text))
         if token.kind == "uint":
-            value = int(text[:-1], 16 if text.startswith("0x") else 10)
+            value = _integer(text[:-1])
             if value >= 2**64:
                 self.fail("invalid uint literal", at)
             return Literal(at, Uint(value))
-        value = int(text, 16 if text.startswith("0x") else 10)
+        value = _integer(text)
         value = -value if negative else value
         if not -(2**63) <= value < 2**63:
             self.fail("invalid int literal", at)
         return Literal(at, value)
+
+
+def _integer(text: str) -> int:
+    """The value of digits; of too many of them one beyond every range."""
+    if len(text.lstrip("0x")) > _DIGITS_MAX:
+        return 2**80
+    return int(text, 16 if text.startswith("0x") else 10)
 
 
 def _balanced(function: str, terms: list[Node], positions: list[int]) -> Node:

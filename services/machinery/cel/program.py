@@ -74,6 +74,8 @@ class Program:
             value = self._run(frame)
         except RecursionError:
             raise EvaluationError("expression is nested too deeply") from None
+        except OverflowError as error:
+            raise EvaluationError(str(error)) from None
         if frame[0] > budget:
             raise BudgetExceeded(frame[0])
         return value, frame[0]

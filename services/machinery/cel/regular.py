@@ -21,7 +21,8 @@ def compiled(pattern: str) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode() if isinstance(reason, bytes) else str(reason)
-        raise ValueError(f"error parsing regexp: {reason}") from None
+        what, _, where = reason.partition(": ")
+        raise ValueError(f"error parsing regexp: {what}: `{where}`") from None
 
 
 def matches(text: str, pattern: str) -> bool:

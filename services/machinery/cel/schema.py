@@ -178,6 +178,9 @@ def schema_type(
 def _with_metadata(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     text = {"type": "string"}
     properties = dict(schema.get("properties") or {})
+    named = (properties.get("metadata") or {}).get("properties") or {}
+    if {"apiVersion", "kind"} <= properties.keys() and {"name", "generateName"} <= named.keys():
+        return schema
     properties["apiVersion"] = properties["kind"] = text
     properties["metadata"] = {"type": "object", "properties": {"name": text, "generateName": text}}
     return {**schema, "type": "object", "properties": properties}
@@ -212,7 +215,19 @@ def _list_conversion(schema: Mapping[str, Any], convert: Convert | None) -> Conv
         return associated
     if convert is None:
         return None
-    return lambda raw: [convert(item) for item in raw]
+
+    def listed(raw: Any) -> list[Any]:
+        if type(raw) is not list:
+            raise _unfit("an array", "array")
+        return [convert(item) for item in raw]
+
+    return listed
+
+
+def _unfit(wanted: str, type_: str) -> EvaluationError:
+    return EvaluationError(
+        f"invalid data, expected {wanted} for the provided schema with type={type_}"
+    )
 
 
 def _object(schema: Mapping[str, Any], name: str) -> Declaration | None:
@@ -235,7 +250,13 @@ def _object(schema: Mapping[str, Any], name: str) -> Declaration | None:
         types.struct(name, {key: field.type for key, field in fields.items()}), least
     )
     result.fields = fields
-    result.convert = lambda raw: ObjectValue(raw, result)
+
+    def convert(raw: Any) -> ObjectValue:
+        if type(raw) is not dict:
+            raise _unfit("a map", "object")
+        return ObjectValue(raw, result)
+
+    result.convert = convert
     return result
 
 

@@ -188,7 +188,8 @@ class URL:
         if match and rest.startswith("//"):
             authority, slash, path = rest[2:].partition("/")
             self.host, rest = authority.rpartition("@")[2], slash + path
-        self.path = rest
+        # What follows the scheme without a slash is opaque.
+        self.path = rest if rest.startswith("/") else ""
 
     @property
     def port(self) -> str:
@@ -233,7 +234,7 @@ def _url(text: str) -> URL:
     if text.startswith(":"):
         raise _url_error(text, "missing protocol scheme")
     match = _SCHEME.match(text)
-    if not text[match.end() if match else 0 :].startswith("/"):
+    if match is None and not text.startswith("/"):
         raise _url_error(text, "invalid URI for request")
     url = URL(text)
     bad = _ESCAPE.search(url.path) or _ESCAPE.search(url.host)

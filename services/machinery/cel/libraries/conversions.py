@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pilothouse.services.machinery.cel import regular
@@ -64,7 +65,8 @@ matches: matches(string, string) -> bool
 matches_string: string .matches(string) -> bool
 """)
 
-_PLAIN_EXPONENTS = range(-5, 21)
+_PLAIN_EXPONENTS = range(-4, 6)
+_DIGITS_MAX = 20
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -92,10 +94,18 @@ def _to_double(text: str) -> float:
     return float(text)
 
 
+def _bounded(text: str) -> int:
+    """The integer, or one that is out of every range: Python refuses very long ones."""
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > _DIGITS_MAX:
+        return -(2**80) if text.startswith("-") else 2**80
+    return int(text)
+
+
 def _text_to_int(text: str) -> int:
     if _INTEGER.fullmatch(text) is None:
         raise EvaluationError(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    value = int(text)
+    value = _bounded(text)
     if not -(2**63) <= value < 2**63:
         raise EvaluationError(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value
@@ -104,7 +114,7 @@ def _text_to_int(text: str) -> int:
 def _text_to_uint(text: str) -> Uint:
     if not (text.isascii() and text.isdigit()):
         raise EvaluationError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    value = int(text)
+    value = _bounded(text)
     if value >= 2**64:
         raise EvaluationError(f'strconv.ParseUint: parsing "{text}": value out of range')
     return Uint(value)
@@ -143,20 +153,19 @@ def _bytes_to_text(value: bytes) -> str:
 
 
 def double_text(value: float) -> str:
-    """Go's shortest form: `1`, `0.5`, `1e+21`, `+Inf`."""
+    """Go's shortest form: `1`, `0.5`, `1e+06`, `+Inf`."""
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if math.isnan(value):
         return "NaN"
-    text = repr(value)
-    mantissa, _, exponent = text.partition("e")
-    if exponent:
-        mantissa = mantissa.removesuffix(".0")
-        number = int(exponent)
-        if number in _PLAIN_EXPONENTS:
-            return f"{value:f}".rstrip("0").rstrip(".") if number >= 0 else text
-        return f"{mantissa}e{'-' if number < 0 else '+'}{abs(number):02d}"
-    return text.removesuffix(".0")
+    number = Decimal(repr(value))
+    exponent = number.adjusted() if number else 0
+    if exponent in _PLAIN_EXPONENTS:
+        return f"{number:f}".removesuffix(".0")
+    sign, digits, _ = number.as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    fraction = f".{text[1:]}" if text[1:] else ""
+    return f"{'-' * sign}{text[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
 
 
 def _to_duration(text: str) -> Duration:

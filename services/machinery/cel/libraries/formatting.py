@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CLAUSE = re.compile(r"%(?:\.(\d+))?(.?)", re.DOTALL | re.ASCII)
 _PRECISION = 6
+_MAX_PRECISION = 100
 _PREFIX = "error during formatting: "
 
 
@@ -41,7 +42,10 @@ def format_text(template: str, arguments: list[Any]) -> str:
         except StopIteration:
             raise EvaluationError(f"index {used} out of range") from None
         used += 1
-        return render(value, _PRECISION if match[1] is None else int(match[1]))
+        precision = _PRECISION if match[1] is None else int(match[1][:4])
+        if precision > _MAX_PRECISION:
+            raise EvaluationError(f"precision exceeds the limit of {_MAX_PRECISION}")
+        return render(value, precision)
 
     return _CLAUSE.sub(replace, template)
 

@@ -75,14 +75,12 @@ def _accessor(read: Callable[[datetime], int]) -> Callable[..., int]:
     return access
 
 
-def _part(unit: int, whole: int | None) -> Callable[[Duration], int]:
-    """Whole units towards zero; milliseconds only those beyond the seconds."""
+def _part(unit: int) -> Callable[[Duration], int]:
+    """All of a duration in whole units, towards zero."""
 
     def part(value: Duration) -> int:
-        nanos = abs(value.nanos)
-        if whole is not None:
-            nanos %= whole
-        return nanos // unit if value.nanos >= 0 else -(nanos // unit)
+        whole = abs(value.nanos) // unit
+        return whole if value.nanos >= 0 else -whole
 
     return part
 
@@ -92,5 +90,4 @@ for _stem, _read in _ACCESSORS.values():
     IMPLEMENTATIONS[f"timestamp_to_{_stem}"] = _accessor(_read)
     IMPLEMENTATIONS[f"timestamp_to_{_stem}_with_tz"] = _accessor(_read)
 for _stem, _unit in _UNITS.items():
-    _whole = NANOS if _stem == "milliseconds" else None
-    IMPLEMENTATIONS[f"duration_to_{_stem}"] = _part(_unit, _whole)
+    IMPLEMENTATIONS[f"duration_to_{_stem}"] = _part(_unit)

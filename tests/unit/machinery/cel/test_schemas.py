@@ -14,6 +14,7 @@ TEXT = {"type": "string"}
 SCHEMA = {
     "type": "object",
     "properties": {
+        "namespace": TEXT,
         "when": {"type": "string", "format": "date-time"},
         "day": {"type": "string", "format": "date"},
         "long": {"type": "string", "format": "duration"},
@@ -74,6 +75,7 @@ def value(source, raw, old=NONE):
         ),
         ("self.free.a == 'b'", {"free": {"a": "b", "c": 1}}),
         ("!oldSelf.hasValue()", {}),
+        ("self.namespace == 'n' && has(self.namespace)", {"namespace": "n"}),
     ],
 )
 def test_is_true(source, raw):

@@ -79,6 +79,7 @@ def test_expressions_have_their_values(source, expected):
         ("self.name == 'a", "Syntax error: token recognition error at: ''a'"),
         ("namespace == 'a'", "reserved identifier: namespace"),
         ("99999999999999999999 > 1", "invalid int literal"),
+        ("1" * 5000 + " > 1", "invalid int literal"),
         ("self.count", "cel expression must evaluate to a bool"),
         ("duration('x') > duration('1s')", "invalid duration argument"),
         ("timestamp('x') > timestamp(0)", "invalid timestamp argument"),
