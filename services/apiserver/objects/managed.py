@@ -59,6 +59,11 @@ class ServedVersions(Versions):
         self._parts = parts
         self._kind = kind
 
+    @property
+    @override
+    def schemas_change(self) -> bool:
+        return self._kind.custom is not None
+
     @override
     def type(self, version: str) -> Type | None:
         kind = self._find(version)

@@ -12,9 +12,9 @@ from pilothouse.services.machinery.fields.ownership import (
     Compared,
     Versions,
     Write,
+    current,
     left_to,
 )
-from pilothouse.services.machinery.fields.reconciling import reconciled
 from pilothouse.services.machinery.fields.removal import removed, with_named_fields
 from pilothouse.services.machinery.fields.types import Type
 
@@ -39,7 +39,7 @@ def applied(
         Conflicts: others own what it changes, and ``force`` is not given.
     """
     kind = _type(versions, write.version)
-    managed = _reconciled(versions, managed)
+    managed = dict(current(versions, managed))
     last = managed.get(write.manager)
     fields = fieldset.recursive_difference(mentioned(kind, configuration), write.reset)
     managed[write.manager] = Owned(fields, write.version, last.time if last else "")
@@ -67,16 +67,6 @@ def _type(versions: Versions, version: str) -> Type:
     if kind is None:
         raise KeyError(version)
     return kind
-
-
-def _reconciled(versions: Versions, managed: Managed) -> Managed:
-    """Without versions that are gone, and as the schemas are today."""
-    result: Managed = {}
-    for who, owned in managed.items():
-        kind = versions.type(owned.version)
-        if kind is not None:
-            result[who] = owned.having(reconciled(kind, owned.fields))
-    return result
 
 
 def _taken(compared: Compared, managed: Managed, write: Write, *, force: bool) -> Managed:

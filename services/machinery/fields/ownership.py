@@ -12,6 +12,7 @@ from pilothouse.services.machinery.fields.comparison import Comparison, compare
 from pilothouse.services.machinery.fields.extraction import filled
 from pilothouse.services.machinery.fields.fieldset import FieldSet
 from pilothouse.services.machinery.fields.managers import Managed, Manager, Owned
+from pilothouse.services.machinery.fields.reconciling import reconciled
 from pilothouse.services.machinery.fields.types import Type
 
 Document = dict[str, Any]
@@ -27,7 +28,10 @@ STRIPPED = fieldset.of_paths(
 
 
 class Versions(Protocol):
-    """The versions of one kind."""
+    """The versions of one kind. ``schemas_change`` while it is served, as those of CRDs do."""
+
+    @property
+    def schemas_change(self) -> bool: ...
 
     def type(self, version: str) -> Type | None:
         """The type of its objects there; None when the version is not served."""
@@ -77,6 +81,7 @@ def updated(
     """
     if not managed:
         return managed
+    managed = current(versions, managed)
     compared = Compared(versions, old, new, write)
     comparison = compared.at(write.version)
     if not comparison:
@@ -89,6 +94,18 @@ def updated(
             changed = fieldset.union(changed, before.fields)
         result[write.manager] = Owned(changed, write.version, write.time)
     return result
+
+
+def current(versions: Versions, managed: Managed) -> Managed:
+    """Managers as the schemas are today, without those of versions that are gone."""
+    if not versions.schemas_change:
+        return managed
+    result: Managed = {}
+    for who, owned in managed.items():
+        kind = versions.type(owned.version)
+        if kind is not None:
+            result[who] = owned.having(reconciled(kind, owned.fields))
+    return managed if result == managed else result
 
 
 class Compared:

@@ -13,6 +13,8 @@ from pilothouse.services.machinery.fields.ownership import Write, created, updat
 class OneVersion:
     """The kind in v1, and in v2 which is the same."""
 
+    schemas_change = True
+
     def __init__(self, thing):
         self.thing = thing
 

@@ -7,6 +7,7 @@ from pilothouse.services.machinery.fields import managers, validation
 from pilothouse.services.machinery.fields.conflicts import Conflicts
 from pilothouse.services.machinery.fields.managers import Manager, Owned
 from pilothouse.services.machinery.fields.paths import Malformed
+from pilothouse.services.machinery.fields.reconciling import reconciled
 
 
 def test_an_apply_owns_what_it_mentions(world):
@@ -197,3 +198,24 @@ def test_entries_from_outside_are_checked(change, told):
     assert managers.given([entry])
     with pytest.raises(Malformed, match=told.replace("`", ".")):
         managers.given([{**entry, **change}])
+
+
+def test_what_has_become_atomic_is_owned_as_one():
+    before = {
+        "f:spec": {
+            "f:words": {".": {}, 'v:"a"': {}},
+            "f:selector": {"f:x": {}},
+            "f:labels": {"f:x": {}},
+            "f:free": {"f:any": {"f:x": {}}},
+        }
+    }
+    assert reconciled(THING, before) == {
+        "f:spec": {
+            "f:words": {},
+            "f:selector": {},
+            "f:labels": {"f:x": {}},
+            "f:free": {"f:any": {"f:x": {}}},
+        }
+    }
+    unchanged = {"f:spec": {"f:count": {}, "f:words": {}, "f:items": {'k:{"name":"a"}': {}}}}
+    assert reconciled(THING, unchanged) is unchanged
