@@ -47,6 +47,7 @@ is_url_string: isURL(string) -> bool
 """)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_IPV4_PARTS, _BITS_DIGITS = 4, 3
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 _LOCAL_MULTICAST = (ipaddress.IPv4Network("224.0.0.0/24"), ipaddress.IPv6Network("ff02::/16"))
 
@@ -118,28 +119,43 @@ def _address(text: str) -> Address:
     except ValueError:
         raise EvaluationError(
             f'IP Address "{text}" parse error during conversion from string: '
-            f'ParseAddr("{text}"): unable to parse IP'
+            f'ParseAddr("{text}"): {_wrong(text)}'
         ) from None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         raise EvaluationError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return address
 
 
+def _wrong(text: str) -> str:
+    parts = text.split(".")
+    if ":" not in text and len(parts) > _IPV4_PARTS and all(part.isdigit() for part in parts):
+        return "IPv4 address too long"
+    return "unable to parse IP"
+
+
 def _cidr(text: str) -> CIDR:
     host, slash, bits = text.rpartition("/")
+    if not slash:
+        raise _prefix_error(text, "no '/'")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        address = None
-    good = slash and bits.isascii() and bits.isdigit() and (bits == "0" or bits[0] != "0")
-    if address is None or not good or int(bits) > address.max_prefixlen or "%" in text:
-        raise EvaluationError(
-            "network address parse error during conversion from string: "
-            f'netip.ParsePrefix("{text}"): unable to parse'
-        )
+        raise _prefix_error(text, f'ParseAddr("{host}"): unable to parse IP') from None
+    if "%" in host:
+        raise _prefix_error(text, "IPv6 zones cannot be present in a prefix")
+    number = bits.isascii() and bits.isdigit() and (bits == "0" or bits[0] != "0")
+    if not number:
+        raise _prefix_error(text, f'bad bits after slash: "{bits}"')
+    if len(bits) > _BITS_DIGITS or int(bits) > address.max_prefixlen:
+        raise _prefix_error(text, "prefix length out of range")
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         raise EvaluationError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return CIDR(address, int(bits))
+
+
+def _prefix_error(text: str, reason: str) -> EvaluationError:
+    once = "network address parse error during conversion from string: "
+    return EvaluationError(f'{once}{once}netip.ParsePrefix("{text}"): {reason}')
 
 
 def _is(parse: Callable[[str], object]) -> Callable[[str], bool]:

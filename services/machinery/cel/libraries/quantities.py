@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Context
 from functools import total_ordering
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,9 @@ class Semver:
         return self.key < other.key
 
 
+# More digits than any text of a quantity that fits a request's budget adds up to.
+_EXACT = Context(prec=2000)
+_FORM = re.compile(r"[+-]?[0-9.]+[eEinumkKMGTP]*[-+]?[0-9]*", re.ASCII)
 _NUMBER = r"(0|[1-9]\d*)"
 _SEMVER = re.compile(
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
@@ -132,7 +136,9 @@ def _quantity(text: str) -> Quantity:
     try:
         return Quantity(quantity.parse(text))
     except ValueError as error:
-        raise EvaluationError(str(error)) from None
+        known = _FORM.fullmatch(text) is not None
+        message = "unable to parse quantity's suffix" if known else str(error)
+        raise EvaluationError(message) from None
 
 
 def _is_quantity(text: str) -> bool:
@@ -165,10 +171,10 @@ IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
     "quantity_get_float": lambda q: float(q.amount),
     "quantity_get_int": _as_integer,
     "quantity_is_integer": _is_integer,
-    "quantity_add": lambda a, b: Quantity(a.amount + b.amount),
-    "quantity_add_int": lambda a, b: Quantity(a.amount + b),
-    "quantity_sub": lambda a, b: Quantity(a.amount - b.amount),
-    "quantity_sub_int": lambda a, b: Quantity(a.amount - b),
+    "quantity_add": lambda a, b: Quantity(_EXACT.add(a.amount, b.amount)),
+    "quantity_add_int": lambda a, b: Quantity(_EXACT.add(a.amount, b)),
+    "quantity_sub": lambda a, b: Quantity(_EXACT.subtract(a.amount, b.amount)),
+    "quantity_sub_int": lambda a, b: Quantity(_EXACT.subtract(a.amount, b)),
     "string_to_semver": _semver,
     "string_bool_to_semver": _semver,
     "is_semver_string": _is_semver,
