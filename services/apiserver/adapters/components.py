@@ -86,6 +86,6 @@ def document(finding: Finding) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ComponentStatus",
-        "metadata": {"name": finding.name, "creationTimestamp": None},
+        "metadata": {"name": finding.name},
         "conditions": [condition],
     }

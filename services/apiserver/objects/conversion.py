@@ -81,7 +81,8 @@ def _autoscaler_down(document: Document) -> Document:
         percent = (resource.get("target") or {}).get("averageUtilization")
         if resource.get("name") == "cpu" and percent is not None:
             spec[_PERCENT] = percent
-    status = dict(document.get("status") or {})
+    # Both are always there in v1.
+    status = {"currentReplicas": 0, "desiredReplicas": 0, **(document.get("status") or {})}
     status.pop("conditions", None)
     for metric in status.pop("currentMetrics", None) or ():
         resource = metric.get("resource") or {}
