@@ -17,7 +17,7 @@ Texts = Mapping[str, Any]
 
 def _limits(request: Admission) -> Iterator[Document]:
     """Every item of every LimitRange of the namespace; mostly there is none."""
-    for stored in request.live.within("", "limitranges", request.key.namespace):
+    for stored in request.live.objects("", "limitranges", request.key.namespace):
         yield from (msgspec.json.decode(stored.json).get("spec") or {}).get("limits") or ()
 
 

@@ -25,7 +25,7 @@ def concerns(request: Admission) -> bool:
     """Whether a write could change what a quota counts; mostly a namespace has none."""
     if not request.kind.namespaced or not _counts(request):
         return False
-    return bool(request.live.within("", "resourcequotas", request.key.namespace))
+    return bool(request.live.objects("", "resourcequotas", request.key.namespace))
 
 
 def _counts(request: Admission) -> bool:
@@ -62,7 +62,7 @@ async def charge(request: Admission, write: Write, *, dry_run: bool, refund: boo
     for _ in range(RACES_MAX):
         todo = [
             (stored, document)
-            for stored in request.live.within("", "resourcequotas", request.key.namespace)
+            for stored in request.live.objects("", "resourcequotas", request.key.namespace)
             if (document := _charged(request, stored, asked)) is not None
         ]
         if dry_run or not todo:

@@ -1,6 +1,6 @@
 """What an admission step sees."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,8 +16,7 @@ class Live(Protocol):
     """The live objects of any kind, as the cache has them now."""
 
     def find(self, group: str, plural: str, key: Key) -> Stored | None: ...
-    def objects(self, group: str, plural: str) -> Iterable[Stored]: ...
-    def within(self, group: str, plural: str, namespace: str) -> Sequence[Stored]: ...
+    def objects(self, group: str, plural: str, namespace: str = "") -> Sequence[Stored]: ...
 
 
 @dataclass(frozen=True, slots=True)

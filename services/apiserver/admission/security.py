@@ -104,7 +104,7 @@ def review_namespace(request: Admission) -> None:
 def _present(request: Admission, level: Level) -> list[str]:
     """What is there already and would not come in again."""
     pods: dict[str, list[str]] = {}
-    for stored in request.live.within("", "pods", request.key.name)[:PODS_MAX]:
+    for stored in request.live.objects("", "pods", request.key.name)[:PODS_MAX]:
         document = msgspec.json.decode(stored.json)
         found = checks.verdict(level, PodView(document["metadata"], document["spec"]))
         if found:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -62,18 +62,22 @@ class Cache:
         if not kind.persistent or kind.stored_as:
             return
         held = self._kinds.get(kind.place)
-        if held is None:
-            held = self._kinds[kind.place] = KindCache(kind, extractor(kind))
-            held.history.since = self.applied
-            held.revision = max(self.applied, 1)
-        elif kind.custom is not None and held.kind is not kind:
-            held.reshape(kind, extractor(kind), self.applied)
+        if held is not None and (kind.custom is None or held.kind is kind):
+            return
+        made = self._kinds[kind.place] = KindCache(kind, extractor(kind))
+        for item in () if held is None else held.items():
+            stored = item.stored
+            made.load(stored.key, made.encoding.bare(stored.json), stored.revision)
+        if held is not None:
+            held.dismiss(over=True)
+        made.history.since = self.applied
+        made.revision = max(self.applied, 1)
 
     def remove(self, kind: Kind) -> None:
         """Hold the objects of ``kind`` no longer; whoever watches them is told that it is over."""
         held = self._kinds.pop(kind.place, None)
         if held is not None:
-            held.end_watchers()
+            held.dismiss(over=True)
 
     def of(self, kind: Kind) -> KindCache:
         """Where objects of ``kind`` rest."""
@@ -84,12 +88,8 @@ class Cache:
         item = self._named(group, plural).get(key)
         return None if item is None else item.stored
 
-    def objects(self, group: str, plural: str) -> Iterable[Stored]:
-        """Every object of the kind."""
-        return [item.stored for item in self._named(group, plural).items()]
-
-    def within(self, group: str, plural: str, namespace: str) -> Sequence[Stored]:
-        """Those of one namespace, by name."""
+    def objects(self, group: str, plural: str, namespace: str = "") -> Sequence[Stored]:
+        """Every object of the kind, or of one namespace, by name."""
         return [item.stored for item in self._named(group, plural).items(namespace)]
 
     def mark(self, group: str, plural: str) -> int:
@@ -235,7 +235,7 @@ class Cache:
         entries, revision = await self._storage.load(PREFIX)
         self._log.warning("changes were missed, state read anew", revision=revision)
         for kind in self._kinds.values():
-            kind.expire_watchers()
+            kind.dismiss()
         self._replace(entries, revision)
         for kind in self._kinds.values():
             kind.history.since = revision

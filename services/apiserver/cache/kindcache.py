@@ -91,10 +91,13 @@ class KindCache:
         """End a watch."""
         self._audience.remove(watcher)
 
-    def expire_watchers(self) -> None:
-        """End all watches: changes were missed."""
+    def dismiss(self, *, over: bool = False) -> None:
+        """End all watches: changes were missed, or what is watched is ``over``."""
         for watcher in self._audience:
-            watcher.expire()
+            if over:
+                watcher.end()
+            else:
+                watcher.expire()
 
     def put(self, key: Key, value: bytes, revision: int, turn: int = 0) -> None:
         """A stored ``value`` is there from ``revision`` on; those of one ``turn`` come at once."""
@@ -123,27 +126,6 @@ class KindCache:
         self.revision = max(self.revision, revision)
         for listener in self._listeners:
             listener(None, item.stored)
-
-    def reshape(self, kind: Kind, extract: Extract, revision: int) -> None:
-        """Show all objects as ``kind`` has them, which differs from what it was.
-
-        Its watches end. Where its version is another one, what was is forgotten.
-        """
-        moved = kind.api_version != self.kind.api_version
-        self.kind, self._extract = kind, extract
-        self.encoding = Encoding(kind)
-        for item in self.items():
-            stored = item.stored
-            value = self.encoding.bare(stored.json)
-            self._set(stored.key, self.item(stored.key, value, stored.revision))
-        if moved:
-            self.history = History(revision)
-        self.end_watchers()
-
-    def end_watchers(self) -> None:
-        """End all watches in good order."""
-        for watcher in self._audience:
-            watcher.end()
 
     def item(self, key: Key, value: bytes, revision: int) -> Item:
         """A stored ``value`` as an item, which is not put in its place."""

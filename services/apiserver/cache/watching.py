@@ -12,7 +12,7 @@ BUFFER_MAX = 1000
 """Changes a watcher may fall behind by before it is cut off, besides those that came at once."""
 
 
-class Ended(Exception):  # noqa: N818 - no error: what was watched is no more
+class Ended(Exception):
     """The watch is over, and nothing was lost."""
 
 

@@ -89,7 +89,6 @@ class Definitions:
         if reshaped or first:
             # Ends watches: only where what they show is another.
             self._cache.add(made.stored)
-        if first:
             self._cache.of(made.stored).subscribe(lambda _old, new: self._emptied(name, new))
         if not definition.is_true("Established"):
             return
