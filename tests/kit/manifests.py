@@ -1,5 +1,7 @@
 """Small manifests that several tests create."""
 
+from typing import Any
+
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment
@@ -31,3 +33,12 @@ metadata: {name: lone}
 spec:
   containers: [{name: nginx, image: nginx}]
 """
+
+
+def sleeper(name: str, **spec: Any) -> dict[str, Any]:
+    """A pod that does nothing, and ends at once when told to."""
+    container = {"name": "c", "image": "busybox", "command": ["sleep", "3600"]}
+    return {
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container], **spec},
+    }
