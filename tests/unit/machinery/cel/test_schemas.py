@@ -154,3 +154,19 @@ def test_names_are_escaped(name, identifier):
 def test_bad_escapes_name_nothing():
     assert unescape("a__nope__b") is None
     assert types.struct("x", {}).fields == {}
+
+
+def test_declared_objects_can_be_made():
+    patch = types.struct(
+        "JSONPatch", {"op": types.STRING, "path": types.STRING, "value": types.DYN}
+    )
+    environment = Environment({}, types={"JSONPatch": patch})
+    source = "[JSONPatch{op: 'add', path: '/a', value: 1}]"
+    program = compile_expression(source, environment, types.list_of(patch))
+    assert program.evaluate({}) == ([{"op": "add", "path": "/a", "value": 1}], 50)
+    with pytest.raises(CompileErrors, match="undefined field 'nope'"):
+        compile_expression("JSONPatch{nope: 1}", environment, None)
+    with pytest.raises(CompileErrors, match="expected type of field 'op' is 'string'"):
+        compile_expression("JSONPatch{op: 1}", environment, None)
+    with pytest.raises(CompileErrors, match="undeclared reference to 'Other'"):
+        compile_expression("Other{op: 1}", environment, None)
