@@ -5,7 +5,7 @@ from typing import Any
 from pilothouse.services.machinery.fields import conflicts, fieldset
 from pilothouse.services.machinery.fields.extraction import mentioned
 from pilothouse.services.machinery.fields.fieldset import FieldSet
-from pilothouse.services.machinery.fields.managers import Managed, Manager, Owned
+from pilothouse.services.machinery.fields.managers import Managed, Owned, Owner
 from pilothouse.services.machinery.fields.merging import merged
 from pilothouse.services.machinery.fields.ownership import (
     STRIPPED,
@@ -73,7 +73,7 @@ def _taken(compared: Compared, managed: Managed, write: Write, *, force: bool) -
     """The managers after ``write.manager`` took what it changed from the others."""
     others = {who: owned for who, owned in managed.items() if who != write.manager}
     if not force:
-        found: dict[Manager, FieldSet] = {}
+        found: dict[Owner, FieldSet] = {}
         for who, owned in others.items():
             comparison = compared.at(owned.version)
             if comparison is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pilothouse.services.machinery.errors import Cause
 from pilothouse.services.machinery.fields import fieldset, paths
 from pilothouse.services.machinery.fields.fieldset import FieldSet, Path
-from pilothouse.services.machinery.fields.managers import Manager
+from pilothouse.services.machinery.fields.managers import Owner
 
 REASON = "FieldManagerConflict"
 
@@ -14,7 +14,7 @@ REASON = "FieldManagerConflict"
 class Conflict:
     """A field and who has it."""
 
-    manager: Manager
+    manager: Owner
     path: Path
 
 
@@ -42,7 +42,7 @@ class Conflicts(Exception):
         return Conflicts([each for each in self.found if not fieldset.has(fields, each.path)])
 
 
-def of_sets(sets: dict[Manager, FieldSet]) -> Conflicts:
+def of_sets(sets: dict[Owner, FieldSet]) -> Conflicts:
     """A conflict for every member of every set."""
     return Conflicts(
         [Conflict(who, path) for who in sorted(sets) for path in fieldset.members(sets[who])]
@@ -57,7 +57,7 @@ def _message(found: list[Conflict]) -> str:
             f"{paths.show(one.path)}"
         )
     lines: list[str] = []
-    last: Manager | None = None
+    last: Owner | None = None
     for each in found:
         if each.manager != last:
             last = each.manager

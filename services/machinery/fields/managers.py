@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Manager:
+class Owner:
     """One entry's identity. ``version`` is empty for Apply: whoever applies is one in all."""
 
     name: str
@@ -59,12 +59,12 @@ class Owned:
         return self if fields is self.fields else Owned(fields, self.version, self.time)
 
 
-Managed: TypeAlias = dict[Manager, Owned]
+Managed: TypeAlias = dict[Owner, Owned]
 
 
-def manager(name: str, operation: str, version: str, subresource: str) -> Manager:
+def manager(name: str, operation: str, version: str, subresource: str) -> Owner:
     """The identity under which a request of this sort writes."""
-    return Manager(name or UNKNOWN, operation, "" if operation == APPLY else version, subresource)
+    return Owner(name or UNKNOWN, operation, "" if operation == APPLY else version, subresource)
 
 
 def stored(entries: Iterable[Mapping[str, Any]]) -> Managed:
@@ -72,7 +72,7 @@ def stored(entries: Iterable[Mapping[str, Any]]) -> Managed:
     result: Managed = {}
     for entry in entries:
         operation, version = entry["operation"], entry["apiVersion"]
-        named = Manager(
+        named = Owner(
             entry.get("manager", ""),
             operation,
             "" if operation == APPLY else version,
@@ -104,7 +104,7 @@ def given(entries: Any) -> Managed:
                 else f"missing fieldsType in managed fields entry {index}"
             )
         fields = fieldset.from_json(entry.get("fieldsV1") or {})
-        named = Manager(
+        named = Owner(
             entry.get("manager", ""),
             operation,
             "" if operation == APPLY else version,
@@ -127,7 +127,7 @@ def encoded(managed: Managed) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _entry(named: Manager, owned: Owned) -> dict[str, Any]:
+def _entry(named: Owner, owned: Owned) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     if named.name:
         entry["manager"] = named.name
@@ -175,7 +175,7 @@ def capped(managed: Managed) -> Managed:
         return managed
     updaters.sort(key=lambda named: (managed[named].time, named))
     result = dict(managed)
-    first: dict[str, Manager] = {}
+    first: dict[str, Owner] = {}
     for named in updaters:
         if excess <= 0:
             break
@@ -183,7 +183,7 @@ def capped(managed: Managed) -> Managed:
         if owned.version not in first:
             first[owned.version] = named
             continue
-        bucket = Manager(ANCIENT, UPDATE, owned.version)
+        bucket = Owner(ANCIENT, UPDATE, owned.version)
         if bucket not in result:
             result[bucket] = result.pop(first[owned.version])
         union = fieldset.union(owned.fields, result[bucket].fields)

@@ -11,7 +11,7 @@ from pilothouse.services.machinery.fields import fieldset
 from pilothouse.services.machinery.fields.comparison import Comparison, compare
 from pilothouse.services.machinery.fields.extraction import filled
 from pilothouse.services.machinery.fields.fieldset import FieldSet
-from pilothouse.services.machinery.fields.managers import Managed, Manager, Owned
+from pilothouse.services.machinery.fields.managers import Managed, Owned, Owner
 from pilothouse.services.machinery.fields.reconciling import reconciled
 from pilothouse.services.machinery.fields.types import Type
 
@@ -46,7 +46,7 @@ class Versions(Protocol):
 class Write:
     """Who writes, through which version, and which fields such a write can not set."""
 
-    manager: Manager
+    manager: Owner
     version: str
     reset: FieldSet
     time: str

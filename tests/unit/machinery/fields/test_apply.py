@@ -5,7 +5,7 @@ from kit.things import THING
 
 from pilothouse.services.machinery.fields import managers, validation
 from pilothouse.services.machinery.fields.conflicts import Conflicts
-from pilothouse.services.machinery.fields.managers import Manager, Owned
+from pilothouse.services.machinery.fields.managers import Owned, Owner
 from pilothouse.services.machinery.fields.paths import Malformed
 from pilothouse.services.machinery.fields.reconciling import reconciled
 
@@ -133,7 +133,7 @@ def test_another_version_keeps_its_claims(world):
 
 def test_a_version_that_is_gone_is_forgotten(world):
     world.apply("one", {"count": 1})
-    gone = Manager("old", "Update", "example.com/v0")
+    gone = Owner("old", "Update", "example.com/v0")
     world.managed[gone] = Owned({"f:spec": {"f:text": {}}}, "example.com/v0")
     world.update("two", {"count": 2})
     assert gone not in world.managed
