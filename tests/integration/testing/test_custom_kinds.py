@@ -1,0 +1,55 @@
+"""Controllers know custom kinds: owners, dependents and namespaces, as soon as they are served."""
+
+import json
+import time
+
+import yaml
+from kit.definitions import crd, version
+
+
+def eventually(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_owners_and_namespaces_of_custom_objects(control_plane):
+    kubectl = control_plane.kubectl
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    for plural, kind, scope in (("owners", "Owner", "Cluster"), ("things", "Thing", "Namespaced")):
+        body = crd(
+            plural, kind, "own.example.com", scope=scope, versions=[version(schema=anything)]
+        )
+        kubectl("apply", "-f", "-", text=yaml.safe_dump(body))
+        kubectl("wait", "--for=condition=Established", f"crd/{plural}.own.example.com")
+    kubectl("create", "namespace", "away")
+
+    def create(kind, name, **metadata):
+        body = {"apiVersion": "own.example.com/v1", "kind": kind,
+                "metadata": {"name": name, **metadata}}  # fmt: skip
+        return json.loads(kubectl("create", "-f", "-", "-o", "json", text=yaml.safe_dump(body)))
+
+    def things(*where):
+        return kubectl("get", "things", *where, "-o", "name").split()
+
+    owner = create("Owner", "one")
+    named = {"apiVersion": "own.example.com/v1", "kind": "Owner", "name": "one",
+             "uid": owner["metadata"]["uid"]}  # fmt: skip
+    create("Thing", "owned", ownerReferences=[named])
+    create("Thing", "free")
+    create("Thing", "inside", namespace="away")
+    thing = create("Thing", "parent")
+    reference = {"apiVersion": "own.example.com/v1", "kind": "Thing", "name": "parent",
+                 "uid": thing["metadata"]["uid"]}  # fmt: skip
+    child = {"apiVersion": "v1", "kind": "ConfigMap",
+             "metadata": {"name": "child", "ownerReferences": [reference]}}  # fmt: skip
+    kubectl("create", "-f", "-", text=yaml.safe_dump(child))
+
+    kubectl("delete", "owner", "one")
+    eventually(lambda: things() == ["thing.own.example.com/free", "thing.own.example.com/parent"])
+    kubectl("delete", "thing", "parent", "--cascade=foreground")
+    assert "child" not in kubectl("get", "configmaps", "-o", "name")
+    kubectl("delete", "namespace", "away", "--timeout=30s")
+    assert "inside" not in kubectl("get", "things", "-A")
+    kubectl("delete", "crd", "things.own.example.com", "owners.own.example.com", "--timeout=20s")
