@@ -175,22 +175,45 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a public key that tokens may be signed with (repeatable)",
     )
-    add(
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    _add_limits(parser)
+    _add_issuer(parser)
+    return parser
+
+
+def _add_issuer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--service-account-issuer",
         action="append",
         default=[],
         metavar="URL",
         help="who tokens are issued by; of several the first issues, all are accepted",
     )
-    add(
+    parser.add_argument(
         "--service-account-jwks-uri",
         default="",
         metavar="URL",
         help="where the keys of tokens are told to be; empty: at this server",
     )
-    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
-    _add_limits(parser)
-    return parser  # fmt: skip
+
+
+def _add_etcd(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--etcd-servers",
+        "--store",
+        default="",
+        help="etcd v3 endpoints, comma apart; empty: own store in this process",
+    )
+    for name in ("etcd-cafile", "etcd-certfile", "etcd-keyfile"):
+        add(f"--{name}", type=Path, default=None, metavar="FILE")
+    add(
+        "--etcd-compaction-interval",
+        type=_seconds,
+        default=300.0,
+        metavar="5m0s",
+        help="how long history is kept, a number of seconds or with units; 0 never compacts",
+    )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:

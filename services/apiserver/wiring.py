@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from pilothouse.services.apiserver import issuing
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from pilothouse.services.apiserver.adapters import accountkeys
 from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
@@ -14,23 +16,26 @@ from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.cache.compaction import Compaction
+from pilothouse.services.apiserver.chain.accounts import Accounts
 from pilothouse.services.apiserver.chain.authentication import Authentication
 from pilothouse.services.apiserver.chain.authorization import Authorization
 from pilothouse.services.apiserver.chain.bindings import LiveBindings
 from pilothouse.services.apiserver.chain.reviews import KINDS as REVIEW_KINDS
 from pilothouse.services.apiserver.chain.reviews import Reviews
 from pilothouse.services.apiserver.chain.roles import bootstrap_objects
+from pilothouse.services.apiserver.chain.tokens import Signer, Verifier
 from pilothouse.services.apiserver.config import Config
-from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
-from pilothouse.services.apiserver.kinds.schemas import published_schemas
+from pilothouse.services.apiserver.kinds.catalog import Catalog, builtin_catalog
+from pilothouse.services.apiserver.kinds.schemas import Schemas, published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
+from pilothouse.services.apiserver.rest.issuer import KEYS, Issuer
 from pilothouse.services.apiserver.rest.openapi.library import Library
 from pilothouse.services.apiserver.rest.openapi.serving import OpenApi
-from pilothouse.services.apiserver.rest.published import Published
+from pilothouse.services.apiserver.rest.published import Described, Published
 from pilothouse.services.apiserver.rest.readiness import Readiness
 from pilothouse.services.apiserver.rest.services import assemble
 from pilothouse.services.apiserver.rest.streams import NodeStreams
@@ -38,7 +43,7 @@ from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.apiserver.rest.version import GIT_VERSION
 from pilothouse.services.apiserver.rest.watching import Watches
 from pilothouse.services.apiserver.rpc.objects import service
-from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.clock import Clock, SystemClock
 from pilothouse.services.runtime.process import Ready
 from pilothouse.services.runtime.rpc.server import Listen
 from pilothouse.services.runtime.rpc.server import serve as serve_rpc
@@ -63,7 +68,11 @@ class _Server:
         schemas = published_schemas()
         self._cache = Cache(storage, catalog, clock)
         self._compaction = Compaction(storage, self._cache, clock, config.etcd_compaction_seconds)
-        accounts, issuer = issuing.load(config, self._cache, clock)
+        signing, keys = accountkeys.read(config.pki)
+        issuers = config.service_account_issuers
+        accounts = Accounts(
+            self._cache, Signer(signing, issuers[0]), Verifier(keys, issuers), clock
+        )
         authorization = Authorization(self._cache, LiveBindings(self._cache))
         reviews = Reviews(authorization, accounts)
         self._registry = Registry(
@@ -95,7 +104,6 @@ class _Server:
         self._readiness = Readiness(storage, clock)
         self._services = assemble(self._registry, config.requests, self._readiness)
         self._watches = Watches()
-        address = f"{config.advertise_address}:{config.secure_port}"
         self._door = dispatch.Door(
             dispatch.Parts(
                 catalog=catalog,
@@ -103,11 +111,7 @@ class _Server:
                 authorization=authorization,
                 verbs=Verbs(self._registry, clock, self._watches),
                 streams=NodeStreams(self._cache, self._kubelets, self._backends),
-                published=Published(
-                    catalog,
-                    [OpenApi(Library(catalog, schemas, GIT_VERSION), clock.now), issuer],
-                    address,
-                ),
+                published=_published(config, catalog, schemas, keys, clock),
                 services=self._services,
             )
         )
@@ -181,6 +185,18 @@ class _Server:
             bootstrap_objects(),
             config.service_cluster_ip_range,
         )
+
+
+def _published(
+    config: Config, catalog: Catalog, schemas: Schemas, keys: Sequence[RSAPublicKey], clock: Clock
+) -> Published:
+    """What the server tells of itself, and of the tokens it issues."""
+    address = f"{config.advertise_address}:{config.secure_port}"
+    issuer, *_ = config.service_account_issuers
+    jwks_uri = config.service_account_jwks_uri or f"https://{address}{KEYS}"
+    library = Library(catalog, schemas, GIT_VERSION)
+    described: list[Described] = [OpenApi(library, clock.now), Issuer(issuer, jwks_uri, keys)]
+    return Published(catalog, described, address)
 
 
 @contextlib.asynccontextmanager
