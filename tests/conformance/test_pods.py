@@ -81,7 +81,7 @@ def test_it_tells_its_nodes_address(cluster: Cluster, client: Official, namespac
     node = client.core.read_node(pod.spec.node_name)
     addresses = {one.address for one in node.status.addresses if one.type == "InternalIP"}
     assert pod.status.host_ip in addresses
-    assert {one.ip for one in pod.status.host_i_ps} <= addresses
+    assert {one.ip for one in pod.status.host_ips} <= addresses
 
 
 @line(PODS, "patch status")

@@ -14,9 +14,16 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 EXTERNAL = frozenset({"NodePort", "LoadBalancer"})
 _UNCOUNTED = frozenset(
     {"services", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims",
-     "resourcequotas", "certificatesigningrequests", "volumeattachments"}
+     "resourcequotas", "certificatesigningrequests", "volumeattachments",
+     "horizontalpodautoscalers", "apiservices", "resourceclaims", "servicecidrs",
+     "podcertificaterequests", "storageversionmigrations"}
 )  # fmt: skip
-_COUNTED = frozenset({"endpointslices", "networkpolicies"})
+_COUNTED = frozenset(
+    {"endpointslices", "networkpolicies", "ingressclasses", "podtemplates", "priorityclasses",
+     "deviceclasses", "resourceslices", "mutatingwebhookconfigurations",
+     "validatingwebhookconfigurations", "mutatingadmissionpolicies",
+     "mutatingadmissionpolicybindings", "validatingadmissionpolicybindings"}
+)  # fmt: skip
 STATUS_LABELS = frozenset({"pods", "nodes"})
 
 
@@ -36,8 +43,8 @@ class Ways:
     ttl_seconds: int
 
 
-def ways_of(kind: Kind) -> Ways:
-    """The ways of a kind."""
+def ways_of(kind: Kind, event_seconds: int = EVENT_SECONDS) -> Ways:
+    """The ways of a kind; events are kept for so long."""
     if kind.custom is not None:
         return Ways(
             has_status=kind.custom.has_status, brings_status=False, counts=True, orphans=False,
@@ -49,8 +56,31 @@ def ways_of(kind: Kind) -> Ways:
         brings_status=kind.native == "nodes",
         counts=kind.native in _COUNTED or (has_status and kind.native not in _UNCOUNTED),
         orphans=kind.native in {"replicationcontrollers", "jobs"},
-        ttl_seconds=EVENT_SECONDS if kind.native == "events" else 0,
+        ttl_seconds=event_seconds if kind.native == "events" else 0,
     )
+
+
+# Counts that a status always tells, even before anybody has counted.
+_UNBORN: dict[str, Document] = {
+    "daemonsets": {
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
+    "horizontalpodautoscalers": {"desiredReplicas": 0},
+    "ingresses": {"loadBalancer": {}},
+    "poddisruptionbudgets": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
+    "replicasets": {"replicas": 0},
+    "replicationcontrollers": {"replicas": 0},
+    "statefulsets": {"replicas": 0, "availableReplicas": 0},
+    "volumeattachments": {"attached": False},
+}
 
 
 def born(kind: Kind, document: Document) -> None:
@@ -70,7 +100,7 @@ def born(kind: Kind, document: Document) -> None:
             document["status"] = {"phase": "Pending"}
         case _:
             if kind.custom is None and ways_of(kind).has_status:
-                document.setdefault("status", {})
+                document.setdefault("status", {**_UNBORN.get(kind.native, {})})
 
 
 def _namespace(document: Document) -> None:

@@ -67,6 +67,8 @@ class Garbage:
                 await self._disown(item.metadata.uid, todo.disown)
             if todo.release:
                 await self._release(item, todo.release)
+            if todo.unblock:
+                item = await self._unblock(item)
             if todo.policy:
                 await self._delete(item, todo.policy)
         except NotFound:
@@ -114,6 +116,15 @@ class Garbage:
             return
         owners: list[dict[str, Any]] = [msgspec.to_builtins(owner) for owner in kept]
         await self._patch(item.resource, metadata, {"ownerReferences": owners or None})
+
+    async def _unblock(self, item: Item) -> Item:
+        metadata = await self._present(item)
+        owners = [
+            {**msgspec.to_builtins(owner), "blockOwnerDeletion": False}
+            for owner in metadata.owner_references
+        ]
+        await self._patch(item.resource, metadata, {"ownerReferences": owners})
+        return Item(item.resource, await self._present(item))
 
     async def _disown(self, uid: str, dependents: Sequence[Item]) -> None:
         async def disown(dependent: Item) -> None:

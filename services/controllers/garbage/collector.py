@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from pilothouse.services.controllers.garbage.graph import FOREGROUND, ORPHAN, Item
+from pilothouse.services.controllers.garbage.graph import FOREGROUND, ORPHAN, Item, is_waiting
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
 
@@ -36,16 +36,19 @@ class Owner:
 class Plan:
     """``drop``: uids of owners to forget; ``disown``: dependents that shall forget the item.
 
-    ``policy`` says how to delete the item, empty not to; ``release`` is a finalizer to take away.
+    ``policy`` says how to delete the item, empty not to; ``release`` is a finalizer to take away;
+    ``unblock``: no owner shall wait for it any longer, since one of its dependents waits already.
     """
 
     drop: frozenset[str] = frozenset()
     disown: tuple[Item, ...] = ()
     release: str = ""
     policy: str = ""
+    unblock: bool = False
 
 
 NOTHING = Plan()
+FOREGROUND_POLICY = "Foreground"
 
 
 def plan(item: Item, owners: Sequence[Owner], dependents: Sequence[Item]) -> Plan:
@@ -57,7 +60,10 @@ def plan(item: Item, owners: Sequence[Owner], dependents: Sequence[Item]) -> Pla
     lost = frozenset(owner.uid for owner in owners if owner.state is not State.SOLID)
     if len(lost) < len(owners):
         return Plan(drop=lost)
-    return Plan(policy=_policy(item, owners, dependents))
+    policy = _policy(item, owners, dependents)
+    # Owners in a circle would wait for each other for ever.
+    circle = policy == FOREGROUND_POLICY and any(is_waiting(one.metadata) for one in dependents)
+    return Plan(policy=policy, unblock=circle)
 
 
 def _leaving(item: Item, dependents: Sequence[Item]) -> Plan:
@@ -79,7 +85,7 @@ def _policy(item: Item, owners: Sequence[Owner], dependents: Sequence[Item]) -> 
         return "Orphan"
     waited_for = any(owner.state is State.WAITING for owner in owners)
     if FOREGROUND in item.metadata.finalizers or (waited_for and dependents):
-        return "Foreground"
+        return FOREGROUND_POLICY
     return "Background"
 
 

@@ -16,7 +16,7 @@ from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds import namespaces
 from pilothouse.services.machinery.kinds.namespaces import Namespace
 from pilothouse.services.machinery.objects import Key, Metadata
-from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.machinery.resources import PODS, Resource
 from pilothouse.services.runtime.control.loop import DONE, Result
 
 LOOK_SECONDS = 0.1
@@ -40,13 +40,17 @@ class Plan:
 
 
 def plan(namespace: Namespace, contents: Sequence[Item], now: float) -> Plan:
-    """``contents``: all that is left in it. Only for one that is being deleted."""
+    """``contents``: all that is left in it. Only for one that is being deleted.
+
+    Pods go first: what they are made of and who guards them stays until they are gone (KEP-5080).
+    """
     if not contents:
         held = namespaces.FINALIZER in namespace.spec.finalizers
         return Plan((), namespace.status.conditions, release=held, again_after=None)
-    delete = tuple(item for item in contents if not item.metadata.deleting)
+    pods = [item for item in contents if item.resource == PODS]
+    delete = tuple(item for item in pods or contents if not item.metadata.deleting)
     told = namespace.status.conditions
-    for condition in _conditions(contents):
+    for condition in (*_conditions(contents), _failure(pods)):
         told = conditions.replaced(told, condition, now)
     again = LOOK_SECONDS if delete else WAIT_SECONDS
     return Plan(delete, told, release=False, again_after=again)
@@ -74,6 +78,19 @@ def _conditions(contents: Sequence[Item]) -> tuple[Condition, ...]:
         message=f"Some resources are remaining: {left}",
     )
     return (remaining, blocked)
+
+
+def _failure(pods: Sequence[Item]) -> Condition:
+    """Pods that finalizers hold stand in the way of all the rest."""
+    held = sum(1 for pod in pods if pod.metadata.deleting and pod.metadata.finalizers)
+    return Condition(
+        type="NamespaceDeletionContentFailure",
+        status="True" if held else "False",
+        reason="ContentDeletionFailed" if held else "ContentDeleted",
+        message=f"Failed to delete all resource types: {held} pods are held by finalizers"
+        if held
+        else "All content successfully deleted, may be waiting on finalization",
+    )
 
 
 def _plural(resource: Resource) -> str:

@@ -49,8 +49,13 @@ SOLID, ABSENT, WAITING = (Owner(state.value, state) for state in State)
         ((SOLID, WAITING), (), Plan(drop=frozenset({"waiting"}))),
         ((WAITING,), (), Plan(policy="Background")),
         ((WAITING,), (item("child", "it"),), Plan(policy="Foreground")),
+        (
+            (WAITING,),
+            (item("child", "it", deleting=True, finalizers=(FOREGROUND,)),),
+            Plan(policy="Foreground", unblock=True),
+        ),
     ],
-    ids=["free", "owned", "lost", "half lost", "half waited for", "leaf", "branch"],
+    ids=["free", "owned", "lost", "half lost", "half waited for", "leaf", "branch", "circle"],
 )
 def test_what_becomes_of_an_item(owners, dependents, todo):
     assert plan(item("it"), owners, dependents) == todo

@@ -29,10 +29,20 @@ HELD = Item(PODS, Metadata(name="b", namespace="ns", deletion_timestamp=GONE, fi
 
 
 def test_what_is_in_it_is_deleted_and_looked_at_again_soon():
-    todo = namespace.plan(LEAVING, [BARE, HELD], NOW)
+    todo = namespace.plan(LEAVING, [BARE], NOW)
     assert todo.delete == (BARE,)
     assert not todo.release
     assert todo.again_after == namespace.LOOK_SECONDS
+
+
+def test_nothing_goes_before_the_pods_are_gone():
+    todo = namespace.plan(LEAVING, [BARE, HELD], NOW)
+    assert todo.delete == ()
+    failure = conditions.find(todo.conditions, "NamespaceDeletionContentFailure")
+    assert failure.status == "True"
+    assert "1 pods" in failure.message
+    running = Item(PODS, Metadata(name="c", namespace="ns"))
+    assert namespace.plan(LEAVING, [BARE, running], NOW).delete == (running,)
 
 
 def test_what_blocks_it_is_told():
