@@ -59,6 +59,7 @@ class Config:
     service_account_jwks_uri: str
     log_level: str
     requests: Requests
+    event_seconds: float
 
     @property
     def socket(self) -> Path:
@@ -87,6 +88,7 @@ def parse(argv: Sequence[str]) -> Config:
         service_account_issuers=tuple(options.service_account_issuer) or (DEFAULT_ISSUER,),
         service_account_jwks_uri=options.service_account_jwks_uri,
         log_level=options.log_level,
+        event_seconds=options.event_ttl,
         requests=Requests(
             reading_max=options.max_requests_inflight,
             writing_max=options.max_mutating_requests_inflight,
@@ -218,6 +220,7 @@ def _add_etcd(parser: argparse.ArgumentParser) -> None:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--event-ttl", type=_seconds, default=3600.0, metavar="DURATION")
     add("--max-requests-inflight", type=_count, default=400, metavar="N")
     add("--max-mutating-requests-inflight", type=_count, default=200, metavar="N")
     add("--enable-priority-and-fairness", type=_switch, default=True, metavar="BOOL")

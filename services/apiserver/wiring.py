@@ -87,6 +87,7 @@ class _Server:
                 allocator=Allocator(
                     config.service_cluster_ip_range, config.service_node_port_range
                 ),
+                event_seconds=round(config.event_seconds),
                 computed={
                     "componentstatuses": ComponentStatuses(storage, config.run_dir),
                     **dict.fromkeys(REVIEW_KINDS, reviews),

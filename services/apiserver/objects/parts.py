@@ -10,6 +10,7 @@ from pilothouse.services.apiserver.allocation.claims import Claims
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.schemas import Schemas
+from pilothouse.services.apiserver.objects.owned import EVENT_SECONDS
 from pilothouse.services.apiserver.ports import Authorizer, Computed, Storage, TokenIssuer
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.fields.types import Types
@@ -37,7 +38,10 @@ class Entropy:
 
 @dataclass(frozen=True)
 class Parts:
-    """``computed`` is by plural: the kinds that are answered and not stored."""
+    """``computed`` is by plural: the kinds that are answered and not stored.
+
+    ``event_seconds`` is how long an event is kept.
+    """
 
     storage: Storage
     cache: Cache
@@ -47,6 +51,7 @@ class Parts:
     tokens: TokenIssuer
     clock: Clock
     allocator: Allocator
+    event_seconds: int = EVENT_SECONDS
     computed: Mapping[str, Computed] = field(default_factory=dict)
     entropy: Entropy = field(default_factory=Entropy)
     walkers: Walkers = field(init=False)

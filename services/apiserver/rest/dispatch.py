@@ -19,7 +19,7 @@ from pilothouse.services.apiserver.rest import health, replies, seating
 from pilothouse.services.apiserver.rest.counters import Key, key_of, path_key
 from pilothouse.services.apiserver.rest.deadlines import Deadline
 from pilothouse.services.apiserver.rest.exchange import Exchange, parse_query
-from pilothouse.services.apiserver.rest.paths import Asked, ask, own_part, segments_of
+from pilothouse.services.apiserver.rest.paths import OBJECT_VERBS, Asked, ask, own_part, segments_of
 from pilothouse.services.apiserver.rest.published import Published
 from pilothouse.services.apiserver.rest.request import AUDIT_ID, Request
 from pilothouse.services.apiserver.rest.services import Services
@@ -180,7 +180,7 @@ class Door:
             # Nothing that a client makes up becomes a series of its own.
             target = replace(target, subresource="")
         call.key = key_of(replace(asked, target=target), dry_run=dry_run, applies=applies)
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" and stream is None:
             return web.Response(status=200, headers={"Allow": METHODS})
         if call.long_running:
             parts.services.counters.open(call.key)
@@ -204,10 +204,14 @@ class Door:
     async def _stream(
         self, exchange: Exchange, target: Target, stream: Stream
     ) -> web.StreamResponse:
-        if exchange.request.method not in ("GET", "POST"):
+        method = exchange.request.method
+        if target.subresource == "proxy":
+            verb = OBJECT_VERBS.get(method, "")
+        elif method in ("GET", "POST"):
+            # A stream into a container changes it, whichever method opens it.
+            verb = "get" if target.subresource == "log" else "create"
+        else:
             raise MethodNotAllowed(NOT_ALLOWED)
-        # A stream into a container changes it, whichever method opens it.
-        verb = "get" if target.subresource == "log" else "create"
         await self._parts.authorization.allow(exchange.user, verb, target)
         return await stream(exchange, target)
 
