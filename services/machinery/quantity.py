@@ -12,6 +12,7 @@ _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i)|([numkMGTPE]?)|[eE]([+-]?\d{1,3}))")
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str | int | float) -> Decimal:
     """The exact value; ValueError with Kubernetes' words when it is none."""
     match = _FORM.fullmatch(str(text))

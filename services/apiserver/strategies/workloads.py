@@ -10,6 +10,7 @@ from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
 HISTORY = 10
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 PROGRESS_SECONDS = 600
 WHOLE_PERCENT = 100
 _PERCENT = re.compile(r"[0-9]+%")
@@ -193,6 +194,18 @@ def _default_daemon_set(body: Body) -> None:
     spec.setdefault("revisionHistoryLimit", HISTORY)
     default_rolling(spec.setdefault("updateStrategy", {}), maxUnavailable=1, maxSurge=0)
     default_template(spec)
+    annotations = body.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations.setdefault(TEMPLATE_GENERATION, "1")
+
+
+def _count_templates(new: Body, old: Body) -> None:
+    """How often the template has changed, in the annotation where old clients look for it."""
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    default_template(after)
+    known = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
+    number = int(known) if known.isdigit() else 1
+    number += after.get("template") != before.get("template")
+    new["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = str(number)
 
 
 def _check_daemon_set(body: Body) -> list[Cause]:
@@ -243,7 +256,9 @@ DEPLOYMENT = Strategy(
 REPLICA_SET = Strategy(
     _default_replica_set, _check_replica_set, same_selector, check_status=_REPLICAS
 )
-DAEMON_SET = Strategy(_default_daemon_set, _check_daemon_set, same_selector)
+DAEMON_SET = Strategy(
+    _default_daemon_set, _check_daemon_set, same_selector, keep=_count_templates
+)
 REPLICATION_CONTROLLER = Strategy(
     _default_replication_controller, _check_replication_controller, check_status=_REPLICAS
 )
