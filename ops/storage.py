@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from pilothouse.services.apiserver.config import Config
-from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.runtime.rpc.server import Listen, serve
 from pilothouse.services.store.config import DATABASE
 from pilothouse.services.store.embedded import open_store
@@ -15,7 +15,7 @@ SOCKET = "store.sock"
 
 
 @contextlib.asynccontextmanager
-async def open_storage(config: Config) -> AsyncIterator[Storage]:
+async def open_storage(config: Config) -> AsyncIterator[Store]:
     """Open the store in the data directory and serve it on ``store.sock`` in the run directory."""
     config.data_dir.mkdir(parents=True, exist_ok=True)
     store = await open_store(str(config.data_dir / DATABASE))

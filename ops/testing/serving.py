@@ -19,7 +19,7 @@ from pilothouse.ops.pki.plan import control_plane
 from pilothouse.ops.testing.control_plane import KUBECONFIG, READY
 from pilothouse.services.apiserver import config as apiserver_config
 from pilothouse.services.apiserver import wiring
-from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.controllers import __main__ as controllers
 from pilothouse.services.controllers import config as controllers_config
 from pilothouse.services.machinery.errors import NotFound
@@ -88,7 +88,7 @@ def _certify(pki: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _in_memory(_: apiserver_config.Config) -> AsyncIterator[Storage]:
+async def _in_memory(_: apiserver_config.Config) -> AsyncIterator[Store]:
     store = await open_store(":memory:")
     try:
         yield store

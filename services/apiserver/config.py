@@ -139,21 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="a listening socket that the parent left open (repeatable)",
     )
-    add(
-        "--etcd-servers",
-        "--store",
-        default="",
-        help="etcd v3 endpoints, comma apart; empty: own store in this process",
-    )
-    for name in ("etcd-cafile", "etcd-certfile", "etcd-keyfile"):
-        add(f"--{name}", type=Path, default=None, metavar="FILE")
-    add(
-        "--etcd-compaction-interval",
-        type=_seconds,
-        default=300.0,
-        metavar="5m0s",
-        help="how long history is kept, a number of seconds or with units; 0 never compacts",
-    )
+    _add_etcd(parser)
     add("--data-dir", type=Path, default=Path("/var/lib/pilothouse"), help="where state lives")
     add("--run-dir", type=Path, default=Path("/run/pilothouse"), help="where sockets live")
     add("--service-cluster-ip-range", type=_network, default="10.96.0.0/12")

@@ -44,11 +44,12 @@ class Storage(Protocol):
     async def revision(self) -> int:
         """The newest revision, linearizable; also how health is asked."""
 
+
+class Store(Storage, Protocol):
+    """Storage whose history can be cut, as it is opened once for the whole server."""
+
     async def compact(self, revision: int) -> None:
         """Forget history before ``revision``."""
-
-    async def close(self) -> None:
-        """Drain and let go."""
 
 
 class Authorizer(Protocol):

@@ -28,7 +28,7 @@ from pilothouse.services.apiserver.config import Config
 from pilothouse.services.apiserver.kinds.catalog import Catalog, builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import Schemas, published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
-from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
@@ -49,7 +49,7 @@ from pilothouse.services.runtime.rpc.server import Listen
 from pilothouse.services.runtime.rpc.server import serve as serve_rpc
 from pilothouse.services.runtime.rpc.tls import Identity
 
-OpenStorage = Callable[[Config], AbstractAsyncContextManager[Storage]]
+OpenStorage = Callable[[Config], AbstractAsyncContextManager[Store]]
 
 
 async def run(config: Config, open_storage: OpenStorage, ready: Ready) -> None:
@@ -61,7 +61,7 @@ async def run(config: Config, open_storage: OpenStorage, ready: Ready) -> None:
 class _Server:
     """One API server over an open store."""
 
-    def __init__(self, config: Config, storage: Storage) -> None:
+    def __init__(self, config: Config, storage: Store) -> None:
         self._config = config
         clock = self._clock = SystemClock()
         catalog = builtin_catalog()
@@ -201,7 +201,7 @@ def _published(
 
 
 @contextlib.asynccontextmanager
-async def open_etcd_storage(config: Config) -> AsyncIterator[Storage]:
+async def open_etcd_storage(config: Config) -> AsyncIterator[Store]:
     """The store at ``--etcd-servers``."""
     # Its generated code is loaded only where it is used.
     from pilothouse.services.apiserver.adapters.etcd import open_etcd  # noqa: PLC0415 - as said

@@ -4,7 +4,7 @@ A watcher stands in exactly one place: under a name, under the value of one inde
 a namespace, or under all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from pilothouse.services.apiserver.cache.history import Record
@@ -33,6 +33,13 @@ class Audience:
 
     def __len__(self) -> int:
         return sum(map(len, self._places.values()))
+
+    def open(self, selection: Selection, after: int, records: Iterable[Record] = ()) -> Watcher:
+        """A watcher of all changes after ``after``, of which ``records`` have happened already."""
+        watcher = Watcher(selection, after)
+        watcher.replay(records)
+        self.add(watcher)
+        return watcher
 
     def add(self, watcher: Watcher) -> None:
         place = self._place(watcher.selection)

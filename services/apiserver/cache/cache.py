@@ -151,28 +151,22 @@ class Cache:
                 retry_after_seconds=1,
             ) from None
 
-    async def wait_fresh(self) -> None:
-        """Until all that anybody was told is written is visible here.
+    async def wait_fresh(self, revision: int | None = None) -> None:
+        """Until all that anybody was told is written is visible here, or all up to ``revision``.
 
         Raises:
             ServiceUnavailable: the store does not say what is newest.
             Timeout: its changes do not come.
         """
-        newest = self._storage.newest()
-        if newest is not None and newest <= self.applied:
-            return
+        if revision is None:
+            revision = self._storage.newest()
         try:
-            if newest is None:
-                newest = await self._rounds.newest()
-            if newest > self.applied:
-                await self._wait_progress(newest)
+            if revision is None:
+                revision = await self._rounds.newest()
+            if revision > self.applied:
+                await self._wait_progress(revision)
         except Unavailable as error:
             raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
-
-    async def wait_reached(self, revision: int) -> None:
-        """Until ``revision``, which a client named, is visible; Timeout when it does not come."""
-        if revision > self.applied:
-            await self._wait_progress(revision)
 
     async def history(self, kind: Kind, revision: int) -> list[Item]:
         """Every object of ``kind`` as it was at ``revision``, by key, read from the store.
@@ -199,10 +193,7 @@ class Cache:
         with contextlib.suppress(Timeout):
             await self.wait_applied(revision, PROGRESS_SECONDS)
             return
-        try:
-            await self._storage.progress()
-        except Unavailable as error:
-            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+        await self._storage.progress()
         await self.wait_applied(revision, FUTURE_SECONDS_MAX)
 
     def _apply(self, batch: Sequence[Change]) -> None:

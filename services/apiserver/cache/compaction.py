@@ -5,7 +5,7 @@ revision that was compacted; who writes it does the work, the others read it.
 """
 
 from pilothouse.services.apiserver.cache.cache import Cache
-from pilothouse.services.apiserver.ports import Storage
+from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.machinery.storage import Changed, Unavailable
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
@@ -16,7 +16,7 @@ KEY = b"compact_rev_key"
 class Compaction:
     """Compacts, an interval later, to what was the newest revision before it."""
 
-    def __init__(self, storage: Storage, cache: Cache, clock: Clock, seconds: float) -> None:
+    def __init__(self, storage: Store, cache: Cache, clock: Clock, seconds: float) -> None:
         self._storage = storage
         self._cache = cache
         self._clock = clock

@@ -1,6 +1,6 @@
 """The live objects of one kind, in the order of their names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -9,7 +9,6 @@ from pilothouse.services.apiserver.cache.history import History, Record
 from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
 from pilothouse.services.apiserver.cache.labelindex import LabelIndex
 from pilothouse.services.apiserver.cache.selection import Selection
-from pilothouse.services.apiserver.cache.watching import Watcher
 from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Stored, WatchEvent
@@ -32,7 +31,7 @@ class KindCache:
         self._ordered: dict[str, list[str]] = {}
         self._listed: dict[str, list[Item]] = {}
         self._labels = LabelIndex()
-        self._audience = Audience(namespaced=kind.namespaced)
+        self.audience = Audience(namespaced=kind.namespaced)
         self._listeners: list[Listener] = []
 
     def __len__(self) -> int:
@@ -80,20 +79,9 @@ class KindCache:
         """Call ``listener(old, new)`` on every change; it must not block."""
         self._listeners.append(listener)
 
-    def watch(self, selection: Selection, after: int, records: Iterable[Record] = ()) -> Watcher:
-        """A watcher of all changes after ``after``; give it back to :meth:`forget`."""
-        watcher = Watcher(selection, after)
-        watcher.replay(records)
-        self._audience.add(watcher)
-        return watcher
-
-    def forget(self, watcher: Watcher) -> None:
-        """End a watch."""
-        self._audience.remove(watcher)
-
     def dismiss(self, *, over: bool = False) -> None:
         """End all watches: changes were missed, or what is watched is ``over``."""
-        for watcher in self._audience:
+        for watcher in self.audience:
             if over:
                 watcher.end()
             else:
@@ -159,7 +147,7 @@ class KindCache:
     def _tell(self, record: Record, turn: int) -> None:
         self.revision = record.revision
         self.history.add(record)
-        for watcher in self._audience.of(record):
+        for watcher in self.audience.of(record):
             watcher.offer(record, turn)
         old = record.old.stored if record.old is not None else None
         new = record.new.stored if record.new is not None else None

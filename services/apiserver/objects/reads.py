@@ -48,7 +48,7 @@ class Reads:
 
     async def get(self, kind: Kind, target: Target, resource_version: str = "") -> Stored:
         """One object: the newest, or what is here if that is not older than a revision."""
-        await self._wait(parse_revision(resource_version) if resource_version else None)
+        await self._cache.wait_fresh(parse_revision(resource_version) if resource_version else None)
         item = self._kinds.served(kind).objects.get(target.key)
         if item is None:
             raise refusals.not_found(kind, target.name)
@@ -86,14 +86,14 @@ class Reads:
             initial = not revision
         first: list[WatchEvent] = []
         if initial or not revision:
-            await self._wait(revision if options.resource_version else None)
+            await self._cache.wait_fresh(revision if options.resource_version else None)
             if initial:
                 first = _present(objects, selection)
                 if options.allow_bookmarks:
                     first.append(_bookmark(self._cache.applied, initial_end=True))
-            watcher = objects.watch(selection, self._cache.applied)
+            watcher = objects.audience.open(selection, self._cache.applied)
         else:
-            watcher = objects.watch(selection, revision, objects.history.after(revision))
+            watcher = objects.audience.open(selection, revision, objects.history.after(revision))
         try:
             yield _served(kind, first)
             async for batch in self._follow(watcher, options):
@@ -101,20 +101,13 @@ class Reads:
         except Ended:
             return
         finally:
-            objects.forget(watcher)
-
-    async def _wait(self, revision: int | None) -> None:
-        """Until the cache is good for a reader: None wants the newest, 0 takes what is here."""
-        if revision is None:
-            await self._cache.wait_fresh()
-        elif revision:
-            await self._cache.wait_reached(revision)
+            objects.audience.remove(watcher)
 
     async def _items(
         self, served: Served, selection: Selection, page: Page
     ) -> tuple[Sequence[Item], int]:
         """What is selected, by place, and the revision at which that is true."""
-        await self._wait(page.revision)
+        await self._cache.wait_fresh(page.revision)
         revision = page.revision
         if revision is None or not page.exact:
             return served.objects.select(selection), self._cache.applied

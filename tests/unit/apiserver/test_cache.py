@@ -94,7 +94,7 @@ async def test_lost_history_is_read_anew_and_watchers_must_list_again():
     maps = cache.of(catalog.lookup("", "v1", "configmaps"))
     events = []
     maps.subscribe(lambda old, new: events.append((old and old.key.name, new and new.key.name)))
-    from_start = maps.watch(Selection(), cache.applied)
+    from_start = maps.audience.open(Selection(), cache.applied)
     storage.set("changed", "2")
     storage.set("gone", None)
     storage.set("new", "1")

@@ -336,7 +336,7 @@ async def test_kubelets_are_told_of_their_own_pods_only(client):
         ("DELETED", "b"),
     ]
     assert await seen(one, 3) == [("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "b")]
-    audience = client.registry.parts.cache._kinds["pods"]._audience
+    audience = client.registry.parts.cache._kinds["pods"].audience
     assert len(audience) == 3
     for watch in (mine, other, one):
         await watch.aclose()
