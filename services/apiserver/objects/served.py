@@ -52,7 +52,11 @@ class Kinds:
             # Each version of a custom kind has rules of its own; others those of what they rest as.
             ruled = rests if kind.custom is None else kind
             served = Served(
-                kind, rests, ways_of(ruled, self._parts.event_seconds), every.of(ruled), self._parts.cache.of(rests)
+                kind,
+                rests,
+                ways_of(ruled, self._parts.event_seconds),
+                every.of(ruled),
+                self._parts.cache.of(rests),
             )
             self._served[id(kind)] = found = (kind, served)
         return found[1]
