@@ -1,6 +1,6 @@
 """What the API server needs of the outside: a store; and what the registry needs of its chain."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pilothouse.services.apiserver.requests import Target, User
@@ -58,8 +58,12 @@ class Authorizer(Protocol):
     async def allow(self, user: User, verb: str, target: Target) -> None:
         """Return when ``user`` may, else raise Forbidden.
 
-        ``verb`` is get, list, watch, create, update, patch, delete or deletecollection.
+        ``verb`` is get, list, watch, create, update, patch, delete or deletecollection; of roles
+        also bind and escalate, of signers approve and sign.
         """
+
+    def held(self, user: User, namespace: str) -> Iterable[Mapping[str, Any]]:
+        """Every ``PolicyRule`` that holds for ``user`` there, cluster-wide ones among them."""
 
 
 class TokenIssuer(Protocol):

@@ -27,6 +27,10 @@ class AllowAll:
     async def allow(self, user: User, verb: str, target: Target) -> None:
         del user, verb, target
 
+    def held(self, user: User, namespace: str) -> tuple[()]:
+        del user, namespace
+        return ()
+
 
 class FakeTokens:
     """Signs with the account's name."""

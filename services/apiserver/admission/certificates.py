@@ -42,3 +42,18 @@ def review_subject(request: Admission) -> None:
         raise request.forbidden(
             f"use of {CLIENT_SIGNER} signer with {_MASTERS} group is not allowed"
         )
+
+
+def signer_verb(request: Admission) -> str:
+    """What the writer must be allowed to do with the signer: approve, sign, or nothing special."""
+    if request.subresource == "approval":
+        return "approve"
+    status, old = request.document.get("status") or {}, (request.old or {}).get("status") or {}
+    signs = request.subresource == "status" and status.get("certificate") != old.get("certificate")
+    return "sign" if signs else ""
+
+
+def signers(request: Admission) -> tuple[str, str]:
+    """The signer's name, and that of all signers of its domain."""
+    name: str = (request.document.get("spec") or {}).get("signerName", "")
+    return name, name.partition("/")[0] + "/*"

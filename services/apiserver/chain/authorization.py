@@ -13,7 +13,13 @@ from pilothouse.services.apiserver.chain.attributes import (
     forbidden,
 )
 from pilothouse.services.apiserver.chain.ports import Live
-from pilothouse.services.apiserver.chain.rbac import Grant, Policy, Sources, compile_policy
+from pilothouse.services.apiserver.chain.rbac import (
+    Document,
+    Grant,
+    Policy,
+    Sources,
+    compile_policy,
+)
 from pilothouse.services.apiserver.chain.roles import GROUP
 from pilothouse.services.apiserver.requests import Target, User
 
@@ -53,6 +59,11 @@ class Authorization:
     def grants(self, user: User, namespace: str) -> Iterator[Grant]:
         """What RBAC hands ``user`` in ``namespace``."""
         return self._current_policy().grants_of(user, namespace)
+
+    def held(self, user: User, namespace: str) -> Iterator[Document]:
+        """The rules of those grants, as they are written."""
+        for grant in self.grants(user, namespace):
+            yield from grant.documents
 
     def _current_policy(self) -> Policy:
         marks = tuple(self._live.mark(GROUP, kind) for kind in _KINDS)
