@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -23,10 +23,19 @@ DUPLICATES_TOLD_MAX = 10
 
 @dataclass(slots=True)
 class Decoded:
-    """A body's value, and the keys that were given twice (the last one counts)."""
+    """A body's value, and what to say of keys that were given twice (the last one counts)."""
 
     value: Any
     duplicates: list[str] = field(default_factory=list)
+
+
+class Duplicated(BadRequest):
+    """Keys were given twice and must not be; ``decoded`` is what the body says all the same."""
+
+    def __init__(self, decoded: Decoded, unknown: Sequence[str] = ()) -> None:
+        told = ", ".join((*unknown, *decoded.duplicates))
+        super().__init__(f"strict decoding error: {told}")
+        self.decoded = decoded
 
 
 def decode(body: bytes, encoding: Encoding, validation: FieldValidation) -> Decoded:
@@ -41,8 +50,7 @@ def decode(body: bytes, encoding: Encoding, validation: FieldValidation) -> Deco
     if body.count(b"{") + body.count(b"[") > DEPTH_MAX or encoding == "yaml":
         _refuse_excess(decoded.value)
     if decoded.duplicates and validation == "Strict":
-        told = ", ".join(f'duplicate field "{key}"' for key in decoded.duplicates)
-        raise BadRequest(f"strict decoding error: {told}")
+        raise Duplicated(decoded)
     return decoded
 
 
@@ -87,7 +95,7 @@ def _json(body: bytes, validation: FieldValidation) -> Decoded:
             return Decoded(msgspec.json.decode(body))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
-    duplicates: list[str] = []
+    duplicates: dict[int, tuple[Any, list[str]]] = {}
     try:
         text = body.decode()
         value = json.loads(
@@ -100,7 +108,25 @@ def _json(body: bytes, validation: FieldValidation) -> Decoded:
         raise BadRequest(f"the body is nested deeper than {DEPTH_MAX} levels") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
-    return Decoded(value, duplicates)
+    told: list[str] = []
+    if duplicates:
+        _locate(value, "", duplicates, told)
+    return Decoded(value, told[:DUPLICATES_TOLD_MAX])
+
+
+def _locate(
+    value: Any, path: str, duplicates: dict[int, tuple[Any, list[str]]], told: list[str]
+) -> None:
+    """Say of each key that was given twice where that was."""
+    if isinstance(value, dict):
+        before = f"{path}." if path else ""
+        if id(value) in duplicates:
+            told += [f'duplicate field "{before}{key}"' for key in duplicates[id(value)][1]]
+        for key, item in value.items():
+            _locate(item, f"{before}{key}", duplicates, told)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _locate(item, f"{path}[{index}]", duplicates, told)
 
 
 def _finite(text: str) -> float:
@@ -114,22 +140,27 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON number")
 
 
-def _noticing(duplicates: list[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+def _noticing(
+    duplicates: dict[int, tuple[Any, list[str]]],
+) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
         if len(value) != len(pairs):
-            _tell(duplicates, (key for key, _ in pairs))
+            # Kept beside, so that no other object gets its identity.
+            duplicates[id(value)] = (value, _repeated(key for key, _ in pairs))
         return value
 
     return hook
 
 
-def _tell(duplicates: list[str], keys: Iterable[str]) -> None:
+def _repeated(keys: Iterable[str]) -> list[str]:
     seen: set[str] = set()
+    repeated = []
     for key in keys:
-        if key in seen and len(duplicates) < DUPLICATES_TOLD_MAX:
-            duplicates.append(key)
+        if key in seen:
+            repeated.append(key)
         seen.add(key)
+    return repeated
 
 
 def _refuse_excess(value: Any) -> None:
@@ -161,8 +192,18 @@ class _Loader(yaml.CSafeLoader):
             (_key(self.construct_object(key, deep=True)), self.construct_object(value, deep=True))
             for key, value in node.value
         ]
-        _tell(self.duplicates, (key for key, _ in pairs))
-        return dict(pairs)
+        value = dict(pairs)
+        if len(value) != len(pairs):
+            self._tell([(key, node.value[index][0]) for index, (key, _) in enumerate(pairs)])
+        return value
+
+    def _tell(self, keys: Iterable[tuple[str, yaml.Node]]) -> None:
+        seen: set[str] = set()
+        for key, node in keys:
+            if key in seen and len(self.duplicates) < DUPLICATES_TOLD_MAX:
+                line = node.start_mark.line + 1
+                self.duplicates.append(f'line {line}: key "{key}" already set in map')
+            seen.add(key)
 
 
 def _key(value: Any) -> str:

@@ -40,10 +40,10 @@ class Seat(Protocol):
 
 
 class Seating(Protocol):
-    """Gives seats, or refuses."""
+    """Gives seats."""
 
     def arrive(self, user: User, asked: Asked | None, verb: str, path: str, limit: str) -> Seat:
-        """The seat of one request; TooManyRequests when there is none to wait for either.
+        """The seat of one request; where there is none, to wait for it is refused.
 
         ``asked`` is None for paths that are no resource; ``limit`` is what a list asks for.
         """
@@ -65,6 +65,21 @@ class FairSeat:
 
     def leave(self) -> None:
         self._seating.leave(self.ticket)
+
+
+class RefusedSeat:
+    """None: the request is sent away, and told where it was sorted."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self.headers = headers
+
+    async def taken(self) -> None:
+        raise refusal()
+
+    def leave(self) -> None:
+        """Nothing was taken."""
 
 
 class FairSeating:
@@ -100,7 +115,7 @@ class FairSeating:
         try:
             ticket = self.control.arrive(flow, width, loop.time())
         except Rejected:
-            raise refusal() from None
+            return RefusedSeat(flow.headers)
         if not self._turning and self.control.spent:
             self._turning = True
             loop.call_soon(self._turn)
@@ -181,7 +196,7 @@ class PlainSeating:
         kind = "readOnly" if verb in READING else "mutating"
         most = self._most[kind]
         if most and self.counts[kind] >= most:
-            raise refusal()
+            return RefusedSeat()
         self.counts[kind] += 1
         return PlainSeat(self.counts, kind)
 
