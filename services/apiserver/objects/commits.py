@@ -33,7 +33,7 @@ class Commits:
         self, kind: Kind, key: Key, document: Mapping[str, Any], *, ttl_seconds: int, dry_run: bool
     ) -> Stored:
         """Write a new object."""
-        value = encode(document)
+        value = fitting(document)
         if dry_run:
             return Stored(key, 0, value)
         return await self._put(kind, key, value, expect=0, ttl_seconds=ttl_seconds)
@@ -48,7 +48,7 @@ class Commits:
         dry_run: bool = False,
     ) -> Stored:
         """Write over ``item``; nothing is written when nothing changed."""
-        value = encode(document)
+        value = fitting(document)
         stored = item.stored
         encoding = self.cache.of(kind).encoding
         json = encoding.with_revision(value, stored.revision)
@@ -104,6 +104,22 @@ class Commits:
             return item.stored
         # Somebody has written again already: what this write made is rebuilt.
         return Stored(key, revision, objects.encoding.with_revision(value, revision))
+
+
+def fitting(document: Mapping[str, Any]) -> bytes:
+    """The stored text; without managedFields when that makes it small enough.
+
+    Those of an applied object stay: whoever applies relies on them.
+    """
+    value = encode(document)
+    if len(value) <= OBJECT_BYTES_MAX:
+        return value
+    metadata = document["metadata"]
+    entries = metadata.get("managedFields") or ()
+    if any(entry["operation"] == "Apply" for entry in entries):
+        return value
+    rest = {name: item for name, item in metadata.items() if name != "managedFields"}
+    return encode({**document, "metadata": rest})
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,12 @@ import pytest
 from kit.registry import deployment, pod, read
 
 from pilothouse.services.apiserver.requests import Patch, WriteOptions
-from pilothouse.services.machinery.errors import BadRequest, Conflict, NotFound
+from pilothouse.services.machinery.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 DEPLOYMENTS = "apps/deployments"
 APPLIED = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
@@ -396,3 +401,13 @@ async def test_status_and_scale_of_a_custom_object(client, people, things):
 async def test_an_apply_names_its_manager(people):
     with pytest.raises(BadRequest, match="fieldManager"):
         await people.apply(deployment(), "")
+
+
+async def test_what_would_be_too_large_has_no_managers(client, people):
+    data = {f"{'k' * 200}-{number}": "v" * 40 for number in range(4000)}
+    made = await client.create("configmaps", {"metadata": {"name": "large"}, "data": data})
+    assert len(made["data"]) == len(data)
+    assert "managedFields" not in made["metadata"]
+    applied = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": data}
+    with pytest.raises(RequestEntityTooLarge):
+        await people.apply(applied, plural="configmaps")
