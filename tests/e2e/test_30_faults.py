@@ -154,6 +154,7 @@ def test_a_replication_controllers_pod_is_restarted_and_replaced(cluster: Cluste
         "proxy-node-1",
         "proxy-node-2",
         "publish",
+        "routes",
         "registry",
         "containerd-node-1",
         "guardian",

@@ -231,11 +231,24 @@ def test_old_clients_get_their_own_channels(api, namespace, kubelet):
     ]
 
 
+def test_upgrades_pass_through_a_proxy(api, namespace, kubelet):
+    """A WebSocket to whatever is proxied to, here the kubelet's own."""
+    assert kubelet.port
+    path = f"/api/v1/nodes/{NODE}/proxy/exec/{namespace}/p/main?command=echo&output=1"
+    said = listen(api, path, "v5.channel.k8s.io")
+    assert said[0] == b"\x01echo\n"
+    assert json.loads(said[1][1:]) == SUCCESS
+
+
 def messages(api, namespace, command, protocol):
+    path = f"/api/v1/namespaces/{namespace}/pods/p/exec?command={command}&stdout=1"
+    return listen(api, path, protocol)
+
+
+def listen(api, path, protocol):
     async def ask():
         context = ssl.create_default_context(cafile=str(api.pki / "ca.crt"))
         context.load_cert_chain(api.pki / "admin.crt", api.pki / "admin.key")
-        path = f"/api/v1/namespaces/{namespace}/pods/p/exec?command={command}&stdout=1"
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(api.url + path, ssl=context, protocols=(protocol,)) as socket,
