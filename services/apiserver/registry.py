@@ -23,6 +23,7 @@ from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.acts import Acts, refuse_connect
 from pilothouse.services.apiserver.objects.collection import delete_all
 from pilothouse.services.apiserver.objects.commits import Commits
+from pilothouse.services.apiserver.objects.decoding import decode
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.reads import Reads
 from pilothouse.services.apiserver.objects.removals import Removals
@@ -41,6 +42,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
+from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.objects import Key
 
 _SHOWN = frozenset({"status", "approval", "ephemeralcontainers", "resize"})
@@ -157,6 +159,13 @@ class Registry:
             return await self._removals.delete(user, kind, one, options)
 
         return replace(listing, items=await delete_all(listing.items, delete))
+
+    def unknown(self, kind: Kind, body: Any) -> tuple[str, ...]:
+        """What there is to say of fields in ``body`` that ``kind`` does not have."""
+        try:
+            return decode(self.parts.walkers, kind, body, "Warn")
+        except ApiError:
+            return ()
 
     async def _computed(self, user: User, kind: Kind, target: Target) -> Sequence[Stored]:
         computed = self.parts.computed.get(kind.plural)

@@ -71,7 +71,7 @@ class Verbs:
         """A new object, or an act on one through a subresource."""
         options = write_options(exchange, "Create")
         writer = self._writer(exchange, kind)
-        body = await exchange.document()
+        body = await self._document(exchange, kind)
         written = await self._registry.create(exchange.user, target, body.value, options)
         warnings = (*_duplicates(body), *written.warnings)
         return writer.object(written.object, status=CREATED, warnings=warnings)
@@ -80,7 +80,7 @@ class Verbs:
         """An object replaced."""
         options = write_options(exchange, "Update")
         writer = self._writer(exchange, kind)
-        body = await exchange.document()
+        body = await self._document(exchange, kind)
         written = await self._registry.update(exchange.user, target, body.value, options)
         status = CREATED if written.created else 200
         warnings = (*_duplicates(body), *written.warnings)
@@ -99,6 +99,14 @@ class Verbs:
         status = CREATED if written.created else 200
         warnings = (*_duplicates(body), *written.warnings)
         return writer.object(written.object, status=status, warnings=warnings)
+
+    async def _document(self, exchange: Exchange, kind: Kind) -> bodies.Decoded:
+        """The body; a refusal of keys given twice tells of unknown ones too."""
+        try:
+            return await exchange.document()
+        except bodies.Duplicated as refused:
+            unknown = self._registry.unknown(kind, refused.decoded.value)
+            raise bodies.Duplicated(refused.decoded, unknown) from None
 
     async def delete(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """An object deleted, or marked so that whoever holds it back can finish."""
@@ -138,4 +146,4 @@ def _configuration(content: bytes, validation: FieldValidation) -> bodies.Decode
 
 
 def _duplicates(body: bodies.Decoded) -> tuple[str, ...]:
-    return tuple(f'duplicate field "{key}"' for key in body.duplicates)
+    return tuple(body.duplicates)

@@ -79,7 +79,7 @@ def test_duplicate_keys(api):
     body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x","name":"y"}}'
     answer = api.request("POST", f"{MAPS}?fieldValidation=Strict", body)
     refused(answer, 400, "BadRequest")
-    assert 'duplicate field "name"' in answer.json["message"]
+    assert 'duplicate field "metadata.name"' in answer.json["message"]
     warned = api.request("POST", f"{MAPS}?dryRun=All", body)
     assert warned.code == 201
     assert "duplicate field" in warned.headers["Warning"]
