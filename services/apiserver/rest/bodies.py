@@ -110,6 +110,8 @@ def _json(body: bytes, validation: FieldValidation) -> Decoded:
         raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
     told: list[str] = []
     if duplicates:
+        # Before anything walks it.
+        _refuse_excess(value)
         _locate(value, "", duplicates, told)
     return Decoded(value, told[:DUPLICATES_TOLD_MAX])
 

@@ -42,6 +42,7 @@ REFUSED = {
     "huge float nobody knows": f'{HEAD}"foo":1e400}}'.encode(),
     "huge integer": f'{HEAD}"foo":{"9" * 100_000}}}'.encode(),
     "beyond 64 bits": with_metadata(generation=2**63),
+    "deep and twice": f'{{"a":1,"a":2,"x":{"[" * 980}{"]" * 980}}}'.encode(),
     "NaN": b'{"a":NaN}',
     "NUL": b'{"a":"\0"}',
     "NUL in a name": with_metadata(name="a\0b"),
