@@ -95,16 +95,26 @@ def check(metadata: Document, rule: names.Rule) -> list[Cause]:
 
 def _check_owners(owners: Any) -> list[Cause]:
     causes = []
-    for index, owner in enumerate(owners):
-        place = f"metadata.ownerReferences[{index}]"
+    field = "metadata.ownerReferences"
+    for owner in owners:
+        version = owner.get("apiVersion", "").rpartition("/")[2]
+        if not version:
+            shown = owner.get("apiVersion", "")
+            detail = "version must not be empty"
+            causes.append(names.invalid(f"{field}.apiVersion", shown, detail))
         causes += [
-            names.invalid(f"{place}.{field}", "", "must not be empty")
-            for field in ("apiVersion", "kind", "name", "uid")
-            if not owner.get(field)
+            names.invalid(f"{field}.{member}", "", "must not be empty")
+            for member in ("kind", "name", "uid")
+            if not owner.get(member)
         ]
-    if sum(bool(owner.get("controller")) for owner in owners) > 1:
-        detail = "Only one reference can have Controller set to true"
-        causes.append(names.invalid("metadata.ownerReferences", "", detail))
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            detail = "/v1, Kind=Event is disallowed from being an owner"
+            causes.append(names.invalid(field, owner, detail))
+    controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
+    if len(controllers) > 1:
+        detail = 'Only one reference can have Controller set to true. Found "true" in references '
+        detail += f"for {controllers[0]} and {controllers[1]}"
+        causes.append(names.invalid(field, list(owners), detail))
     return causes
 
 

@@ -36,6 +36,10 @@ _NOT_REQUIRED = frozenset(
         ("io.k8s.api.discovery.v1.EndpointSlice", "endpoints"),
         ("io.k8s.api.authentication.v1.TokenRequestSpec", "audiences"),
         ("io.k8s.api.authorization.v1.ResourceRule", "verbs"),
+        # Told by their own rules, in other words.
+        *((f"{_META}OwnerReference", name) for name in ("apiVersion", "kind", "name", "uid")),
+        (f"{_META}LabelSelectorRequirement", "operator"),
+        ("io.k8s.api.core.v1.LimitRangeSpec", "limits"),
         # Events of the core group, shown in this shape, have none.
         ("io.k8s.api.events.v1.Event", "eventTime"),
     }
