@@ -283,3 +283,60 @@ def test_the_value_of_a_priority_class_stays(client: Official, namespace: str) -
     assert error.value.status == 422
     assert "may not be changed in an update." in str(error.value.body)
     api.delete(name=namespace)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "inside", "outside"),
+    [
+        pytest.param(
+            "BestEffort", {}, {"resources": {"requests": {"cpu": "100m"}}},
+            marks=line("apimachinery/resource_quota.go", "BestEffort/NotBestEffort scope"),
+        ),
+        pytest.param(
+            "NotBestEffort", {"resources": {"requests": {"cpu": "100m"}}}, {},
+            marks=line("apimachinery/resource_quota.go", "BestEffort/NotBestEffort scope"),
+        ),
+        pytest.param(
+            "Terminating", {"activeDeadlineSeconds": 3600}, {},
+            marks=line("apimachinery/resource_quota.go", "Terminating/NotTerminating scope"),
+        ),
+        pytest.param(
+            "NotTerminating", {}, {"activeDeadlineSeconds": 3600},
+            marks=line("apimachinery/resource_quota.go", "Terminating/NotTerminating scope"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_quota_counts_only_its_scope(
+    cluster: Cluster,
+    client: Official,
+    namespace: str,
+    scopes: str,
+    inside: dict[str, Any],
+    outside: dict[str, Any],
+) -> None:
+    make_quota(cluster, client, namespace, {"pods": "5"}, scopes=[scopes])
+    create = client.core.create_namespaced_pod
+    delete = client.core.delete_namespaced_pod
+    create(namespace, pod("in", **inside))
+    expect_used(cluster, client, namespace, {"pods": "1"})
+    create(namespace, pod("out", **outside))
+    delete("in", namespace, grace_period_seconds=0)
+    expect_used(cluster, client, namespace, {"pods": "0"})
+
+
+@line("apimachinery/resource_quota.go", "manage the lifecycle")
+def test_the_life_of_a_quota(cluster: Cluster, client: Official, namespace: str) -> None:
+    labels = {"of": namespace}
+    body = {"metadata": {"name": "q", "labels": labels}, "spec": {"hard": {"cpu": "1"}}}
+    client.core.create_namespaced_resource_quota(namespace, body)
+    expect_used(cluster, client, namespace, {"cpu": "0"})
+    patch = {"metadata": {"labels": {"patched": "yes"}}, "spec": {"hard": {"memory": "750Mi"}}}
+    made = client.core.patch_namespaced_resource_quota("q", namespace, patch)
+    assert made.metadata.labels == {**labels, "patched": "yes"}
+    assert made.spec.hard == {"cpu": "1", "memory": "750Mi"}
+    everywhere = client.core.list_resource_quota_for_all_namespaces
+    assert len(everywhere(label_selector=f"of={namespace}").items) == 1
+    chosen = {"label_selector": f"of={namespace}"}
+    client.core.delete_collection_namespaced_resource_quota(namespace, **chosen)
+    left = client.core.list_namespaced_resource_quota
+    cluster.eventually("no quota is left", lambda: not left(namespace).items)

@@ -72,6 +72,8 @@ class Allocator:
                 self._address(claim, spec, uid)
             if spec["type"] in _EXTERNAL and spec.get("allocateLoadBalancerNodePorts", True):
                 self._node_ports(claim, spec, uid)
+            if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
+                self._health_port(claim, spec, uid)
         except Exhausted:
             self.undo(claim, uid)
             raise InternalError("no address or node port is free in the range") from None
@@ -133,15 +135,26 @@ class Allocator:
                 port["nodePort"] = self._ports.choose(uid)
                 claim.taken.append((self._ports, port["nodePort"]))
 
+    def _health_port(self, claim: Claim, spec: dict[str, Any], uid: str) -> None:
+        """Where balancers ask a node whether it has endpoints of its own."""
+        number = spec.get("healthCheckNodePort")
+        if not number:
+            spec["healthCheckNodePort"] = number = self._ports.choose(uid)
+            claim.taken.append((self._ports, number))
+        elif number not in self._ports or not _take(claim, self._ports, number, uid):
+            detail = f"failed to allocate requested HealthCheck NodePort {number}"
+            claim.causes.append(names.invalid("spec.healthCheckNodePort", number, detail))
+
     def _held(self, stored: Stored) -> Iterator[tuple[Pool, int, str]]:
         service = _service.decode(stored.json)
         uid = service.metadata.uid
         number = _number(service.spec.cluster_ip)
         if number in self._addresses:
             yield self._addresses, number, uid
-        for port in service.spec.ports:
-            if port.node_port in self._ports:
-                yield self._ports, port.node_port, uid
+        taken = [port.node_port for port in service.spec.ports]
+        for number in (*taken, service.spec.health_check_node_port):
+            if number in self._ports:
+                yield self._ports, number, uid
 
 
 def _take(claim: Claim, pool: Pool, number: int, uid: str) -> bool:

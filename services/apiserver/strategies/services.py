@@ -203,8 +203,7 @@ def _traffic(spec: Body) -> list[Cause]:
     if inner is not None and inner not in _POLICIES:
         causes.append(names.unsupported("spec.internalTrafficPolicy", inner, _POLICIES))
     health = spec.get("healthCheckNodePort") or 0
-    checked = spec.get("type") == "LoadBalancer" and outer == "Local"
-    if health and not checked:
+    if health and not _health_checked(spec):
         detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is "
         causes.append(names.invalid("spec.healthCheckNodePort", health, detail + "'Local'"))
     elif health:
@@ -230,8 +229,14 @@ def keep(new: Body, old: Body) -> None:
             ):  # fmt: skip
                 _drop(after, before, field)
         new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
+    if not _health_checked(after) and _health_checked(before):
+        _drop(after, before, "healthCheckNodePort")
     if reachable(before) and not reachable({"type": "ClusterIP", **after}):
         _drop(after, before, "externalTrafficPolicy")
+
+
+def _health_checked(spec: Body) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _drop(after: Body, before: Body, field: str) -> None:

@@ -36,6 +36,7 @@ class ServiceSpec(View, frozen=True, kw_only=True):
     publish_not_ready_addresses: bool = False
     external_traffic_policy: str = "Cluster"
     internal_traffic_policy: str = "Cluster"
+    health_check_node_port: int = 0
     external_ips: tuple[str, ...] = field(default=(), name="externalIPs")
 
 

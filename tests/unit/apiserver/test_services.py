@@ -119,3 +119,25 @@ def test_a_pool_gives_each_number_to_one_holder():
     pool.release(1, "nobody")
     with pytest.raises(Exhausted):
         pool.choose("d")
+
+
+async def test_a_local_balancer_gets_a_port_for_health_checks(client):
+    wanted = service(type="LoadBalancer", externalTrafficPolicy="Local")
+    made = await client.create("services", wanted)
+    number = made["spec"]["healthCheckNodePort"]
+    assert 30000 <= number <= 32767
+    taken = [{"port": 80, "nodePort": number}]
+    with pytest.raises(Invalid, match="already allocated"):
+        await client.create("services", service("t", type="NodePort", ports=taken))
+    made = await client.patch("services", "s", {"spec": {"externalTrafficPolicy": "Cluster"}})
+    assert "healthCheckNodePort" not in made["spec"]
+
+
+async def test_a_service_becomes_a_name_and_a_service_again(client):
+    await client.create("services", service(selector={"a": "b"}))
+    change = {"spec": {"type": "ExternalName", "externalName": "example.com"}}
+    made = await client.patch("services", "s", change)
+    assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & made["spec"].keys()
+    back = {"spec": {"type": "ClusterIP", "externalName": None}}
+    made = await client.patch("services", "s", back)
+    assert made["spec"]["clusterIP"]
