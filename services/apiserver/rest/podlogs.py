@@ -51,8 +51,13 @@ class PodLogs:
             return response
 
 
-def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    return answer.content.iter_any()
+async def _chunks(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.content.iter_any():
+            yield chunk
+    except aiohttp.ClientError as error:
+        # The answer has begun: that it is not whole can only be told by breaking it off.
+        raise ConnectionResetError(str(error)) from None
 
 
 async def _messages(request: web.BaseRequest, chunks: AsyncIterator[bytes]) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from pilothouse.services.apiserver.adapters.backends import Asked, Backends, Dia
 from pilothouse.services.apiserver.adapters.kubelet import Kubelets, Place
 from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.requests import Target
-from pilothouse.services.apiserver.rest.exchange import Exchange
+from pilothouse.services.apiserver.rest.exchange import CONTINUE, Exchange
 from pilothouse.services.apiserver.rest.paths import proxied_tail
 from pilothouse.services.apiserver.rest.proxying_pages import Page, Ways
 from pilothouse.services.apiserver.rest.proxying_places import (
@@ -33,7 +33,7 @@ REFUSAL_BYTES_MAX = 64 * 1024
 
 # What concerns one connection only, and what says who the client is: neither is passed on.
 _HOP = ("Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
-        "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade")  # fmt: skip
+        "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Expect")  # fmt: skip
 _OURS = ("authorization", "impersonate-", "x-remote-")
 _CORS = ("Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
          "Access-Control-Allow-Methods", "Access-Control-Allow-Origin")  # fmt: skip
@@ -157,6 +157,9 @@ def _request_headers(request: web.BaseRequest, path: str) -> CIMultiDict[str]:
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(CONTINUE)
+        request.writer.output_size = 0
     async for chunk in request.content.iter_any():
         yield chunk
 
@@ -179,8 +182,12 @@ async def _answer(
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     if request.method != "HEAD":
-        async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
-            await response.write(chunk if page is None else page.feed(chunk))
+        try:
+            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                await response.write(chunk if page is None else page.feed(chunk))
+        except aiohttp.ClientError as error:
+            # The answer has begun: that it is not whole can only be told by breaking it off.
+            raise ConnectionResetError(str(error)) from None
         if page is not None:
             await response.write(page.end())
     await response.write_eof()
