@@ -9,6 +9,7 @@ from pilothouse.services.machinery.errors import Subject
 
 READ = ("get", "list", "watch")
 FULL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_NEW = frozenset({"create", "patch", "update"})
 # A delete answers with the object itself, and not with a Status.
 _SHOWN_WHEN_DELETED = frozenset({
     ("", "persistentvolumeclaims"), ("", "persistentvolumes"), ("", "pods"), ("", "podtemplates"),
@@ -82,6 +83,12 @@ class Kind:
     def persistent(self) -> bool:
         """Whether objects of it are stored; reviews and component statuses are computed."""
         return "update" in self.verbs
+
+    @property
+    def offered(self) -> list[str]:
+        """The verbs that discovery names; nothing new is offered of a kind that is going."""
+        going = self.custom is not None and self.custom.terminating
+        return sorted(verb for verb in self.verbs if not (going and verb in _NEW))
 
     @property
     def shown_when_deleted(self) -> bool:

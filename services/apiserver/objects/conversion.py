@@ -39,7 +39,7 @@ def to_served(kind: Kind, document: Document) -> Document:
         kind.custom.treatment.trim(shown)
         return {**shown, "apiVersion": kind.api_version}
     event = kind.plural == "events"
-    result = _renamed(document, _EVENT_BACK) if event else _autoscaler_down(document)
+    result = _event_back(document) if event else _autoscaler_down(document)
     return {**result, "apiVersion": kind.api_version}
 
 
@@ -56,6 +56,11 @@ def serve(kind: Kind, stored: Stored) -> Stored:
 
 def _renamed(document: Document, words: dict[str, str]) -> Document:
     return {words.get(name, name): value for name, value in document.items()}
+
+
+def _event_back(document: Document) -> Document:
+    """Its time is always there, and null in events that were written without."""
+    return {"eventTime": None, **_renamed(document, _EVENT_BACK)}
 
 
 def _autoscaler_up(document: Document) -> Document:

@@ -5,6 +5,7 @@ Seeded, and bounded in time: ``FUZZ_SECONDS`` asks for longer, ``FUZZ_SEED`` for
 
 import base64
 import itertools
+import json
 import os
 import random
 import time
@@ -15,10 +16,12 @@ import requests
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from kit.definitions import crd
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
 from pilothouse.ops.testing.control_plane import start
+from pilothouse.services.apiserver.rest.openapi.operation import META
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
@@ -29,6 +32,8 @@ CHECKS = (not_a_server_error, response_schema_conformance)
 ENDLESS = {"watch", "watchlist", "connect"}
 # Upstream says these two documents are texts, and clients' generated code is built on that.
 TOLD_AS_TEXT = {"/.well-known/openid-configuration/", "/openid/v1/jwks/"}
+# An event that was written as core/v1 has no such time: upstream shows null, against its schema.
+TOLERATED = ('null is not of type "string"', f"{META}.MicroTime")
 PATCHES = [
     [], {}, [{"op": "remove", "path": "/spec"}], [{"op": "test", "path": "", "value": 1}],
     [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}], {"spec": None}, {"spec": []},
@@ -40,6 +45,8 @@ PATCHES = [
 @pytest.fixture(scope="module")
 def plane():
     with start() as found:
+        found.kubectl("create", "-f", "-", text=json.dumps(crd()))
+        found.kubectl("wait", "--for=condition=Established", "crd/crontabs.stable.example.com")
         yield found
 
 
@@ -124,11 +131,16 @@ class Fuzz:
         if answer.status_code == 201 and "{name}" not in case.operation.path:
             name = answer.json().get("metadata", {}).get("name")
             self.made.setdefault(case.operation.path, []).append(name)
+        # What is only marked for deletion is shown, where the schema knows but a Status.
+        marked = case.operation.method.upper() == "DELETE" and answer.json()["kind"] != "Status"
         try:
-            case.validate_response(answer, checks=CHECKS)
+            case.validate_response(answer, checks=CHECKS[:1] if marked else CHECKS)
         except BaseExceptionGroup as group:
+            texts = [str(each) for each in group.exceptions]
+            if all(part in text for text in texts for part in TOLERATED):
+                return
             asked = f"{case.operation.label} {case.query} {case.body!r:.500}"
-            self.broken.append(f"{asked}\n{answer.status_code} {str(group.exceptions)[:1500]}")
+            self.broken.append(f"{asked}\n{answer.status_code} {texts[0][:1500]}")
 
 
 def each_operation(document):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pilothouse.services.apiserver.kinds.catalog import Catalog, builtin_catalog
+from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.rest import replies
 from pilothouse.services.apiserver.rest.discovery import aggregated, legacy
@@ -174,3 +175,10 @@ def test_a_catalog_without_kinds_has_no_groups():
 def test_protobuf_says_the_same(document):
     read = envelope.decode(replies.written(document, "protobuf"))
     assert {**document, "apiVersion": read["apiVersion"]} == read
+
+
+def test_a_kind_that_is_going_offers_nothing_new():
+    catalog = builtin_catalog()
+    catalog.add(replace(custom(), custom=Custom(treatment=None, terminating=True)))
+    (listed,) = legacy.resources(catalog, "shop.example.com", "v1")["resources"]
+    assert listed["verbs"] == ["delete", "deletecollection", "get", "list", "watch"]

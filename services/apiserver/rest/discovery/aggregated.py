@@ -49,7 +49,7 @@ def _resource(kind: Kind, *, builtin: bool) -> Document:
         "responseKind": _response_kind(kind, kind, builtin=builtin),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
+        "verbs": kind.offered,
     }
     if kind.short_names:
         resource["shortNames"] = list(kind.short_names)

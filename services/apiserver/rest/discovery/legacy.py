@@ -78,7 +78,7 @@ def _resource(kind: Kind) -> Document:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": sorted(kind.verbs),
+        "verbs": kind.offered,
     }
     if kind.short_names:
         resource["shortNames"] = list(kind.short_names)
