@@ -164,7 +164,7 @@ def _kind(
         offered["status"] = Subresource(spec.group, version.name, names.kind, _CHANGE)
     if scale is not None:
         offered["scale"] = _SCALE
-    labels = [item.json_path.removeprefix(".") for item in version.selectable_fields]
+    labels = _labels(version)
     custom = Custom(
         treatment=SchemaTreatment(
             schema=_schema(version),
@@ -175,6 +175,7 @@ def _kind(
         ),
         columns=_columns(version),
         fields={label: label for label in labels},
+        paths=tuple(label for each in spec.versions for label in _labels(each)),
         has_status="status" in offered,
         scale=scale,
         warnings=_warnings(definition, version),
@@ -214,6 +215,10 @@ def _paths(scale: _Scale | None) -> ScalePaths | None:
         return None
     selector = split(scale.label_selector_path) if scale.label_selector_path else ()
     return ScalePaths(split(scale.spec_replicas_path), split(scale.status_replicas_path), selector)
+
+
+def _labels(version: Version) -> list[str]:
+    return [item.json_path.removeprefix(".") for item in version.selectable_fields]
 
 
 def _columns(version: Version) -> tuple[PrinterColumn, ...]:

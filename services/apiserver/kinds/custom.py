@@ -59,13 +59,14 @@ class Treatment(Protocol):
 @dataclass(frozen=True)
 class Custom:
     """``has_status`` and ``scale`` name its subresources; ``fields`` its selectable fields, by
-    label. ``warnings`` go with every answer of a deprecated version. While ``terminating``, nothing
-    new is created.
+    label, and ``paths`` those of all versions, which share what is stored. ``warnings`` go with
+    every answer of a deprecated version. While ``terminating``, nothing new is created.
     """
 
     treatment: Treatment
     columns: tuple[PrinterColumn, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
     has_status: bool = False
     scale: ScalePaths | None = None
     warnings: tuple[str, ...] = ()

@@ -80,11 +80,12 @@ def unsupported(kind: Kind, label: str) -> str:
 
 def extractor(kind: Kind) -> Callable[[bytes], Mapping[str, str]]:
     """Reads the values at the paths of :func:`field_labels` out of an object's bytes."""
-    paths = sorted(set(field_labels(kind).values()))
+    custom = kind.custom
+    paths = sorted(set(field_labels(kind).values() if custom is None else custom.paths))
     if not paths:
         return lambda _: {}
     split = {path: path.split(".") for path in paths}
-    if kind.custom is not None:
+    if custom is not None:
         # Its fields may have names that are none in Python.
         return lambda json: _read(msgspec.json.decode(json), split)
     decoder = msgspec.json.Decoder(_struct("Fields", list(split.values())))
