@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.services.apiserver.admission import topology
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import binding, metadata, refusals
 from pilothouse.services.apiserver.objects.decoding import decode
@@ -78,6 +79,7 @@ class Acts:
         pods = self._parts.catalog.lookup("", "v1", "pods")
         named = Target("", "v1", "pods", target.namespace, body["metadata"].get("name", ""))
         now = self._parts.clock.now()
+        topology.place(self._parts.cache, body)
 
         def build(pod: Document) -> Document:
             return binding.bound(pods, pod, body, now)

@@ -46,10 +46,9 @@ def bound(kind: Kind, pod: Document, binding: Document, now: float) -> Document:
         raise _conflict(name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
     if spec.get("schedulingGates"):
         raise _conflict(name, f"pod {name} has non-empty .spec.schedulingGates")
-    annotations = (binding.get("metadata") or {}).get("annotations")
-    if annotations:
-        kept = metadata.get("annotations") or {}
-        metadata = {**metadata, "annotations": {**kept, **annotations}}
+    for field in ("annotations", "labels"):
+        if given := (binding.get("metadata") or {}).get(field):
+            metadata = {**metadata, field: {**(metadata.get(field) or {}), **given}}
     return {
         **pod,
         "metadata": metadata,

@@ -13,6 +13,7 @@ from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.objects.commits import Commits
 from pilothouse.services.apiserver.objects.served import Kinds, Served
 from pilothouse.services.apiserver.requests import DeleteOptions, Stored, Target, User
+from pilothouse.services.apiserver.strategies.cluster import SYSTEM
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import Cause, Invalid
 from pilothouse.services.machinery.storage import Changed
@@ -52,6 +53,9 @@ class Removals:
         _check_options(kind, options)
         if kind.native == "namespaces" and target.name in PROTECTED:
             raise refusals.forbidden(kind, target.name, "this namespace may not be deleted")
+        if kind.native == "priorityclasses" and target.name in SYSTEM:
+            why = "this is a system priority class and cannot be deleted"
+            raise refusals.forbidden(kind, target.name, why)
         served = self._kinds.served(kind)
         for _ in range(_RACES_MAX):
             item = served.objects.get(target.key)

@@ -161,10 +161,8 @@ def _scope_fits(scope: str, name: str) -> bool:
         return name == "pods"
     if scope == "VolumeAttributesClass":
         return name in _PVC or ".storageclass.storage.k8s.io/" in name
-    return (
-        name in _COMPUTE
-        or (name.startswith(("requests.", "hugepages-", "limits."))
-        and (name != "requests.storage"))
+    return name in _COMPUTE or (
+        name.startswith(("requests.", "hugepages-", "limits.")) and (name != "requests.storage")
     )
 
 

@@ -256,9 +256,7 @@ DEPLOYMENT = Strategy(
 REPLICA_SET = Strategy(
     _default_replica_set, _check_replica_set, same_selector, check_status=_REPLICAS
 )
-DAEMON_SET = Strategy(
-    _default_daemon_set, _check_daemon_set, same_selector, keep=_count_templates
-)
+DAEMON_SET = Strategy(_default_daemon_set, _check_daemon_set, same_selector, keep=_count_templates)
 REPLICATION_CONTROLLER = Strategy(
     _default_replication_controller, _check_replication_controller, check_status=_REPLICAS
 )

@@ -276,3 +276,18 @@ async def test_a_terminating_namespace_takes_nothing_new(client):
     with pytest.raises(Forbidden) as refused:
         await client.create("configmaps", {"metadata": {"name": "c"}}, namespace="going")
     assert refused.value.causes[0].reason == "NamespaceTerminating"
+
+
+async def test_a_bound_pod_carries_where_its_node_stands(client):
+    zone = {"topology.kubernetes.io/zone": "z1", "other": "o"}
+    await client.create("nodes", {"metadata": {"name": "n", "labels": zone}})
+    await client.create("pods", pod())
+    body = {"metadata": {"name": "web"}, "target": {"kind": "Node", "name": "n"}}
+    await client.create("pods", body, name="web", sub="binding")
+    labels = (await client.get("pods", "web"))["metadata"]["labels"]
+    assert labels == {"app": "web", "topology.kubernetes.io/zone": "z1"}
+
+
+async def test_system_priority_classes_stay(client):
+    with pytest.raises(Forbidden, match="system priority class and cannot be deleted"):
+        await client.delete("scheduling.k8s.io/priorityclasses", "system-node-critical")
