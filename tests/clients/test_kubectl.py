@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from kit.certificates import signing_request
@@ -333,8 +335,9 @@ def test_bad_input_is_named(refused):
 
 def test_kubectl_comes_with_pilothouse(control_plane):
     environment = {**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)}
+    pilothouse = Path(sys.executable).with_name("pilothouse")
     done = subprocess.run(
-        ["pilothouse", "kubectl", "get", "namespaces", "-o", "name"],
+        [pilothouse, "kubectl", "get", "namespaces", "-o", "name"],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "namespace/default" in done.stdout

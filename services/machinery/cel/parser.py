@@ -124,50 +124,50 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail("expression recursion limit exceeded: 250")
-        node = self.disjunction()
+        node = self._disjunction()
         question = self.accept("?")
         if question is not None:
-            yes = self.disjunction()
+            yes = self._disjunction()
             self.expect(":")
             node = Call(question.position, "_?_:_", [node, yes, self.expression()])
         self.depth -= 1
         return node
 
-    def disjunction(self) -> Node:
-        return self.logical("||", "_||_", lambda: self.logical("&&", "_&&_", self.relation))
+    def _disjunction(self) -> Node:
+        return self._logical("||", "_||_", lambda: self._logical("&&", "_&&_", self._relation))
 
-    def logical(self, operator: str, function: str, operand: Callable[[], Node]) -> Node:
+    def _logical(self, operator: str, function: str, operand: Callable[[], Node]) -> Node:
         terms, positions = [operand()], []
         while (token := self.accept(operator)) is not None:
             positions.append(token.position)
             terms.append(operand())
         return _balanced(function, terms, positions)
 
-    def relation(self, minimum: int = 1) -> Node:
-        left = self.unary()
+    def _relation(self, minimum: int = 1) -> Node:
+        left = self._unary()
         while True:
             token = self.token
             level = _BINARY.get(token.text, 0) if token.kind in ("op", "ident") else 0
             if level < minimum:
                 return left
             self.advance()
-            left = Call(token.position, _FUNCTIONS[token.text], [left, self.relation(level + 1)])
+            left = Call(token.position, _FUNCTIONS[token.text], [left, self._relation(level + 1)])
 
-    def unary(self) -> Node:
+    def _unary(self) -> Node:
         token = self.token
         if token.kind != "op" or token.text not in ("!", "-"):
-            return self.member(self.primary())
+            return self._member(self._primary())
         count = 0
         while self.accept(token.text) is not None:
             count += 1
         if token.text == "-" and count == 1 and self.token.kind in ("int", "float"):
-            return self.member(self.number(self.advance(), negative=True))
-        operand = self.member(self.primary())
+            return self._member(self._number(self.advance(), negative=True))
+        operand = self._member(self._primary())
         if count % 2 == 0:
             return operand
         return Call(token.position, "!_" if token.text == "!" else "-_", [operand])
 
-    def member(self, node: Node) -> Node:
+    def _member(self, node: Node) -> Node:
         while True:
             token = self.token
             if token.kind != "op" or token.text not in (".", "["):
@@ -179,9 +179,9 @@ class _Parser:
                 self.expect("]")
                 node = Call(token.position, "_[?_]" if optional else "_[_]", [node, index])
             else:
-                node = self.selection(node, token.position, optional)
+                node = self._selection(node, token.position, optional)
 
-    def selection(self, node: Node, position: int, optional: bool) -> Node:
+    def _selection(self, node: Node, position: int, optional: bool) -> Node:
         name = self.token
         if name.kind != "ident" or name.text in ("in", "true", "false", "null"):
             self.fail(f"Syntax error: mismatched input '{name.text}' expecting IDENTIFIER")
@@ -190,10 +190,10 @@ class _Parser:
             return Call(position, "_?._", [node, Literal(name.position, name.text)])
         opened = self.accept("(")
         if opened is not None:
-            return self.call(Call(opened.position, name.text, self.arguments(")"), node))
+            return self._call(Call(opened.position, name.text, self._arguments(")"), node))
         return Select(position, node, name.text)
 
-    def call(self, call: Call) -> Node:
+    def _call(self, call: Call) -> Node:
         try:
             expanded = expand(call, self.bindings)
         except MacroError as error:
@@ -201,7 +201,7 @@ class _Parser:
             return call
         return call if expanded is None else expanded
 
-    def arguments(self, close: str) -> list[Node]:
+    def _arguments(self, close: str) -> list[Node]:
         args: list[Node] = []
         if self.accept(close) is not None:
             return args
@@ -211,13 +211,13 @@ class _Parser:
                 self.expect(close)
                 return args
 
-    def primary(self) -> Node:
+    def _primary(self) -> Node:
         token = self.token
         kind, text = token.kind, token.text
         if kind == "ident":
-            return self.name(self.advance(), "")
+            return self._name(self.advance(), "")
         if kind in ("int", "uint", "float"):
-            return self.number(self.advance())
+            return self._number(self.advance())
         if kind == "string":
             self.advance()
             try:
@@ -225,40 +225,40 @@ class _Parser:
             except ValueError as error:
                 self.fail(str(error), token.position)
         if kind == "op" and text in "([{.":
-            return self.bracketed(self.advance())
+            return self._bracketed(self.advance())
         self.fail(f"Syntax error: mismatched input '{text}' expecting {_PRIMARIES}")
         raise AssertionError
 
-    def bracketed(self, token: Token) -> Node:
+    def _bracketed(self, token: Token) -> Node:
         if token.text == "(":
             node = self.expression()
             self.expect(")")
             return node
         if token.text == "[":
-            return self.list_literal(token.position)
+            return self._list_literal(token.position)
         if token.text == "{":
-            return self.map_literal(token.position)
+            return self._map_literal(token.position)
         if self.token.kind != "ident":
             self.fail(f"Syntax error: mismatched input '{self.token.text}' expecting IDENTIFIER")
-        return self.name(self.advance(), ".")
+        return self._name(self.advance(), ".")
 
-    def name(self, token: Token, dot: str) -> Node:
+    def _name(self, token: Token, dot: str) -> Node:
         text = token.text
         if text in ("true", "false", "null") and not dot:
             return Literal(token.position, {"true": True, "false": False, "null": None}[text])
         if text == "in":
             self.fail(f"Syntax error: mismatched input 'in' expecting {_PRIMARIES}", token.position)
-        struct = self.struct_literal(token, dot)
+        struct = self._struct_literal(token, dot)
         if struct is not None:
             return struct
         if text in RESERVED:
             self.issues.append(Issue(token.position, f"reserved identifier: {text}"))
         opened = self.accept("(")
         if opened is not None:
-            return self.call(Call(opened.position, dot + text, self.arguments(")")))
+            return self._call(Call(opened.position, dot + text, self._arguments(")")))
         return Ident(token.position, dot + text)
 
-    def struct_literal(self, token: Token, dot: str) -> Node | None:
+    def _struct_literal(self, token: Token, dot: str) -> Node | None:
         names, index = [token.text], self.index
         while self.tokens[index].text == "." and self.tokens[index + 1].kind == "ident":
             names.append(self.tokens[index + 1].text)
@@ -284,7 +284,7 @@ class _Parser:
                 break
         return StructNode(opened.position, dot + ".".join(names), fields)
 
-    def list_literal(self, position: int) -> Node:
+    def _list_literal(self, position: int) -> Node:
         elements: list[Node] = []
         optional: set[int] = set()
         while self.accept("]") is None:
@@ -296,7 +296,7 @@ class _Parser:
                 break
         return ListNode(position, elements, frozenset(optional))
 
-    def map_literal(self, position: int) -> Node:
+    def _map_literal(self, position: int) -> Node:
         entries: list[tuple[Node, Node, bool]] = []
         while self.accept("}") is None:
             optional = self.accept("?") is not None
@@ -308,7 +308,7 @@ class _Parser:
                 break
         return MapNode(position, entries)
 
-    def number(self, token: Token, negative: bool = False) -> Node:
+    def _number(self, token: Token, negative: bool = False) -> Node:
         text = token.text
         at = token.position - 1 if negative else token.position
         if token.kind == "float":

@@ -136,10 +136,6 @@ def test_patch_types(api):
     path = "/api/v1/namespaces/default"
     answer = api.request("PATCH", path, {}, headers={"Content-Type": "application/json"})
     refused(answer, 415, "UnsupportedMediaType")
-    applied = {"Content-Type": "application/apply-patch+yaml"}
-    answer = api.request("PATCH", f"{path}?fieldManager=x", {}, headers=applied)
-    assert answer.json["kind"] == "Status"
-    assert answer.code == 415
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;as=Table;v=v9;g=x"])
