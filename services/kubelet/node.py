@@ -1,7 +1,7 @@
 """The Node object: who this node is, what it has, how it feels. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.services.kubelet.ports import RuntimeState
@@ -33,12 +33,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the node is to others."""
+    """Who the node is to others.
+
+    ``dns``: where its server answers, if not at ``ip``. ``labels``: beside those of every node.
+    """
 
     name: str
     ip: str
     port: int
     pods_max: int
+    dns: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def labels(identity: Identity, machine: Machine) -> dict[str, str]:
@@ -49,6 +54,7 @@ def labels(identity: Identity, machine: Machine) -> dict[str, str]:
         "kubernetes.io/arch": machine.architecture,
         HOSTNAME: identity.name,
         "kubernetes.io/os": "linux",
+        **identity.labels,
     }
 
 
@@ -74,6 +80,7 @@ def render(
     return {
         "addresses": [
             {"type": "InternalIP", "address": identity.ip},
+            *([{"type": "InternalDNS", "address": identity.dns}] if identity.dns else ()),
             {"type": "Hostname", "address": identity.name},
         ],
         "capacity": amounts,

@@ -8,7 +8,14 @@ from typing import Protocol
 from pilothouse.services.kubelet.configs import Dns
 from pilothouse.services.kubelet.downward import Surroundings
 from pilothouse.services.kubelet.observed import Container as Running
-from pilothouse.services.kubelet.ports import Cgroups, Cluster, Images, Runtime, Volumes
+from pilothouse.services.kubelet.ports import (
+    Cgroups,
+    Cluster,
+    Images,
+    LogDirectories,
+    Runtime,
+    Volumes,
+)
 from pilothouse.services.kubelet.probes import Outcome
 from pilothouse.services.kubelet.views import Container, EphemeralContainer, Hook, Pod, Probe
 from pilothouse.services.runtime.client.events import Reference
@@ -60,6 +67,7 @@ class Parts:
     volumes: Volumes
     cgroups: Cgroups
     notes: Notes
+    logs: LogDirectories
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE)
     )

@@ -1,7 +1,6 @@
 """Carry out a plan's acts for one pod: long ones beside the worker, the rest together."""
 
 import asyncio
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -92,11 +91,21 @@ class Performer:
                 case ResizeContainer():
                     await self._resize(pod, act)
                 case RemoveContainer():
-                    await self._parts.runtime.remove_container(act.id)
-                    _unlink(act.log_path)
+                    await self._remove(pod, act)
         except (ApiError, OSError) as error:
             self._log.warning("act failed", act=type(act).__name__, error=str(error))
             await self._parts.clock.sleep(1.0)
+
+    async def _remove(self, pod: Pod, act: RemoveContainer) -> None:
+        try:
+            await self._parts.runtime.remove_container(act.id)
+        except ApiError:
+            # A start that was cut off can leave a process that containerd knows nothing of, and
+            # that keeps it from removing the container. Its end is noticed, so the next try works.
+            self._parts.cgroups.kill(pod.uid, act.id)
+            raise
+        if act.log_path:
+            self._parts.logs.remove_file(Path(act.log_path))
 
     async def _resize(self, pod: Pod, act: ResizeContainer) -> None:
         """Tell the runtime, and the pod's own cgroup beside it."""
@@ -137,7 +146,7 @@ class Performer:
         try:
             if act.replaces:
                 await self._parts.runtime.stop_sandbox(act.replaces)
-            log_directory(self._parts.node, pod).mkdir(parents=True, exist_ok=True)
+            self._parts.logs.make(log_directory(self._parts.node, pod))
             self._parts.cgroups.prepare(pod)
             async with self._parts.starting:
                 config = self._starter.sandbox_config(pod, act.attempt)
@@ -211,9 +220,4 @@ class Performer:
             await self._parts.runtime.remove_sandbox(sandbox.id)
         self._parts.volumes.remove(pod.uid)
         self._parts.cgroups.remove(pod.uid)
-        shutil.rmtree(log_directory(self._parts.node, pod), ignore_errors=True)
-
-
-def _unlink(path: str) -> None:
-    if path:
-        Path(path).unlink(missing_ok=True)
+        self._parts.logs.remove(log_directory(self._parts.node, pod))

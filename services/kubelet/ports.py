@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from pilothouse.services.kubelet.configs import ContainerConfig, Mount, SandboxConfig
@@ -155,11 +156,24 @@ class Volumes(Protocol):
         """Take all of them away."""
 
 
+class LogDirectories(Protocol):
+    """Where the runtime writes logs; absence is no error of a removal."""
+
+    def make(self, path: Path) -> None: ...
+    def remove(self, path: Path) -> None:
+        """With all that is in it."""
+
+    def remove_file(self, path: Path) -> None: ...
+
+
 class Cgroups(Protocol):
     """Pods' cgroups."""
 
     def prepare(self, pod: Pod) -> None:
         """Give the pod its share of CPU time, where the host allows."""
+
+    def kill(self, uid: str, container_id: str) -> None:
+        """End what runs in one container of it, whatever the runtime knows of that."""
 
     def remove(self, uid: str) -> None:
         """Take the pod's away."""

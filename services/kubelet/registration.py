@@ -66,10 +66,10 @@ class Registration:
         if old is None or new is None or old.spec.pod_cidr != new.spec.pod_cidr:
             self._changed.set()
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, renew_seconds: float = node.RENEW_SECONDS) -> None:
+        """Until cancelled; ``renew_seconds`` after its first lease comes the second."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._renew())
+            group.create_task(self._renew(renew_seconds))
             while True:
                 self._changed.clear()
                 try:
@@ -131,15 +131,15 @@ class Registration:
         await self._api.patch_status(NODES, key, {"status": status})
         self._told, self._told_at = status, self._clock.monotonic()
 
-    async def _renew(self) -> None:
+    async def _renew(self, wait: float) -> None:
         while True:
-            wait = node.RENEW_SECONDS
             try:
                 await self._lease()
             except ApiError as error:
                 self._log.info("lease not renewed", error=error.message)
                 wait = RETRY_SECONDS
             await self._clock.sleep(wait)
+            wait = node.RENEW_SECONDS
 
     async def _lease(self) -> None:
         name = self._identity.name

@@ -107,8 +107,7 @@ class Starter:
         reason = CONFIG_ERROR
         try:
             config = await self._config(pod, spec, act, ips)
-            log = log_directory(self._parts.node, pod) / spec.name
-            log.mkdir(parents=True, exist_ok=True)
+            self._parts.logs.make(log_directory(self._parts.node, pod) / spec.name)
             reason = CREATE_ERROR
             made_in = self.sandbox_config(pod, sandbox.attempt)
             image_ref = self._memory.images[spec.name]

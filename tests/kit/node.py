@@ -15,6 +15,7 @@ from kit.containerd import Containerd
 from pilothouse.ops.local.kernel import enter_netns
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
@@ -54,7 +55,9 @@ class FakeCluster:
     async def write_status(self, pod, status):
         kept = self.statuses.setdefault(pod.uid, {})
         conditions = {item["type"]: item for item in kept.get("conditions", [])}
-        conditions |= {item["type"]: item for item in status.get("conditions", [])}
+        for item in status.get("conditions", []):
+            both = conditions.get(item["type"], {}) | item
+            conditions[item["type"]] = {k: v for k, v in both.items() if v is not None}
         merged = {key: value for key, value in (kept | status).items() if value is not None}
         for key in ("podIPs", "hostIPs"):
             merged[key] = [item for item in merged.get(key, []) if "$patch" not in item]
@@ -152,7 +155,7 @@ async def workers(
         node = Node("node-1", around, 1 << 34, containerd.cgroup_root, logs, dns, Dns())
         parts = Parts(
             node, clock, cri, CriImages(channel), NodeProbing(streams, clock),
-            cluster, volumes, cgroups, notes,
+            cluster, volumes, cgroups, notes, LogFolders(),
         )  # fmt: skip
         pods = Pods(parts, cri, RuntimeEvents(channel), [volumes, cgroups])
         async with asyncio.TaskGroup() as group:

@@ -1,6 +1,8 @@
 """Pods' cgroups, in every hierarchy there is (v1, v2, or both)."""
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from pilothouse.services.kubelet.views import Pod
 
 MOUNT = Path("/sys/fs/cgroup")
 LEVELS = ("", "burstable", "besteffort")
+PROCESSES = "cgroup.procs"
 V1_SHARES, V2_WEIGHT = "cpu.shares", "cpu.weight"
 
 
@@ -52,6 +55,17 @@ class NodeCgroups:
                 _delegate(hierarchy, directory.parent)
                 _write_shares(directory, shares)
                 self._share_levels(hierarchy)
+
+    def kill(self, uid: str, container_id: str) -> None:
+        """End what runs in one container of the pod, whatever the runtime knows of that."""
+        for hierarchy in _hierarchies():
+            for level in LEVELS:
+                processes = hierarchy / self._root / level / f"pod{uid}" / container_id / PROCESSES
+                if not processes.exists():
+                    continue
+                for pid in processes.read_text().split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
 
     def remove(self, uid: str) -> None:
         """Take the pod's cgroups away; one with processes in it stays for the next time."""

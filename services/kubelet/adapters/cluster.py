@@ -27,6 +27,7 @@ from pilothouse.services.runtime.clock import Clock
 FRESH_SECONDS = 30.0
 KEPT_MAX = 1024
 MASTER = Key("default", "kubernetes")
+BY_NAMESPACE = "namespace"
 
 
 def _own_uid(pod: Pod) -> str:
@@ -39,6 +40,7 @@ class MeshCluster:
     def __init__(self, objects: Objects, services: Cache[Service], clock: Clock) -> None:
         self._objects = objects
         self._services = services
+        services.add_index(BY_NAMESPACE, lambda service: (service.metadata.namespace,))
         self._clock = clock
         self._uid_of: Callable[[Pod], str] = _own_uid
         self._kept: dict[tuple[str, Key], tuple[float, dict[str, bytes]]] = {}
@@ -128,8 +130,8 @@ class MeshCluster:
         """The namespace's Services and ``default/kubernetes``."""
         found = [
             item
-            for item in self._services.values()
-            if item.metadata.namespace == namespace and item.metadata.key != MASTER
+            for item in self._services.by_index(BY_NAMESPACE, namespace)
+            if item.metadata.key != MASTER
         ]
         master = self._services.get(MASTER)
         return found if master is None else [*found, master]

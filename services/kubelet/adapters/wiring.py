@@ -10,6 +10,7 @@ from pilothouse.services.kubelet.adapters import cni_conf, machine
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
@@ -77,6 +78,7 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
         volumes=volumes,
         cgroups=cgroups,
         notes=recorder,
+        logs=LogFolders(),
     )
     pods = Pods(parts, cri, RuntimeEvents(runtime), [volumes, cgroups])
     files = ManifestFiles(config.paths.manifests)
