@@ -91,21 +91,12 @@ class Performer:
                 case ResizeContainer():
                     await self._resize(pod, act)
                 case RemoveContainer():
-                    await self._remove(pod, act)
+                    await self._parts.runtime.remove_container(act.id)
+                    if act.log_path:
+                        self._parts.logs.remove_file(Path(act.log_path))
         except (ApiError, OSError) as error:
             self._log.warning("act failed", act=type(act).__name__, error=str(error))
             await self._parts.clock.sleep(1.0)
-
-    async def _remove(self, pod: Pod, act: RemoveContainer) -> None:
-        try:
-            await self._parts.runtime.remove_container(act.id)
-        except ApiError:
-            # A start that was cut off can leave a process that containerd knows nothing of, and
-            # that keeps it from removing the container. Its end is noticed, so the next try works.
-            self._parts.cgroups.kill(pod.uid, act.id)
-            raise
-        if act.log_path:
-            self._parts.logs.remove_file(Path(act.log_path))
 
     async def _resize(self, pod: Pod, act: ResizeContainer) -> None:
         """Tell the runtime, and the pod's own cgroup beside it."""

@@ -172,8 +172,5 @@ class Cgroups(Protocol):
     def prepare(self, pod: Pod) -> None:
         """Give the pod its share of CPU time, where the host allows."""
 
-    def kill(self, uid: str, container_id: str) -> None:
-        """End what runs in one container of it, whatever the runtime knows of that."""
-
     def remove(self, uid: str) -> None:
         """Take the pod's away."""

@@ -9,11 +9,12 @@ from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.protos.cri.v1.api_pb2_grpc import ImageServiceStub, RuntimeServiceStub
 from pilothouse.services.kubelet import configs
 from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
+from pilothouse.services.kubelet.adapters.leftovers import Leftovers
 from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
 from pilothouse.services.kubelet.observed import Container, Observed, is_abandoned
 from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
 from pilothouse.services.kubelet.qos import Limits
-from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 CALL_SECONDS_MAX = 120.0
@@ -32,6 +33,7 @@ class Cri:
 
     def __init__(self, channel: aio.Channel) -> None:
         self._runtime = RuntimeServiceStub(channel)
+        self._leftovers = Leftovers(channel)
         self._ended: dict[str, Container] = {}
 
     async def observe(self, uid: str) -> Observed:
@@ -122,6 +124,12 @@ class Cri:
             await _answer(self._runtime.RemovePodSandbox(request, timeout=CALL_SECONDS_MAX))
         except NotFound:
             return
+        except ApiError:
+            listed = cri.ListContainersRequest(filter=cri.ContainerFilter(pod_sandbox_id=id_))
+            left = await _answer(self._runtime.ListContainers(listed, timeout=CALL_SECONDS_MAX))
+            for container in left.containers:
+                await self._leftovers.end(container.id)
+            await _answer(self._runtime.RemovePodSandbox(request, timeout=CALL_SECONDS_MAX))
 
     async def create_container(
         self, sandbox_id: str, sandbox: SandboxConfig, config: ContainerConfig, image_ref: str
@@ -162,6 +170,9 @@ class Cri:
             await _answer(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS_MAX))
         except NotFound:
             return
+        except ApiError:
+            await self._leftovers.end(id_)
+            await _answer(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS_MAX))
 
     def forget(self, observed: Observed) -> None:
         """Drop what is remembered of these containers."""

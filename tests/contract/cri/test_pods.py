@@ -110,6 +110,21 @@ async def test_a_new_kubelet_finds_what_the_old_one_started(runtime: Containerd)
         await _gone(node, "uid-keep")
 
 
+async def test_what_runs_behind_the_runtimes_back_keeps_no_pod(runtime: Containerd) -> None:
+    script = "[ -s /dev/termination-log ] && exec sleep 1000; echo once >/dev/termination-log"
+    body = pod_of("uid-back", name="back", restartPolicy="Never")
+    once = body["spec"]["containers"][0] | {"name": "once", "command": ["sh", "-c", script]}
+    body["spec"]["containers"].append(once)
+    async with workers(runtime) as node:
+        node.apply(body)
+        await wait_for(lambda: "terminated" in node.container("uid-back", "once").get("state", {}))
+        ended = node.container("uid-back", "once")["containerID"].removeprefix("containerd://")
+        runtime.ctr("tasks", "start", "--detach", ended)
+        await _gone(node, "uid-back")
+        assert "uid-back" not in {ref.uid for ref in await node.cri.survey()}
+        assert ended not in runtime.ctr("tasks", "list", "-q").stdout
+
+
 async def test_volumes_environment_and_user(runtime: Containerd) -> None:
     script = (
         "cat /cfg/key /tok/token /tok/ns /hosts; echo $FROM_MAP $FROM_FIELD $(id -u); "
