@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.kinds.affinity import OPERATORS, NodeSelectorTerm
 from pilothouse.services.machinery.kinds.pods import Toleration
 from pilothouse.services.machinery.labels import (
     LabelSelector,
@@ -19,11 +20,6 @@ from pilothouse.services.scheduler import views
 # asked whether it fits: so that pods without requests spread too.
 RANKED_MILLICPU_DEFAULT = 100
 RANKED_MEMORY_BYTES_DEFAULT = 200 * 1024 * 1024
-
-_NODE_OPERATORS = {
-    "In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent",
-    "Gt": "gt", "Lt": "lt",
-}  # fmt: skip
 
 
 class NodeTerm(msgspec.Struct, frozen=True):
@@ -155,14 +151,14 @@ def _node_terms(affinity: views.NodeAffinity | None) -> tuple[NodeTerm, ...] | N
     return tuple(_node_term(term) for term in affinity.required.node_selector_terms)
 
 
-def _node_term(term: views.NodeSelectorTerm) -> NodeTerm:
+def _node_term(term: NodeSelectorTerm) -> NodeTerm:
     return NodeTerm(
         tuple(
-            Requirement(item.key, _NODE_OPERATORS[item.operator], frozenset(item.values))
+            Requirement(item.key, OPERATORS[item.operator], frozenset(item.values))
             for item in term.match_expressions
         ),
         tuple(
-            Requirement(item.key, _NODE_OPERATORS[item.operator], frozenset(item.values))
+            Requirement(item.key, OPERATORS[item.operator], frozenset(item.values))
             for item in term.match_fields
         ),
     )

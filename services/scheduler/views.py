@@ -2,22 +2,10 @@
 
 from msgspec import field
 
-from pilothouse.services.machinery.kinds import pods
-from pilothouse.services.machinery.labels import LabelSelector, LabelSelectorRequirement
+from pilothouse.services.machinery.kinds import affinity, pods
+from pilothouse.services.machinery.kinds.affinity import NodeSelectorTerm
+from pilothouse.services.machinery.labels import LabelSelector
 from pilothouse.services.machinery.objects import View
-
-
-class NodeSelectorTerm(View, frozen=True, kw_only=True):
-    """All requirements must hold; a term without any matches no node."""
-
-    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
-    match_fields: tuple[LabelSelectorRequirement, ...] = ()
-
-
-class NodeSelector(View, frozen=True, kw_only=True):
-    """One of the terms must match."""
-
-    node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
 
 
 class PreferredNodeTerm(View, frozen=True, kw_only=True):
@@ -25,10 +13,7 @@ class PreferredNodeTerm(View, frozen=True, kw_only=True):
     preference: NodeSelectorTerm = NodeSelectorTerm()
 
 
-class NodeAffinity(View, frozen=True, kw_only=True):
-    required: NodeSelector | None = field(
-        default=None, name="requiredDuringSchedulingIgnoredDuringExecution"
-    )
+class NodeAffinity(affinity.NodeAffinity, frozen=True, kw_only=True):
     preferred: tuple[PreferredNodeTerm, ...] = field(
         default=(), name="preferredDuringSchedulingIgnoredDuringExecution"
     )
@@ -61,7 +46,7 @@ class PodAffinity(View, frozen=True, kw_only=True):
     )
 
 
-class Affinity(View, frozen=True, kw_only=True):
+class Affinity(affinity.Affinity, frozen=True, kw_only=True):
     node_affinity: NodeAffinity | None = None
     pod_affinity: PodAffinity | None = None
     pod_anti_affinity: PodAffinity | None = None

@@ -8,13 +8,14 @@ from pilothouse.services.controllers.policy.disruption import DisruptionControll
 from pilothouse.services.machinery import conditions, labels
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.policy import Budget, BudgetStatus
+from pilothouse.services.machinery.kinds.statefulsets import StatefulSet
 from pilothouse.services.machinery.kinds.workloads import (
     Deployment,
     ReplicaSet,
     ReplicationController,
 )
 from pilothouse.services.machinery.labels import Selector
-from pilothouse.services.machinery.objects import Key, Metadata, View, controller_of
+from pilothouse.services.machinery.objects import Key, controller_of
 from pilothouse.services.machinery.resources import (
     DEPLOYMENTS,
     POD_DISRUPTION_BUDGETS,
@@ -24,17 +25,6 @@ from pilothouse.services.machinery.resources import (
     STATEFUL_SETS,
 )
 from pilothouse.services.runtime.control.queue import WorkQueue
-
-
-class StatefulSetSpec(View, frozen=True, kw_only=True):
-    replicas: int = 1
-
-
-class StatefulSet(View, frozen=True, kw_only=True):
-    """As far as budgets are concerned: how many pods it wants."""
-
-    metadata: Metadata = Metadata()
-    spec: StatefulSetSpec = StatefulSetSpec()
 
 
 class Budgets:

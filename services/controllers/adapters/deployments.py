@@ -16,6 +16,7 @@ from pilothouse.services.controllers.workload.deployment import DeploymentContro
 from pilothouse.services.controllers.workload.rollout import revisions
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
 from pilothouse.services.machinery import conditions, labels
+from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.errors import AlreadyExists, NotFound
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -103,7 +104,7 @@ class Deployments:
         key = deployment.metadata.key
         await self._objects.patch(DEPLOYMENTS, key, patch, subresource="status")
 
-    async def _claim(self, deployment: Deployment, claim: revisions.Claim) -> None:
+    async def _claim(self, deployment: Deployment, claim: Claim[ReplicaSet]) -> None:
         owner = deployment.metadata
         for item in claim.adopt:
             answer = await ownership.adopt(

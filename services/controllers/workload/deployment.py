@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pilothouse.services.controllers.workload.rollout import changes, progress, revisions, sizes
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
+from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.kinds.workloads import (
     Deployment,
     DeploymentStatus,
@@ -27,7 +28,7 @@ UNSEEN_SECONDS_MAX = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    claim: revisions.Claim
+    claim: Claim[ReplicaSet]
     create: Birth | None
     change: tuple[Change, ...]
     delete: tuple[ReplicaSet, ...]

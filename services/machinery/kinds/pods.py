@@ -5,6 +5,7 @@ from msgspec import field
 
 from pilothouse.services.machinery import conditions, quantity, timestamps
 from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.kinds.affinity import Affinity
 from pilothouse.services.machinery.objects import Metadata, View
 
 EMPTY = msgspec.Raw(b"{}")
@@ -74,16 +75,29 @@ class Spec(View, frozen=True, kw_only=True):
     subdomain: str = ""
     service_account_name: str = ""
     volumes: tuple[Volume, ...] = ()
+    affinity: Affinity | None = None
 
 
 class PodIP(View, frozen=True, kw_only=True):
     ip: str = ""
 
 
+class Terminated(View, frozen=True, kw_only=True):
+    exit_code: int = 0
+    finished_at: str | None = None
+
+
+class ContainerState(View, frozen=True, kw_only=True):
+    """What others than the kubelet ask of a container's state: how it ended."""
+
+    terminated: Terminated | None = None
+
+
 class ContainerStatus(View, frozen=True, kw_only=True):
     name: str = ""
     ready: bool = False
     restart_count: int = 0
+    state: ContainerState = ContainerState()
 
 
 class Status(View, frozen=True, kw_only=True):
@@ -93,6 +107,7 @@ class Status(View, frozen=True, kw_only=True):
     pod_ips: tuple[PodIP, ...] = field(default=(), name="podIPs")
     host_ip: str = field(default="", name="hostIP")
     container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
     nominated_node_name: str = ""
 
 

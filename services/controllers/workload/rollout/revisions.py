@@ -3,23 +3,21 @@
 A template is known by what it says, not by its hash: the hash only makes a name.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 
-from pilothouse.services.machinery import labels
+from pilothouse.services.machinery import adoption, labels
+from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.kinds.pods import PodTemplate
+from pilothouse.services.machinery.kinds.revisions import digest, ending
 from pilothouse.services.machinery.kinds.workloads import (
     REVISION,
     TEMPLATE_HASH,
     Deployment,
     ReplicaSet,
 )
-from pilothouse.services.machinery.objects import controller_of
 
 HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
@@ -27,36 +25,12 @@ MAXIMUM = "deployment.kubernetes.io/max-replicas"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NOT_COPIED = frozenset({REVISION, HISTORY, DESIRED, MAXIMUM, LAST_APPLIED})
 
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_HASH_BYTES = 5
-_NAME_LETTERS = 10
 
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """``owned`` are the Deployment's, oldest first; ``adopt`` are among them, ``release`` not."""
-
-    owned: tuple[ReplicaSet, ...]
-    adopt: tuple[ReplicaSet, ...]
-    release: tuple[ReplicaSet, ...]
-
-
-def claimed(deployment: Deployment, near: Iterable[ReplicaSet]) -> Claim:
-    """Sort the namespace's ReplicaSets that it controls or that nobody controls."""
+def claimed(deployment: Deployment, near: Iterable[ReplicaSet]) -> Claim[ReplicaSet]:
+    """Of the namespace's ReplicaSets that it controls or that nobody controls; oldest first."""
     selector = labels.compile_selector(deployment.spec.selector)
-    leaving = deployment.metadata.deleting
-    owned: list[ReplicaSet] = []
-    adopt: list[ReplicaSet] = []
-    release: list[ReplicaSet] = []
-    for replicaset in near:
-        matches = selector is not None and selector.matches(replicaset.metadata.labels)
-        controller = controller_of(replicaset.metadata)
-        if controller is not None and controller.uid == deployment.metadata.uid:
-            (owned if matches or leaving else release).append(replicaset)
-        elif controller is None and matches and not leaving and not replicaset.metadata.deleting:
-            owned.append(replicaset)
-            adopt.append(replicaset)
-    return Claim(tuple(sorted(owned, key=_age)), tuple(adopt), tuple(release))
+    claim = adoption.claimed(deployment.metadata, selector, near)
+    return replace(claim, owned=tuple(sorted(claim.owned, key=_age)))
 
 
 def _age(replicaset: ReplicaSet) -> tuple[str, str]:
@@ -76,33 +50,12 @@ def fingerprint(template: PodTemplate) -> bytes:
     """The same for templates that say the same, whatever the order of their fields."""
     shown = {key: value for key, value in template.metadata.labels.items() if key != TEMPLATE_HASH}
     metadata = msgspec.json.encode([shown, template.metadata.annotations], order="sorted")
-    return _digest(metadata, bytes(template.spec))
-
-
-@lru_cache(maxsize=1024)
-def _digest(metadata: bytes, spec: bytes) -> bytes:
-    canonical = msgspec.json.encode(_without_nothing(msgspec.json.decode(spec)), order="sorted")
-    return hashlib.blake2b(metadata + canonical, digest_size=16).digest()
-
-
-def _without_nothing(value: Any) -> Any:
-    """Null and absent are the same; so are fields that differ only in that."""
-    if isinstance(value, dict):
-        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nothing(item) for item in value]
-    return value
+    return metadata + digest(bytes(template.spec))
 
 
 def template_hash(template: PodTemplate, collisions: int | None) -> str:
     """The name's end, in letters that make no words; ``collisions`` finds another one."""
-    salted = fingerprint(template) + str(collisions or 0).encode()
-    number = int.from_bytes(hashlib.blake2b(salted, digest_size=_HASH_BYTES).digest())
-    letters = []
-    for _ in range(_NAME_LETTERS):
-        number, letter = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[letter])
-    return "".join(letters)
+    return ending(fingerprint(template), collisions)
 
 
 def number(replicaset: ReplicaSet) -> int:
