@@ -35,9 +35,25 @@ class Advertising:
         Raises:
             Unavailable: the store does not answer.
         """
+        await self._renew()
+        return await self.living()
+
+    async def living(self) -> Sequence[str]:
+        """The addresses of all servers that live.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
         if self._storage.newest() is not None:
             # The store is this process's own: there is nobody else.
             return (self._address,)
+        entries, _ = await self._storage.load(PREFIX)
+        living = {entry.key[len(PREFIX) :].decode() for entry in entries} | {self._address}
+        return sorted(living)
+
+    async def _renew(self) -> None:
+        if self._storage.newest() is not None:
+            return
         for _ in range(_TRIES):
             try:
                 self._revision = await self._storage.put(
@@ -46,19 +62,17 @@ class Advertising:
                 break
             except Changed as other:
                 self._revision = 0 if other.current is None else other.current.mod_revision
-        entries, _ = await self._storage.load(PREFIX)
-        living = {entry.key[len(PREFIX) :].decode() for entry in entries} | {self._address}
-        return sorted(living)
 
     async def run(self) -> None:
         """Renew until cancelled."""
         clock = self._registry.parts.clock
         while self._storage.newest() is None:
-            await clock.sleep(RENEW_SECONDS)
             try:
-                await publish(self._registry, await self.renew(), self._port)
+                await self._renew()
+                await publish(self._registry, self.living, self._port)
             except (ApiError, Unavailable) as error:
                 telemetry.logger().warning("endpoints are not renewed", error=str(error))
+            await clock.sleep(RENEW_SECONDS)
 
     async def withdraw(self) -> None:
         """This server ends: the others need not wait until its key has gone."""
@@ -66,9 +80,10 @@ class Advertising:
             return
         try:
             await self._storage.delete(self._key, expect=self._revision)
-            entries, _ = await self._storage.load(PREFIX)
-            living = sorted(entry.key[len(PREFIX) :].decode() for entry in entries)
-            if living:
-                await publish(self._registry, living, self._port)
+            await publish(self._registry, self._others, self._port)
         except (ApiError, Changed, Unavailable) as error:
             telemetry.logger().warning("endpoints are not withdrawn", error=str(error))
+
+    async def _others(self) -> Sequence[str]:
+        entries, _ = await self._storage.load(PREFIX)
+        return sorted(entry.key[len(PREFIX) :].decode() for entry in entries)

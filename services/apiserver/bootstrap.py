@@ -1,7 +1,8 @@
 """What is there from the first start on: namespaces, the API's own Service, priority classes."""
 
+import contextlib
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.requests import Target, User, WriteOptions
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists, Conflict, NotFound
 from pilothouse.services.machinery.objects import Key
 
 Document = dict[str, Any]
@@ -19,6 +20,10 @@ _OPTIONS = WriteOptions(agent="kube-apiserver")
 SERVER = User("system:apiserver", ("system:masters",))
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE_PORT = 443
+_RACES_MAX = 8
+_PUBLISHED = frozenset({"subsets", "endpoints", "ports"})
+Living = Callable[[], Awaitable[Sequence[str]]]
+"""The addresses of all API servers that live."""
 _CRITICAL = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _WHAT_FOR = {
     "system-cluster-critical": "Used for system critical pods that must run in the cluster, but "
@@ -45,21 +50,46 @@ async def bootstrap(
     for target, document in _objects(service_address, port):
         await _create(registry, target, document)
     await _service_range(registry, service_range)
-    await publish(registry, addresses, port)
+
+    async def living() -> Sequence[str]:
+        return addresses
+
+    await publish(registry, living, port)
     for target, document in more:
         await _create(registry, target, document)
 
 
-async def publish(registry: Registry, addresses: Sequence[str], port: int) -> None:
-    """Write down who serves the API, where that is not there yet; loopback reaches nobody."""
-    reached = [item for item in addresses if not ipaddress.ip_address(item).is_loopback]
-    for target, document in _endpoints(reached, port) if reached else ():
-        kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
-        item = registry.parts.cache.of(kind).get(Key(target.namespace, "kubernetes"))
-        there = msgspec.json.decode(item.stored.json) if item is not None else {}
-        part = "subsets" if "subsets" in document else "endpoints"
-        if there.get(part) != document[part] or there.get("ports") != document.get("ports"):
-            await _bring_up(registry, target, document)
+async def publish(registry: Registry, living: Living, port: int) -> None:
+    """Write down who serves the API, where that is not there yet; loopback reaches nobody.
+
+    ``living`` is asked after what is there was read, and what is written replaces only that: of
+    several servers that write at a time, none takes out another that came meanwhile.
+    """
+    for plural in ("endpoints", "endpointslices"):
+        for _ in range(_RACES_MAX):
+            await registry.parts.cache.wait_fresh()
+            with contextlib.suppress(AlreadyExists, Conflict, NotFound):
+                await _publish(registry, plural, living, port)
+                break
+
+
+async def _publish(registry: Registry, plural: str, living: Living, port: int) -> None:
+    group = "" if plural == "endpoints" else "discovery.k8s.io"
+    target = Target(group, "v1", plural, "default", "kubernetes")
+    kind = registry.parts.catalog.lookup(group, "v1", plural)
+    item = registry.parts.cache.of(kind).get(target.key)
+    there = msgspec.json.decode(item.stored.json) if item is not None else None
+    found = [each for each in await living() if not ipaddress.ip_address(each).is_loopback]
+    if not found:
+        return
+    wanted = _endpoints(found, port) if plural == "endpoints" else _slice(found, port)
+    if there is None:
+        await registry.create(SERVER, replace(target, name=""), wanted, _OPTIONS)
+        return
+    if all(there.get(name) == value for name, value in wanted.items() if name in _PUBLISHED):
+        return
+    wanted["metadata"]["resourceVersion"] = there["metadata"]["resourceVersion"]
+    await registry.update(SERVER, target, wanted, _OPTIONS)
 
 
 async def _service_range(registry: Registry, text: str) -> None:
@@ -98,15 +128,6 @@ async def _create(registry: Registry, target: Target, document: Document) -> Non
         return
 
 
-async def _bring_up(registry: Registry, target: Target, document: Document) -> None:
-    name = document["metadata"]["name"]
-    named = Target(target.group, target.version, target.plural, target.namespace, name)
-    try:
-        await registry.update(SERVER, named, document, _OPTIONS)
-    except NotFound:
-        await registry.create(SERVER, target, document, _OPTIONS)
-
-
 def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document]]:
     for name in NAMESPACES:
         yield (
@@ -141,39 +162,36 @@ def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document
     )
 
 
-def _endpoints(addresses: Sequence[str], port: int) -> Iterator[tuple[Target, Document]]:
-    yield (
-        Target("", "v1", "endpoints", "default"),
-        {
-            "apiVersion": "v1",
-            "kind": "Endpoints",
-            "metadata": {
-                "name": "kubernetes",
-                "namespace": "default",
-                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-            },
-            "subsets": [
-                {
-                    "addresses": [{"ip": address} for address in addresses],
-                    "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-                }
-            ],
+def _endpoints(addresses: Sequence[str], port: int) -> Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
         },
-    )
-    yield (
-        Target("discovery.k8s.io", "v1", "endpointslices", "default"),
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": "kubernetes",
-                "namespace": "default",
-                "labels": {"kubernetes.io/service-name": "kubernetes"},
-            },
-            "addressType": "IPv4",
-            "endpoints": [
-                {"addresses": [address], "conditions": {"ready": True}} for address in addresses
-            ],
-            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        "subsets": [
+            {
+                "addresses": [{"ip": address} for address in addresses],
+                "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def _slice(addresses: Sequence[str], port: int) -> Document:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
         },
-    )
+        "addressType": "IPv4",
+        "endpoints": [
+            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+        ],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }

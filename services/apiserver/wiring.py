@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -25,6 +26,8 @@ from pilothouse.services.apiserver.chain.reviews import Reviews
 from pilothouse.services.apiserver.chain.roles import bootstrap_objects
 from pilothouse.services.apiserver.chain.tokens import Signer, Verifier
 from pilothouse.services.apiserver.config import Config
+from pilothouse.services.apiserver.identity import Identity as ServerIdentity
+from pilothouse.services.apiserver.identity import Place
 from pilothouse.services.apiserver.kinds.catalog import Catalog, builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import Schemas, published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
@@ -97,6 +100,8 @@ class _Server:
         self._advertising = Advertising(
             self._registry, config.advertise_address, config.secure_port
         )
+        place = Place(socket.gethostname(), config.advertise_address, config.secure_port)
+        self._identity = ServerIdentity(self._registry, place)
         pki = config.pki
         self._kubelets = Kubelets(
             Credentials(pki.kubelet_certificate, pki.kubelet_key, pki.kubelet_ca)
@@ -124,28 +129,32 @@ class _Server:
             following = group.create_task(self._cache.run())
             compacting = group.create_task(self._compaction.run())
             establishing = group.create_task(self._registry.establishing.run())
-            keeping = None
-            advertising = None
             try:
                 async with self._doors():
                     self._readiness.synced = True
                     await self._bootstrap()
-                    if self._services.upkeep is not None:
-                        await self._services.upkeep.bring_up()
-                        keeping = group.create_task(self._services.upkeep.run())
-                    advertising = group.create_task(self._advertising.run())
-                    self._readiness.bootstrapped = True
-                    ready.ready()
-                    await asyncio.Event().wait()
+                    await self._live(group, ready)
             finally:
-                if advertising is not None:
-                    advertising.cancel()
-                    await self._advertising.withdraw()
-                if keeping is not None:
-                    keeping.cancel()
                 compacting.cancel()
                 establishing.cancel()
                 following.cancel()
+
+    async def _live(self, group: asyncio.TaskGroup, ready: Ready) -> None:
+        """Until the end, of which the other servers are told before the doors close."""
+        loops = [self._advertising.run(), self._identity.run()]
+        if self._services.upkeep is not None:
+            await self._services.upkeep.bring_up()
+            loops.append(self._services.upkeep.run())
+        living = [group.create_task(loop) for loop in loops]
+        self._readiness.bootstrapped = True
+        ready.ready()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._readiness.stopping = True
+            for each in living:
+                each.cancel()
+            await self._advertising.withdraw()
 
     @contextlib.asynccontextmanager
     async def _doors(self) -> AsyncIterator[None]:

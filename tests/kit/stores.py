@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -29,34 +30,59 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+class Etcd:
+    """Debian's etcd over a directory, that can be killed, frozen and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._client, self._peer = free_ports(2)
+        self.address = f"127.0.0.1:{self._client}"
+        self.start()
+
+    def start(self) -> None:
+        """Begin, with what is there."""
+        client, peer = self._client, self._peer
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [
+                    ETCD,
+                    f"--data-dir={self.folder}/data",
+                    f"--listen-client-urls=http://127.0.0.1:{client}",
+                    f"--advertise-client-urls=http://127.0.0.1:{client}",
+                    f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                    f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+                    f"--initial-cluster=default=http://127.0.0.1:{peer}",
+                    "--logger=zap",
+                    "--log-level=error",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        _wait_healthy(client, self.process)
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.terminate()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def etcd_process() -> Iterator[Etcd]:
+    """An etcd with a fresh directory."""
+    with tempfile.TemporaryDirectory(prefix="etcd-") as folder:
+        etcd = Etcd(Path(folder))
+        try:
+            yield etcd
+        finally:
+            etcd.process.send_signal(signal.SIGCONT)
+            etcd.stop()
+
+
 @contextlib.contextmanager
 def real_etcd() -> Iterator[str]:
     """Debian's etcd with a fresh directory; yields ``127.0.0.1:port``."""
-    client, peer = free_ports(2)
-    with tempfile.TemporaryDirectory(prefix="etcd-") as folder:
-        log = (Path(folder) / "log").open("w")
-        process = subprocess.Popen(
-            [
-                ETCD,
-                f"--data-dir={folder}/data",
-                f"--listen-client-urls=http://127.0.0.1:{client}",
-                f"--advertise-client-urls=http://127.0.0.1:{client}",
-                f"--listen-peer-urls=http://127.0.0.1:{peer}",
-                f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
-                f"--initial-cluster=default=http://127.0.0.1:{peer}",
-                "--logger=zap",
-                "--log-level=error",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _wait_healthy(client, process)
-            yield f"127.0.0.1:{client}"
-        finally:
-            process.terminate()
-            process.wait()
-            log.close()
+    with etcd_process() as etcd:
+        yield etcd.address
 
 
 def _wait_healthy(port: int, process: "subprocess.Popen[bytes]") -> None:

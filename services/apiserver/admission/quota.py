@@ -13,7 +13,7 @@ from pilothouse.services.machinery.kinds import quotas
 from pilothouse.services.machinery.kinds.totals import Amounts, rendered
 from pilothouse.services.machinery.storage import Changed
 
-RACES_MAX = 8
+RACES_MAX = 100
 _UPDATED = frozenset({"services", "persistentvolumeclaims"})
 _CREATE_ONLY = frozenset({"pods"})
 
@@ -59,17 +59,20 @@ async def charge(request: Admission, write: Write, *, dry_run: bool, refund: boo
         asked = {name: -amount for name, amount in asked.items()}
     if not any(asked.values()):
         return
+    done: set[str] = set()
     for _ in range(RACES_MAX):
         todo = [
             (stored, document)
             for stored in request.live.objects("", "resourcequotas", request.key.namespace)
-            if (document := _charged(request, stored, asked)) is not None
+            if stored.key.name not in done
+            and (document := _charged(request, stored, asked)) is not None
         ]
         if dry_run or not todo:
             return
         try:
             for stored, document in todo:
                 await write(stored, document)
+                done.add(stored.key.name)
         except Changed:
             continue
         return

@@ -229,9 +229,9 @@ def _keys_of(spec: Document) -> list[str]:
     """What a Service's spec holds."""
     address = spec.get("clusterIP")
     keys = [f"{ADDRESSES}{address}"] if address and address != "None" else []
-    return keys + [
-        f"{PORTS}{number}" for port in spec.get("ports") or () if (number := port.get("nodePort"))
-    ]
+    numbers = [port.get("nodePort") for port in spec.get("ports") or ()]
+    numbers.append(spec.get("healthCheckNodePort"))
+    return keys + [f"{PORTS}{number}" for number in dict.fromkeys(numbers) if number]
 
 
 def _names(spec: Document, key: str) -> bool:
@@ -245,6 +245,9 @@ def _taken(spec: Document, key: str) -> Cause:
     if key.startswith(ADDRESSES):
         detail = f"failed to allocate IP {number}: provided IP is already allocated"
         return names.invalid("spec.clusterIPs", [number], detail)
+    if str(spec.get("healthCheckNodePort")) == number:
+        detail = f"failed to allocate requested HealthCheck NodePort {number}"
+        return names.invalid("spec.healthCheckNodePort", int(number), detail)
     ports = spec.get("ports") or ()
     index = next(i for i, port in enumerate(ports) if str(port.get("nodePort")) == number)
     detail = "provided port is already allocated"

@@ -27,7 +27,7 @@ ORPHAN = "orphan"
 POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN, "Background": ""}
 GRACE_SECONDS = 30
 PROTECTED = frozenset({"default", "kube-system", "kube-public"})
-_RACES_MAX = 8
+_RACES_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion, managed, metadata, owned, refusals
 from pilothouse.services.apiserver.objects.charging import Charging
 from pilothouse.services.apiserver.objects.commits import Commits
-from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.decoding import merged, read
 from pilothouse.services.apiserver.objects.managed import Entries, Owners, Tracking
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds, Served
@@ -27,7 +27,7 @@ from pilothouse.services.apiserver.requests import (
 )
 from pilothouse.services.apiserver.strategies import parts
 from pilothouse.services.machinery import names, timestamps
-from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Changed
 
@@ -35,7 +35,8 @@ Document = dict[str, Any]
 Build = Callable[[Document], Document]
 """Takes what is stored and returns what is wanted, in the stored kind's shape; may raise."""
 
-RACES_MAX = 8
+RACES_MAX = 1000
+"""Whoever loses so often has lost to so many: the request's time is over long before."""
 GENERATED_MAX = 8
 _PARTS = {"scale": ""}
 
@@ -44,7 +45,8 @@ _PARTS = {"scale": ""}
 class Change:
     """A write on what is there. ``part``: empty for the object itself, else a subresource.
 
-    ``owners`` says who owns the fields from then on; without it that stays as it is.
+    ``owners`` says who owns the fields from then on; without it that stays as it is. ``missing``
+    is what ``build`` found missing, as :func:`~.decoding.read` tells it.
     """
 
     user: User
@@ -55,6 +57,7 @@ class Change:
     dry_run: bool = False
     owners: Owners | None = None
     warnings: list[str] = field(default_factory=list)
+    missing: list[Cause] = field(default_factory=list)
 
 
 class Writes:
@@ -80,7 +83,8 @@ class Writes:
 
         Its fields are the writer's but where ``owners`` says it otherwise.
         """
-        warnings = decode(self._parts.walkers, kind, body, options.field_validation)
+        missing: list[Cause] = []
+        warnings = read(self._parts.walkers, kind, body, options.field_validation, missing)
         metadata.place(kind, target.namespace, target.name, body)
         served = self._kinds.served(kind)
         if kind is not served.rests:
@@ -89,10 +93,11 @@ class Writes:
         while True:
             tries -= 1
             try:
-                stored, told = await self._create(user, served, body, options, owners)
+                stored, told = await self._create(user, served, body, options, owners, missing)
             except Changed as lost:
                 if tries > 0:
                     continue
+                await self._commits.wait_for_winner(lost)
                 name = lost.key.decode().rpartition("/")[2]
                 raise refusals.already_exists(served.kind, name) from None
             shown = conversion.serve(kind, stored)
@@ -105,6 +110,7 @@ class Writes:
         body: Document,
         options: WriteOptions,
         owners: Entries | None,
+        missing: Sequence[Cause],
     ) -> tuple[Stored, Sequence[str]]:
         """What is stored then, and the warnings of admission."""
         kind, parts = served.rests, self._parts
@@ -130,7 +136,7 @@ class Writes:
         causes = metadata.check(document["metadata"], served.strategy.name)
         causes += served.strategy.check(document)
         causes += served.strategy.check_create(document)
-        if causes:
+        if causes := merged(causes, missing):
             raise refusals.invalid(served.kind, name, causes)
 
         async def put() -> Stored:
@@ -213,7 +219,7 @@ class Writes:
         if part := parts.of(kind.group, kind.kind, change.part):
             causes += served.strategy.check(document) if part.is_desired else []
             causes += part.check(document, old)
-        if causes:
+        if causes := merged(causes, change.missing):
             raise refusals.invalid(served.kind, change.key.name, causes)
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)
