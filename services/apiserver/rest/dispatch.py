@@ -37,6 +37,7 @@ from pilothouse.services.runtime import telemetry
 NOT_FOUND = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 TOO_LATE = "Timeout: request did not complete within the allotted timeout"
+UNREAD = "Timeout: the body of the request did not come within the allotted timeout"
 # Told to whoever uses them, as a Warning header; of the core group.
 DEPRECATED = {
     "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
@@ -48,6 +49,12 @@ COUNTED_PATHS = frozenset(
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 Stream: TypeAlias = Callable[[Exchange, Target], Awaitable[web.StreamResponse]]
+
+
+class Unread(Timeout):
+    """It was the client who took too long, over its body."""
+
+    http = 408
 
 
 class Streams(Protocol):
@@ -261,7 +268,8 @@ def _too_late(request: web.BaseRequest, deadline: Deadline | None) -> web.Respon
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
-    return _refusal(Timeout(TOO_LATE), request)
+    came = request.content.is_eof()
+    return _refusal(Timeout(TOO_LATE) if came else Unread(UNREAD), request)
 
 
 def _refusal(error: Exception, request: web.BaseRequest) -> web.Response:

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
@@ -91,6 +92,26 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         self.certified = self._judge.user(tls.getpeercert(binary_form=True))
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._break_off()
+
+    def _break_off(self) -> None:
+        """Tell who reads a body that its rest is malformed: aiohttp would let them wait for it."""
+        asked = self._current_request
+        if len(self._messages) > 1:
+            payload = self._messages[-2][1]
+        elif asked is not None:
+            payload = asked.content
+        else:
+            return
+        if not payload.is_eof():
+            self._messages.pop()
+            payload.set_exception(BadHttpMessage("the body is malformed"))
+            self.close()
 
     def hopeless(self, now: float) -> bool:
         """Whether it never asked anything, or no longer takes what it asked for."""

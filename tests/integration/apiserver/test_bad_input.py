@@ -4,6 +4,7 @@ import gzip
 import json
 import socket
 import ssl
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,8 +153,8 @@ def test_refused_paths(api, path):
     assert answer.code >= 400
 
 
-def raw(api, data):
-    """The first line of what comes back for these bytes."""
+def raw(api, *pieces):
+    """The first line of what comes back for these bytes, sent one after the other."""
     context = ssl.create_default_context(cafile=str(api.pki / "ca.crt"))
     context.load_cert_chain(api.pki / "admin.crt", api.pki / "admin.key")
     host, _, port = api.url.removeprefix("https://").partition(":")
@@ -161,7 +162,9 @@ def raw(api, data):
         socket.create_connection((host, int(port)), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname=host) as wrapped,
     ):
-        wrapped.sendall(data)
+        for number, piece in enumerate(pieces):
+            time.sleep(0.05 * bool(number))
+            wrapped.sendall(piece)
         return wrapped.recv(65536).split(b"\r\n")[0]
 
 
@@ -188,6 +191,25 @@ POST = b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\n"
 )
 def test_refused_heads(api, head):
     assert raw(api, head).split(b" ")[1][:1] == b"4"
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"Transfer-Encoding: chunked", b"zz\r\n{}\r\n0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}", b"xx\r\n0\r\n\r\n"),
+        (b"Content-Length: 4\r\nContent-Encoding: deflate", b"junk"),
+        (b"Content-Length: 4\r\nContent-Encoding: gzip", b"junk"),
+    ],
+)
+def test_bodies_that_turn_bad(api, head, body):
+    end = b"" if b"\r\n\r\n" in head else b"\r\n\r\n"
+    assert raw(api, POST + head + end, body).split(b" ")[1] == b"400"
+
+
+def test_a_body_that_does_not_come_is_its_sender_s_fault(api):
+    late = POST.replace(b" HTTP", b"?timeout=100ms HTTP")
+    assert raw(api, late + b"Content-Length: 10\r\n\r\n{}").split(b" ")[1] == b"408"
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
