@@ -19,12 +19,15 @@ from pilothouse.services.controllers.adapters import (
     deployments,
     evictions,
     garbage,
+    jobpods,
+    jobs,
     namespaces,
     nodes,
     protections,
     quotas,
     replicas,
     services,
+    statefulsets,
 )
 from pilothouse.services.controllers.adapters.world import Controller, World
 
@@ -45,6 +48,9 @@ CONTROLLERS: Mapping[str, Build] = {
     "replicaset": lambda world, _: replicas.replicaset(world),
     "replicationcontroller": lambda world, _: replicas.replicationcontroller(world),
     "deployment": lambda world, _: deployments.deployment(world),
+    "statefulset": lambda world, _: statefulsets.statefulset(world),
+    "job": lambda world, _: jobs.job(world),
+    "job-untracking": lambda world, _: jobpods.untracking(world),
     "endpoints": lambda world, _: services.endpoints_controller(world),
     "endpointslice": lambda world, _: services.endpointslice(world),
     "serviceaccount": lambda world, _: accounts.account(world),

@@ -1,0 +1,1 @@
+"""Parts of the Job controller: who belongs to a Job, how it stands, what comes next."""
