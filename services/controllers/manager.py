@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pilothouse.services.controllers.adapters import (
     accounts,
     budgets,
+    daemonsets,
     deployments,
     evictions,
     garbage,
@@ -51,6 +52,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "statefulset": lambda world, _: statefulsets.statefulset(world),
     "job": lambda world, _: jobs.job(world),
     "job-untracking": lambda world, _: jobpods.untracking(world),
+    "daemonset": lambda world, _: daemonsets.daemonset(world),
     "endpoints": lambda world, _: services.endpoints_controller(world),
     "endpointslice": lambda world, _: services.endpointslice(world),
     "serviceaccount": lambda world, _: accounts.account(world),

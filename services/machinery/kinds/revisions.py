@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.kinds.pods import EMPTY
 from pilothouse.services.machinery.objects import Metadata, View
 
@@ -48,10 +49,27 @@ class Wanted:
     doubles: tuple[ControllerRevision, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """One step of an object's history: whose revisions are whose, the one of now, those to drop.
+
+    A ``wanted`` of None: nothing is made or numbered.
+    """
+
+    claim: Claim[ControllerRevision]
+    wanted: Wanted | None
+    delete: tuple[ControllerRevision, ...] = ()
+
+
 def snapshot(template: msgspec.Raw) -> bytes:
     """The patch that puts ``template`` back, its keys in order."""
     said = {**msgspec.json.decode(template), "$patch": "replace"}
     return msgspec.json.encode({"spec": {"template": said}}, order="sorted")
+
+
+def is_new(wanted: Wanted) -> bool:
+    """Whether it is yet to be made, or to be numbered anew."""
+    return wanted.present is None or wanted.present.revision != wanted.number
 
 
 def template_of(revision: ControllerRevision) -> msgspec.Raw:

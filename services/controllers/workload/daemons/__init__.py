@@ -1,0 +1,1 @@
+"""Parts of the DaemonSet controller: where its pods belong, the next step, patience, the status."""

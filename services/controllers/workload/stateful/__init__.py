@@ -1,0 +1,1 @@
+"""Parts of the StatefulSet controller: the next step, the claims, the history, the status."""
