@@ -47,9 +47,9 @@ async def bootstrap(
     """
     await registry.parts.claims.repair(registry.parts.cache.objects("", "services"))
     service_address = str(ipaddress.ip_network(service_range)[1])
+    await _service_range(registry, service_range)
     for target, document in _objects(service_address, port):
         await _create(registry, target, document)
-    await _service_range(registry, service_range)
 
     async def living() -> Sequence[str]:
         return addresses
@@ -104,7 +104,10 @@ async def _service_range(registry: Registry, text: str) -> None:
         "metadata": {"name": "kubernetes"},
         "spec": {"cidrs": [text]},
     }
-    await _create(registry, target, document)
+    try:
+        await registry.create(SERVER, target, document, _OPTIONS)
+    except AlreadyExists:
+        return
     ready = {
         "type": "Ready",
         "status": "True",

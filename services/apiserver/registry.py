@@ -66,6 +66,8 @@ class Registry:
         self._acts = Acts(parts, self._kinds, self._writes, self._removals)
         services = parts.catalog.lookup("", "v1", "services")
         parts.cache.of(services).subscribe(parts.allocator.observe)
+        ranges = parts.catalog.lookup("networking.k8s.io", "v1", "servicecidrs")
+        parts.cache.of(ranges).subscribe(parts.allocator.observe_range)
         definitions = Definitions(parts.catalog, parts.cache, parts.schemas, parts.walkers)
         self.establishing = Establishing(
             definitions, parts.catalog, parts.cache, commits, self._removals, parts.clock

@@ -33,6 +33,7 @@ from pilothouse.services.apiserver.kinds.schemas import Schemas, published_schem
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.apiserver.registry import Registry
+from pilothouse.services.apiserver.repairs import Repairs
 from pilothouse.services.apiserver.rest import dispatch
 from pilothouse.services.apiserver.rest import server as https
 from pilothouse.services.apiserver.rest.issuer import KEYS, Issuer
@@ -141,7 +142,11 @@ class _Server:
 
     async def _live(self, group: asyncio.TaskGroup, ready: Ready) -> None:
         """Until the end, of which the other servers are told before the doors close."""
-        loops = [self._advertising.run(), self._identity.run()]
+        loops = [
+            self._advertising.run(),
+            self._identity.run(),
+            Repairs(self._registry).run(),
+        ]
         if self._services.upkeep is not None:
             await self._services.upkeep.bring_up()
             loops.append(self._services.upkeep.run())

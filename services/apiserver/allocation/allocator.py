@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.apiserver.allocation.pool import Exhausted, Pool, Taken
+from pilothouse.services.apiserver.allocation.pool import Exhausted, Pool, Taken, band
+from pilothouse.services.apiserver.allocation.ranges import Addresses
 from pilothouse.services.apiserver.requests import Stored
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause, InternalError
@@ -21,8 +22,8 @@ from pilothouse.services.machinery.kinds.services import Service
 
 CLUSTER_RANGE = "10.96.0.0/12"
 NODE_PORTS = (30000, 32767)
-STATIC_BAND = 256
-"""Addresses at the start of the range that are only given to whom asks for them."""
+_BAND_PARTS = 32
+_BAND_MOST = 128
 
 _EXTERNAL = frozenset({"NodePort", "LoadBalancer"})
 _service = msgspec.json.Decoder(Service)
@@ -42,13 +43,14 @@ class Allocator:
     def __init__(
         self, cluster_range: str = CLUSTER_RANGE, node_ports: tuple[int, int] = NODE_PORTS
     ) -> None:
-        network = ipaddress.IPv4Network(cluster_range)
-        first = int(network.network_address) + 1
-        last = int(network.broadcast_address) - 1
-        free = first + STATIC_BAND if last - first > 2 * STATIC_BAND else first
-        self._network = network
-        self._addresses = Pool(first, last, free)
-        self._ports = Pool(*node_ports)
+        first, last = node_ports
+        kept = band(last - first + 1, _BAND_PARTS, _BAND_MOST)
+        self._addresses = Addresses(cluster_range)
+        self._ports = Pool(first, last, first + kept)
+
+    def observe_range(self, old: Stored | None, new: Stored | None) -> None:
+        """A ServiceCIDR appeared, changed or went; for ``KindCache.subscribe``."""
+        self._addresses.observe(old, new)
 
     def observe(self, old: Stored | None, new: Stored | None) -> None:
         """A Service appeared, changed or went; for ``KindCache.subscribe``."""
@@ -70,13 +72,13 @@ class Allocator:
         try:
             if spec["type"] != "ExternalName":
                 self._address(claim, spec, uid)
-            if spec["type"] in _EXTERNAL and spec.get("allocateLoadBalancerNodePorts", True):
+            if spec["type"] in _EXTERNAL:
                 self._node_ports(claim, spec, uid)
             if spec["type"] == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
                 self._health_port(claim, spec, uid)
-        except Exhausted:
+        except Exhausted as error:
             self.undo(claim, uid)
-            raise InternalError("no address or node port is free in the range") from None
+            raise InternalError(f"Internal error occurred: {error}: range is full") from None
         return claim
 
     def is_address(self, pool: Pool) -> bool:
@@ -95,23 +97,28 @@ class Allocator:
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
             return
         if not address:
-            number = self._addresses.choose(uid)
-            claim.taken.append((self._addresses, number))
+            number = _choose(claim, self._addresses, uid, "failed to allocate a serviceIP")
             address = str(ipaddress.IPv4Address(number))
         else:
             number = _number(address)
-            if number not in self._addresses:
-                claim.causes.append(
-                    names.invalid(
-                        "spec.clusterIPs", address,
-                        f"failed to allocate IP {address}: the provided IP ({address}) is not in "
-                        f"the valid range. The range of valid IPs is {self._network}",
-                    )
-                )  # fmt: skip
+            wrong = ""
+            if self._addresses.holder(number) != uid and not self._addresses.may_give(number):
+                wrong = self._out_of_range(address, number)
             elif not _take(claim, self._addresses, number, uid):
-                detail = f"failed to allocate IP {address}: provided IP is already allocated"
-                claim.causes.append(names.invalid("spec.clusterIPs", address, detail))
+                wrong = "provided IP is already allocated"
+            if wrong:
+                detail = f"failed to allocate IP {address}: {wrong}"
+                claim.causes.append(names.invalid("spec.clusterIPs", [address], detail))
         spec["clusterIP"], spec["clusterIPs"] = address, [address]
+
+    def _out_of_range(self, address: str, number: int) -> str:
+        network = self._addresses.network_of(number) if number >= 0 else ""
+        if not network:
+            return "the provided network does not match the current range"
+        return (
+            f"the provided IP ({address}) is not in the valid range. "
+            f"The range of valid IPs is {network}"
+        )
 
     def _node_ports(self, claim: Claim, spec: dict[str, Any], uid: str) -> None:
         ports = spec.get("ports") or ()
@@ -130,17 +137,23 @@ class Allocator:
             elif not _take(claim, self._ports, number, uid):
                 detail = "provided port is already allocated"
                 claim.causes.append(names.invalid(place, number, detail))
+        if not spec.get("allocateLoadBalancerNodePorts", True):
+            return
+        # One port by several protocols is one port of the node.
+        given = {port["port"]: port["nodePort"] for port in ports if port.get("nodePort")}
         for port in ports:
             if not port.get("nodePort"):
-                port["nodePort"] = self._ports.choose(uid)
-                claim.taken.append((self._ports, port["nodePort"]))
+                number = given.get(port["port"])
+                if number is None:
+                    number = _choose(claim, self._ports, uid, "failed to allocate a nodePort")
+                port["nodePort"] = given[port["port"]] = number
 
     def _health_port(self, claim: Claim, spec: dict[str, Any], uid: str) -> None:
         """Where balancers ask a node whether it has endpoints of its own."""
         number = spec.get("healthCheckNodePort")
         if not number:
-            spec["healthCheckNodePort"] = number = self._ports.choose(uid)
-            claim.taken.append((self._ports, number))
+            why = "failed to allocate a HealthCheck NodePort 0"
+            spec["healthCheckNodePort"] = _choose(claim, self._ports, uid, why)
         elif number not in self._ports or not _take(claim, self._ports, number, uid):
             detail = f"failed to allocate requested HealthCheck NodePort {number}"
             claim.causes.append(names.invalid("spec.healthCheckNodePort", number, detail))
@@ -149,12 +162,22 @@ class Allocator:
         service = _service.decode(stored.json)
         uid = service.metadata.uid
         number = _number(service.spec.cluster_ip)
-        if number in self._addresses:
+        if number > 0:
             yield self._addresses, number, uid
         taken = [port.node_port for port in service.spec.ports]
         for number in (*taken, service.spec.health_check_node_port):
             if number in self._ports:
                 yield self._ports, number, uid
+
+
+def _choose(claim: Claim, pool: Pool, uid: str, why: str) -> int:
+    """Any free number; Exhausted with ``why`` when there is none."""
+    try:
+        number = pool.choose(uid)
+    except Exhausted:
+        raise Exhausted(why) from None
+    claim.taken.append((pool, number))
+    return number
 
 
 def _take(claim: Claim, pool: Pool, number: int, uid: str) -> bool:

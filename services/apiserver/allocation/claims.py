@@ -30,6 +30,7 @@ Document: TypeAlias = dict[str, Any]
 ADDRESSES = "/registry/ipaddresses/"
 PORTS = "/registry/servicenodeports/"
 MANAGED_BY = "ipallocator.k8s.io"
+_MANAGED = "ipaddress.kubernetes.io/managed-by"
 STALE_SECONDS = 60.0
 """No write takes so long: a claim of that age without its Service belongs to nobody."""
 _TRIES = 16
@@ -134,6 +135,11 @@ class Claims:
             if self._stale(entry.key.decode(), entry):
                 await self._delete(entry.key.decode(), entry.mod_revision)
 
+    @staticmethod
+    def is_held_by(service: Stored, address: str) -> bool:
+        """Whether it is a Service's own address."""
+        return f"{ADDRESSES}{address}" in _keys_of(msgspec.json.decode(service.json).get("spec"))
+
     async def _write(self, held: Held, document: Document, uid: str) -> str | None:
         """Write what the claim took; the key that another holds, or None."""
         for pool, number in held.claim.taken:
@@ -186,7 +192,7 @@ class Claims:
         """Nobody's: made by a server, long ago, for a Service that does not hold it."""
         record = _record(entry)
         metadata, parent = record.metadata, record.spec.parent
-        if metadata.labels.get("ipaddress.kubernetes.io/managed-by") != MANAGED_BY:
+        if metadata.labels.get(_MANAGED) != MANAGED_BY:
             return False
         made = timestamps.parse(metadata.creation_timestamp) if metadata.creation_timestamp else 0
         if self._clock.now() - made < STALE_SECONDS:
@@ -211,16 +217,28 @@ class Claims:
                 "creationTimestamp": timestamps.render(self._clock.now()),
                 "labels": {
                     "ipaddress.kubernetes.io/ip-family": "IPv4",
-                    "ipaddress.kubernetes.io/managed-by": MANAGED_BY,
+                    _MANAGED: MANAGED_BY,
                 },
             },
             "spec": {"parentRef": parent},
         }
 
 
+def names_service_of(address: Stored) -> Key | None:
+    """The Service that an ``IPAddress`` of ours is held for."""
+    record = _read(address.json)
+    if record.metadata.labels.get(_MANAGED) != MANAGED_BY:
+        return None
+    return Key(record.spec.parent.namespace, record.spec.parent.name)
+
+
 def _record(entry: Entry) -> _Record:
+    return _read(entry.value)
+
+
+def _read(text: bytes) -> _Record:
     try:
-        return msgspec.json.decode(entry.value, type=_Record)
+        return msgspec.json.decode(text, type=_Record)
     except msgspec.MsgspecError:
         return _Record(_Metadata())
 

@@ -5,8 +5,9 @@ import ipaddress
 
 import pytest
 
-from pilothouse.services.apiserver.allocation.pool import Exhausted, Pool, Taken
-from pilothouse.services.machinery.errors import Invalid
+from pilothouse.services.apiserver.allocation.pool import Exhausted, Pool, Taken, band
+from pilothouse.services.apiserver.repairs import Repairs
+from pilothouse.services.machinery.errors import InternalError, Invalid
 
 
 def service(name="s", **spec):
@@ -41,7 +42,7 @@ async def test_an_address_is_asked_for_once_and_free_after_the_delete(client):
     await client.delete("services", "s")
     made = await client.create("services", service("t", clusterIP="10.96.0.77"))
     assert made["spec"]["clusterIP"] == "10.96.0.77"
-    with pytest.raises(Invalid, match="not in the valid range"):
+    with pytest.raises(Invalid, match="does not match the current range"):
         await client.create("services", service("u", clusterIP="192.168.0.1"))
 
 
@@ -141,3 +142,92 @@ async def test_a_service_becomes_a_name_and_a_service_again(client):
     back = {"spec": {"type": "ClusterIP", "externalName": None}}
     made = await client.patch("services", "s", back)
     assert made["spec"]["clusterIP"]
+
+
+def service_range(name, *cidrs):
+    return {"metadata": {"name": name}, "spec": {"cidrs": [*cidrs]}}
+
+
+async def test_a_second_range_is_given_from_until_it_is_to_go(client):
+    with pytest.raises(Invalid, match="does not match the current range"):
+        await client.create("services", service(clusterIP="172.30.7.9"))
+    ranges = "networking.k8s.io/servicecidrs"
+    made = service_range("more", "172.30.7.0/28")
+    made["metadata"]["finalizers"] = ["example.com/kept"]
+    await client.create(ranges, made)
+    one = await client.create("services", service("one", clusterIP="172.30.7.9"))
+    assert one["spec"]["clusterIP"] == "172.30.7.9"
+    with pytest.raises(Invalid, match="already allocated"):
+        await client.create("services", service("two", clusterIP="172.30.7.9"))
+    for edge in ("172.30.7.0", "172.30.7.15"):
+        with pytest.raises(Invalid, match=r"not in the valid range\. .* is 172\.30\.7\.0/28"):
+            await client.create("services", service("two", clusterIP=edge))
+    await client.delete(ranges, "more")
+    with pytest.raises(Invalid, match="does not match the current range"):
+        await client.create("services", service("two", clusterIP="172.30.7.10"))
+    # What is held is held all the same, and its Service goes on.
+    await client.patch("services", "one", {"metadata": {"labels": {"a": "b"}}})
+    assert "172.30.7.9" in await client.names("networking.k8s.io/ipaddresses")
+    await client.delete("services", "one")
+    assert "172.30.7.9" not in await client.names("networking.k8s.io/ipaddresses")
+
+
+async def test_a_full_range_says_so_and_another_helps(client):
+    ranges = "networking.k8s.io/servicecidrs"
+    condition = {
+        "type": "Ready", "status": "False", "reason": "", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    status = {"status": {"conditions": [condition]}}
+    await client.patch(ranges, "kubernetes", status, sub="status")
+    await client.create(ranges, service_range("few", "172.30.8.0/30"))
+    made = [await client.create("services", service(f"s{number}")) for number in range(2)]
+    assert {each["spec"]["clusterIP"] for each in made} == {"172.30.8.1", "172.30.8.2"}
+    with pytest.raises(InternalError, match="failed to allocate a serviceIP: range is full"):
+        await client.create("services", service("full"))
+    await client.create(ranges, service_range("next", "172.30.9.0/28"))
+    more = await client.create("services", service("full"))
+    assert more["spec"]["clusterIP"].startswith("172.30.9.")
+
+
+async def test_one_port_of_two_protocols_is_one_port_of_the_node(client):
+    ports = [
+        {"name": "tcp", "port": 53, "protocol": "TCP"},
+        {"name": "udp", "port": 53, "protocol": "UDP"},
+        {"name": "other", "port": 54},
+    ]
+    made = await client.create("services", service(type="NodePort", ports=ports))
+    given = [port["nodePort"] for port in made["spec"]["ports"]]
+    assert given[0] == given[1] != given[2]
+
+
+async def test_a_port_asked_for_is_held_also_where_none_are_given(client):
+    ports = [{"port": 80, "nodePort": 30081}, {"name": "b", "port": 81}]
+    ports[0]["name"] = "a"
+    wanted = service(type="LoadBalancer", allocateLoadBalancerNodePorts=False, ports=ports)
+    made = await client.create("services", wanted)
+    assert "nodePort" not in made["spec"]["ports"][1]
+    taken = service("t", type="NodePort", ports=[{"port": 80, "nodePort": 30081}])
+    with pytest.raises(Invalid, match="already allocated"):
+        await client.create("services", taken)
+
+
+def test_the_start_of_a_range_is_for_those_who_ask():
+    assert [band(size, 16, 256) for size in (14, 16, 254, 4094, 65534)] == [0, 16, 16, 255, 256]
+    pool = Pool(1, 20, 1 + 16)
+    assert {pool.choose(holder) for holder in range(4)} == {17, 18, 19, 20}
+    assert pool.choose("late") == 1
+
+
+async def test_an_address_that_somebody_deletes_comes_back(client):
+    made = await client.create("services", service())
+    address = made["spec"]["clusterIP"]
+    repairs = Repairs(client.registry)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(repairs.run())
+        await asyncio.sleep(0)
+        await client.delete("networking.k8s.io/ipaddresses", address)
+        async with asyncio.timeout(5):
+            while address not in await client.names("networking.k8s.io/ipaddresses"):
+                await asyncio.sleep(0.01)
+        running.cancel()
