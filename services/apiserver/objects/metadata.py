@@ -13,6 +13,8 @@ FREE = ("labels", "annotations", "ownerReferences", "finalizers")
 """What clients may set; all else is the server's."""
 
 GENERATED_BASE_MAX = 58
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
 
 
 def place(kind: Kind, namespace: str, name: str, document: Document) -> None:
@@ -78,6 +80,8 @@ def check(metadata: Document, rule: names.Rule) -> list[Cause]:
     """What is wrong with an object's metadata."""
     name = metadata["name"]
     causes: list[Cause] = []
+    if generated := metadata.get("generateName"):
+        causes += _check_generated(generated, rule)
     wrong = rule(name) or names.path_segment(name)
     if wrong:
         causes.append(names.invalid("metadata.name", name, wrong))
@@ -87,34 +91,60 @@ def check(metadata: Document, rule: names.Rule) -> list[Cause]:
     annotations = metadata.get("annotations")
     if annotations:
         causes += names.check_annotations(annotations, "metadata.annotations")
-    for finalizer in metadata.get("finalizers") or ():
-        if bad := names.qualified(finalizer):
-            causes.append(names.invalid("metadata.finalizers", finalizer, bad))
+    if finalizers := metadata.get("finalizers"):
+        causes += _check_finalizers(finalizers)
     return causes + _check_owners(metadata.get("ownerReferences") or ())
 
 
+def _check_generated(generated: str, rule: names.Rule) -> list[Cause]:
+    """A name may begin with it: what ends it but for a dash may stand within one."""
+    begun = f"{generated[:-2]}a" if len(generated) > 1 and generated.endswith("-") else generated
+    return names.check(rule, begun, "metadata.generateName")
+
+
+def _check_finalizers(finalizers: Any) -> list[Cause]:
+    field = "metadata.finalizers"
+    causes = [
+        names.invalid(field, finalizer, bad)
+        for finalizer in finalizers
+        if (bad := names.qualified(finalizer))
+    ]
+    if ORPHAN in finalizers and FOREGROUND in finalizers:
+        detail = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        causes.append(names.invalid(field, list(finalizers), detail))
+    return causes
+
+
 def _check_owners(owners: Any) -> list[Cause]:
-    causes = []
     field = "metadata.ownerReferences"
-    for owner in owners:
-        version = owner.get("apiVersion", "").rpartition("/")[2]
-        if not version:
-            shown = owner.get("apiVersion", "")
-            detail = "version must not be empty"
-            causes.append(names.invalid(f"{field}.apiVersion", shown, detail))
-        causes += [
-            names.invalid(f"{field}.{member}", "", "must not be empty")
-            for member in ("kind", "name", "uid")
-            if not owner.get(member)
-        ]
-        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
-            detail = "/v1, Kind=Event is disallowed from being an owner"
-            causes.append(names.invalid(field, owner, detail))
-    controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
-    if len(controllers) > 1:
-        detail = 'Only one reference can have Controller set to true. Found "true" in references '
-        detail += f"for {controllers[0]} and {controllers[1]}"
-        causes.append(names.invalid(field, list(owners), detail))
+    causes: list[Cause] = []
+    first = ""
+    for index, owner in enumerate(owners):
+        causes += _check_owner(owner, f"{field}[{index}]")
+        if owner.get("controller"):
+            shown = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+            if first:
+                detail = "Only one reference can have Controller set to true. "
+                detail += f'Found "true" in references for {first} and {shown}'
+                causes.append(names.invalid(field, list(owners), detail))
+            first = first or shown
+    return causes
+
+
+def _check_owner(owner: Document, field: str) -> list[Cause]:
+    version = owner.get("apiVersion") or ""
+    causes = []
+    if version and (version.count("/") > 1 or version.endswith("/")):
+        detail = "must be <group>/<version> or <version>"
+        causes.append(names.invalid(f"{field}.apiVersion", version, detail))
+    causes += [
+        names.required(f"{field}.{member}", "must not be empty")
+        for member in ("apiVersion", "kind", "name", "uid")
+        if not owner.get(member)
+    ]
+    if (version, owner.get("kind")) == ("v1", "Event"):
+        detail = "/v1, Kind=Event is disallowed from being an owner"
+        causes.append(names.invalid(field, owner, detail))
     return causes
 
 
@@ -122,13 +152,9 @@ def check_update(new: Document, old: Document) -> list[Cause]:
     """What must not change: no finalizer comes once the object is being deleted."""
     if "deletionTimestamp" not in old:
         return []
-    before = old.get("finalizers") or ()
-    return [
-        names.forbidden(
-            "metadata.finalizers",
-            f"no new finalizers can be added if the object is being deleted, found new "
-            f'finalizers []string{{"{finalizer}"}}',
-        )
-        for finalizer in new.get("finalizers") or ()
-        if finalizer not in before
-    ]
+    extra = sorted({*(new.get("finalizers") or ())} - {*(old.get("finalizers") or ())})
+    if not extra:
+        return []
+    listed = ", ".join(f'"{finalizer}"' for finalizer in extra)
+    detail = "no new finalizers can be added if the object is being deleted, found new finalizers "
+    return [names.forbidden("metadata.finalizers", f"{detail}[]string{{{listed}}}")]

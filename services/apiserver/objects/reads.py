@@ -89,7 +89,7 @@ class Reads:
             await self._cache.wait_fresh(revision if options.resource_version else None)
             if initial:
                 first = _present(objects, selection)
-                if options.allow_bookmarks:
+                if options.allow_bookmarks and options.send_initial_events:
                     first.append(_bookmark(self._cache.applied, initial_end=True))
             watcher = objects.audience.open(selection, self._cache.applied)
         else:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -32,9 +32,8 @@ class Decoded:
 class Duplicated(BadRequest):
     """Keys were given twice and must not be; ``decoded`` is what the body says all the same."""
 
-    def __init__(self, decoded: Decoded, unknown: Sequence[str] = ()) -> None:
-        told = ", ".join((*unknown, *decoded.duplicates))
-        super().__init__(f"strict decoding error: {told}")
+    def __init__(self, decoded: Decoded) -> None:
+        super().__init__(f"strict decoding error: {', '.join(decoded.duplicates)}")
         self.decoded = decoded
 
 

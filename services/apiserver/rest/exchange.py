@@ -20,11 +20,13 @@ from pilothouse.services.apiserver.requests import (
 from pilothouse.services.apiserver.rest import bodies
 from pilothouse.services.apiserver.rest.negotiation import Accepted, accepted, body_encoding
 from pilothouse.services.apiserver.rest.paths import TRUE
+from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import (
     BadRequest,
     Cause,
     Invalid,
     RequestEntityTooLarge,
+    Subject,
 )
 
 OBJECT_SHAPES = frozenset({"Table", "PartialObjectMetadata"})
@@ -38,6 +40,7 @@ INTEGER_MAX = 2**63 - 1
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
 # Clients that a person reads directly get indented JSON.
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")
+_POLICIES = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +121,14 @@ def _too_large() -> RequestEntityTooLarge:
 
 
 def field_validation(query: Mapping[str, str]) -> FieldValidation:
-    """How strictly a body is read; Warn where nothing is said."""
+    """How strictly a body is read; Warn where nothing, or nothing that is known, is said."""
     match query.get("fieldValidation", ""):
-        case "" | "Warn":
-            return "Warn"
         case "Strict":
             return "Strict"
         case "Ignore":
             return "Ignore"
-        case other:
-            raise _unsupported("fieldValidation", other, ("Ignore", "Strict", "Warn"))
+        case _:
+            return "Warn"
 
 
 def read_options(query: Mapping[str, str]) -> ReadOptions:
@@ -166,11 +167,12 @@ def delete_options(query: Mapping[str, str], content: Mapping[str, Any]) -> Dele
     orphan = content.get("orphanDependents", query.get("orphanDependents"))
     if orphan is not None:
         if policy:
-            message = "orphanDependents and propagationPolicy cannot be both set"
-            raise _invalid_option("propagationPolicy", message, "FieldValueInvalid")
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            raise _invalid_option(names.invalid("propagationPolicy", policy, why))
         policy = "Orphan" if orphan in (True, *TRUE) else "Background"
-    if policy not in ("", "Background", "Foreground", "Orphan"):
-        raise _unsupported("propagationPolicy", str(policy), ("Background", "Foreground", "Orphan"))
+    if policy not in ("", *_POLICIES):
+        wrong = names.unsupported("propagationPolicy", policy, (*_POLICIES, "nil"))
+        raise _invalid_option(wrong)
     preconditions = content.get("preconditions") or {}
     uid, version = preconditions.get("uid") or "", preconditions.get("resourceVersion") or ""
     if not isinstance(uid, str) or not isinstance(version, str):
@@ -196,15 +198,11 @@ def _dry_run(value: Any) -> bool:
     if value is None:
         return False
     if value != "All":
-        raise _unsupported("dryRun", str(value), ("All",))
+        raise _invalid_option(names.unsupported("dryRun", [value], ("All",)))
     return True
 
 
-def _unsupported(field: str, value: str, supported: tuple[str, ...]) -> Invalid:
-    listed = ", ".join(f'"{word}"' for word in supported)
-    message = f'Unsupported value: "{value}": supported values: {listed}'
-    return _invalid_option(field, message, "FieldValueNotSupported")
-
-
-def _invalid_option(field: str, message: str, reason: str) -> Invalid:
-    return Invalid(f"{field}: {message}", causes=[Cause(field, message, reason)])
+def _invalid_option(cause: Cause) -> Invalid:
+    title = 'DeleteOptions.meta.k8s.io "" is invalid'
+    subject = Subject(group="meta.k8s.io", kind="DeleteOptions")
+    return Invalid(f"{title}: {cause.field}: {cause.message}", subject=subject, causes=[cause])

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.registry import Registry
-from pilothouse.services.apiserver.requests import FieldValidation, Patch, Target
-from pilothouse.services.apiserver.rest import bodies, replies
+from pilothouse.services.apiserver.requests import FieldValidation, Patch, Target, Written
+from pilothouse.services.apiserver.rest import bodies, replies, strict
 from pilothouse.services.apiserver.rest.exchange import (
     LIST_SHAPES,
     OBJECT_SHAPES,
@@ -73,7 +73,7 @@ class Verbs:
         writer = self._writer(exchange, kind)
         body = await self._document(exchange, kind)
         written = await self._registry.create(exchange.user, target, body.value, options)
-        warnings = (*_duplicates(body), *written.warnings)
+        warnings = _warnings(body, written)
         return writer.object(written.object, status=CREATED, warnings=warnings)
 
     async def update(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
@@ -83,7 +83,7 @@ class Verbs:
         body = await self._document(exchange, kind)
         written = await self._registry.update(exchange.user, target, body.value, options)
         status = CREATED if written.created else 200
-        warnings = (*_duplicates(body), *written.warnings)
+        warnings = _warnings(body, written)
         return writer.object(written.object, status=status, warnings=warnings)
 
     async def patch(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
@@ -93,11 +93,15 @@ class Verbs:
         writer = self._writer(exchange, kind)
         content = await exchange.body()
         read = _configuration if sort == "apply" else _patch
-        body = read(content, options.field_validation)
+        try:
+            body = read(content, options.field_validation)
+        except bodies.Duplicated as refused:
+            found = refused.decoded
+            raise strict.refuse_patch(sort, found.value, found.duplicates) from None
         patch = Patch(sort, body.value)
         written = await self._registry.patch(exchange.user, target, patch, options)
         status = CREATED if written.created else 200
-        warnings = (*_duplicates(body), *written.warnings)
+        warnings = _warnings(body, written)
         return writer.object(written.object, status=status, warnings=warnings)
 
     async def _document(self, exchange: Exchange, kind: Kind) -> bodies.Decoded:
@@ -105,8 +109,11 @@ class Verbs:
         try:
             return await exchange.document()
         except bodies.Duplicated as refused:
-            unknown = self._registry.unknown(kind, refused.decoded.value)
-            raise bodies.Duplicated(refused.decoded, unknown) from None
+            found = refused.decoded
+            at = strict.places(found.value)
+            unknown = self._registry.unknown(kind, found.value)
+            told = strict.complaints(found.duplicates, unknown, at)
+            raise strict.refuse_object(kind, told) from None
 
     async def delete(self, exchange: Exchange, kind: Kind, target: Target) -> web.StreamResponse:
         """An object deleted, or marked so that whoever holds it back can finish."""
@@ -145,5 +152,5 @@ def _configuration(content: bytes, validation: FieldValidation) -> bodies.Decode
     return bodies.decode(content, "yaml", validation)
 
 
-def _duplicates(body: bodies.Decoded) -> tuple[str, ...]:
-    return tuple(body.duplicates)
+def _warnings(body: bodies.Decoded, written: Written) -> tuple[str, ...]:
+    return (*strict.repeated(body.duplicates, written.warnings), *written.warnings)
