@@ -26,6 +26,7 @@ from pilothouse.services.controllers.adapters import (
     nodes,
     protections,
     quotas,
+    ranges,
     replicas,
     services,
     statefulsets,
@@ -55,6 +56,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "daemonset": lambda world, _: daemonsets.daemonset(world),
     "endpoints": lambda world, _: services.endpoints_controller(world),
     "endpointslice": lambda world, _: services.endpointslice(world),
+    "service-cidr": lambda world, _: ranges.servicecidr(world),
     "serviceaccount": lambda world, _: accounts.account(world),
     "serviceaccount-token": lambda world, told: (
         accounts.tokens(world, told.certificate) if told.certificate else None
