@@ -156,7 +156,7 @@ class Applies:
             user, asked.served, target.key, build, part, dry_run=options.dry_run, owners=owners
         )
         stored = conversion.serve(kind, await self._writes.change(change))
-        return Written(self._shown(asked, stored), warnings=warnings)
+        return Written(self._shown(asked, stored), warnings=(*warnings, *change.warnings))
 
     def _shown(self, asked: Asked, stored: Stored) -> Stored:
         return (

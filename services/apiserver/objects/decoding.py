@@ -6,6 +6,7 @@ from typing import Any
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.requests import FieldValidation
+from pilothouse.services.apiserver.strategies import every
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.machinery.schema.report import Report, Unreadable
 from pilothouse.services.machinery.schema.walker import Walkers
@@ -18,9 +19,12 @@ UNKNOWN_TOLD_MAX = 100
 def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation) -> tuple[str, ...]:
     """Walk ``body`` in place; the warnings to give.
 
+    Required fields that nobody gave are then there, as empty as Go has them: the rules of the
+    kind say what is wrong with that.
+
     Raises:
         BadRequest: not an object of this kind, wrong types, or unknown fields under Strict.
-        Invalid: required fields are missing.
+        Invalid: required fields are missing, of a kind that has no rules of its own.
     """
     if not isinstance(body, dict):
         raise BadRequest(f"the body is not an object of kind {kind.kind}")
@@ -33,7 +37,7 @@ def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation)
     except Unreadable as error:
         raise _unreadable(kind, str(error)) from None
     warnings = _told(kind, report.unknown, validation)
-    if report.missing:
+    if report.missing and not every.judges(kind):
         named = body.get("metadata") or {}
         name = named.get("name") or named.get("generateName") or ""
         raise refusals.invalid(kind, name, report.missing)

@@ -14,7 +14,7 @@ from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion, managed, metadata, owned, refusals
 from pilothouse.services.apiserver.objects.charging import Charging
 from pilothouse.services.apiserver.objects.commits import Commits
-from pilothouse.services.apiserver.objects.decoding import merged, read
+from pilothouse.services.apiserver.objects.decoding import decode
 from pilothouse.services.apiserver.objects.managed import Entries, Owners, Tracking
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds, Served
@@ -27,7 +27,7 @@ from pilothouse.services.apiserver.requests import (
 )
 from pilothouse.services.apiserver.strategies import parts
 from pilothouse.services.machinery import names, timestamps
-from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause
+from pilothouse.services.machinery.errors import ApiError, BadRequest
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Changed
 
@@ -45,8 +45,7 @@ _PARTS = {"scale": ""}
 class Change:
     """A write on what is there. ``part``: empty for the object itself, else a subresource.
 
-    ``owners`` says who owns the fields from then on; without it that stays as it is. ``missing``
-    is what ``build`` found missing, as :func:`~.decoding.read` tells it.
+    ``owners`` says who owns the fields from then on; without it that stays as it is.
     """
 
     user: User
@@ -57,7 +56,6 @@ class Change:
     dry_run: bool = False
     owners: Owners | None = None
     warnings: list[str] = field(default_factory=list)
-    missing: list[Cause] = field(default_factory=list)
 
 
 class Writes:
@@ -83,8 +81,7 @@ class Writes:
 
         Its fields are the writer's but where ``owners`` says it otherwise.
         """
-        missing: list[Cause] = []
-        warnings = read(self._parts.walkers, kind, body, options.field_validation, missing)
+        warnings = decode(self._parts.walkers, kind, body, options.field_validation)
         metadata.place(kind, target.namespace, target.name, body)
         served = self._kinds.served(kind)
         if kind is not served.rests:
@@ -93,7 +90,7 @@ class Writes:
         while True:
             tries -= 1
             try:
-                stored, told = await self._create(user, served, body, options, owners, missing)
+                stored, told = await self._create(user, served, body, options, owners)
             except Changed as lost:
                 if tries > 0:
                     continue
@@ -110,7 +107,6 @@ class Writes:
         body: Document,
         options: WriteOptions,
         owners: Entries | None,
-        missing: Sequence[Cause],
     ) -> tuple[Stored, Sequence[str]]:
         """What is stored then, and the warnings of admission."""
         kind, parts = served.rests, self._parts
@@ -136,7 +132,7 @@ class Writes:
         causes = metadata.check(document["metadata"], served.strategy.name)
         causes += served.strategy.check(document)
         causes += served.strategy.check_create(document)
-        if causes := merged(causes, missing):
+        if causes:
             raise refusals.invalid(served.kind, name, causes)
 
         async def put() -> Stored:
@@ -219,7 +215,7 @@ class Writes:
         if part := parts.of(kind.group, kind.kind, change.part):
             causes += served.strategy.check(document) if part.is_desired else []
             causes += part.check(document, old)
-        if causes := merged(causes, change.missing):
+        if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)

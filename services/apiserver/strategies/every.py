@@ -92,3 +92,8 @@ def of(kind: Kind) -> Strategy:
     if kind.custom is not None:
         return custom.of(kind.custom.treatment)
     return BY_KIND.get((kind.group, kind.kind), GENERIC)
+
+
+def judges(kind: Kind) -> bool:
+    """Whether a kind has rules that know all its fields."""
+    return (kind.group, kind.kind) in BY_KIND

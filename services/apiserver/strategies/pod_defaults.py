@@ -17,9 +17,6 @@ _LEGACY: dict[str, Body] = {
     },
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }  # fmt: skip
-_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
-_RBD = {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"}
-_AZURE_DISK = {"cachingMode": "ReadWrite", "kind": "Shared", "fsType": "ext4", "readOnly": False}
 _ALL = ("initContainers", "containers", "ephemeralContainers")
 
 
@@ -93,10 +90,10 @@ def _requests(resources: Body) -> None:
 
 def _actions(container: Body) -> None:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := container.get(name):
+        if (probe := container.get(name)) is not None:
             _probe(probe)
     for hook in (container.get("lifecycle") or {}).values():
-        if isinstance(hook, dict) and hook.get("httpGet"):
+        if isinstance(hook, dict) and hook.get("httpGet") is not None:
             _http(hook["httpGet"])
 
 
@@ -112,9 +109,9 @@ def _probe(probe: Body) -> None:
     for field, value in _PROBE.items():
         if not probe.get(field):
             probe[field] = value
-    if probe.get("httpGet"):
+    if probe.get("httpGet") is not None:
         _http(probe["httpGet"])
-    if probe.get("grpc"):
+    if probe.get("grpc") is not None:
         probe["grpc"].setdefault("service", "")
 
 

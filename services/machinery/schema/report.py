@@ -1,6 +1,5 @@
 """What a walk over an object finds, and where."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -46,11 +45,9 @@ class Report:
     unknown: list[str] = field(default_factory=list)
     missing: list[Cause] = field(default_factory=list)
 
-    def require(self, path: Path, names: Iterable[str]) -> None:
-        """Note that these fields under ``path`` must be there."""
-        self.missing += [
-            Cause(render(path, name), "Required value", "FieldValueRequired") for name in names
-        ]
+    def require(self, path: Path, name: str) -> None:
+        """Note that this field under ``path`` must be there."""
+        self.missing.append(Cause(render(path, name), "Required value", "FieldValueRequired"))
 
 
 _WORDS: dict[type, str] = {

@@ -1,6 +1,7 @@
 """Walk an object along its schema, in place: drop what is unknown or null, refuse wrong types."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 from pilothouse.services.machinery.schema import scalars
@@ -13,9 +14,10 @@ Walk = Callable[[Any, Path, Report, str], Any]
 
 _REFERENCE = "#/$defs/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_INT_OR_TEXT = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _SPECIAL: dict[str, Scalar] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": scalars.amount,
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": scalars.int_or_text,
+    _INT_OR_TEXT: scalars.int_or_text,
     f"{_META}Time": scalars.instant,
     f"{_META}MicroTime": scalars.instant,
 }
@@ -30,6 +32,9 @@ _TYPES: dict[str, Scalar] = {
     "number": scalars.number,
     "boolean": scalars.boolean,
 }
+_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
+# Selectors of workloads: one that selects nothing is not one that is not there.
+_POINTERS = frozenset({"selector"})
 _NOT_REQUIRED = frozenset(
     {
         # Slices that may be null on the wire, and are then empty.
@@ -67,7 +72,7 @@ class Walkers:
         status = schema.get("properties", {}).get("status")
         if status is not None:
             checks["status"] = self._walk(status, strict=False)
-        return _object(_short(definition), checks, _required(definition, schema))
+        return _object(_short(definition), checks, self._required(definition, schema))
 
     def of(self, definition: str, *, strict: bool = True) -> Walk:
         """The walker of a definition; with ``strict`` its required fields must be there."""
@@ -93,8 +98,28 @@ class Walkers:
         schema = self._lookup(definition)
         if "properties" not in schema:
             return self._walk(schema, strict=strict)
-        required = _required(definition, schema) if strict else ()
+        required = self._required(definition, schema) if strict else {}
         return _object(_short(definition), self._properties(schema, strict=strict), required)
+
+    def _required(self, definition: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that must be there, and what each is when it was not given."""
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        return {
+            name: None if name in _POINTERS else self._zero(properties[name])
+            for name in schema.get("required", ())
+            if (definition, name) not in _NOT_REQUIRED and name in properties
+        }
+
+    def _zero(self, schema: Mapping[str, Any]) -> Any:
+        """What Go has in a field that nobody has set; None of times, amounts and the like."""
+        reference: str = schema.get("$ref", "")
+        if not reference:
+            return _ZEROS.get(_type(schema))
+        definition = reference.removeprefix(_REFERENCE)
+        if definition in _SPECIAL:
+            return 0 if definition == _INT_OR_TEXT else None
+        inner = self._lookup(definition)
+        return {} if "properties" in inner else _ZEROS.get(_type(inner))
 
     def _properties(self, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Walk]:
         properties: Mapping[str, Any] = schema.get("properties", {})
@@ -127,12 +152,6 @@ def _short(definition: str) -> str:
     return definition.rpartition(".")[2]
 
 
-def _required(definition: str, schema: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        name for name in schema.get("required", ()) if (definition, name) not in _NOT_REQUIRED
-    )
-
-
 def go_type(schema: Mapping[str, Any]) -> str:
     """How Go's decoder calls the type of a field: ``[]v1.Container``, ``map[string]string``."""
     reference: str = schema.get("$ref", "")
@@ -147,7 +166,7 @@ def go_type(schema: Mapping[str, Any]) -> str:
     return str(words.get(type_, "string"))
 
 
-def _object(struct: str, checks: Mapping[str, Walk], required: tuple[str, ...]) -> Walk:
+def _object(struct: str, checks: Mapping[str, Walk], required: Mapping[str, Any]) -> Walk:
     texts = frozenset(name for name, check in checks.items() if check is _TEXT)
     needed = frozenset(required)
 
@@ -169,10 +188,27 @@ def _object(struct: str, checks: Mapping[str, Walk], required: tuple[str, ...]) 
             if name not in checks:
                 report.unknown.append(render(path, name))
         if not needed <= value.keys():
-            report.require(path, [name for name in required if name not in value])
+            _fill(value, path, report, checks, required)
         return value
 
     return walk
+
+
+def _fill(
+    value: Any, path: Path, report: Report, checks: Mapping[str, Walk], required: Mapping[str, Any]
+) -> None:
+    """Go's zeros for what is missing; a struct is told of by its own fields."""
+    for name, zero in required.items():
+        if name in value:
+            continue
+        if isinstance(zero, dict):
+            value[name] = checks[name]({}, (path, name), report, "")
+        elif isinstance(zero, bool):
+            value[name] = zero
+        else:
+            report.require(path, name)
+            if zero is not None:
+                value[name] = copy(zero)
 
 
 def _array(element: Walk, type_: str) -> Walk:
