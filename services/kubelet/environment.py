@@ -11,7 +11,7 @@ from pilothouse.services.machinery.kinds.services import Service, is_headless
 from pilothouse.services.machinery.objects import Key
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
-_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_NAME = re.compile(r"[ -<>-~]+")
 
 
 @dataclass(frozen=True, slots=True)
