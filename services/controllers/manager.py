@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pilothouse.services.controllers.adapters import (
     accounts,
     budgets,
+    cronjobs,
     daemonsets,
     deployments,
     evictions,
@@ -53,6 +54,8 @@ CONTROLLERS: Mapping[str, Build] = {
     "statefulset": lambda world, _: statefulsets.statefulset(world),
     "job": lambda world, _: jobs.job(world),
     "job-untracking": lambda world, _: jobpods.untracking(world),
+    "cronjob": lambda world, _: cronjobs.cronjob(world),
+    "ttl-after-finished": lambda world, _: cronjobs.ttl_after_finished(world),
     "daemonset": lambda world, _: daemonsets.daemonset(world),
     "endpoints": lambda world, _: services.endpoints_controller(world),
     "endpointslice": lambda world, _: services.endpointslice(world),

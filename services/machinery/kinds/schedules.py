@@ -1,7 +1,9 @@
 """Schedules of CronJobs: five fields, or a word that stands for them."""
 
+import math
 import re
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 
 _MONTHS = {name: n for n, name in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
@@ -25,6 +27,10 @@ _WORDS = {
 }
 _EVERY = "@every "
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|m|s|ns)")
+_YEARS_MAX = 5
+"""How far ahead a time is sought: there is no 31st of February."""
+_MINUTE = 60
+_NOON = 12
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -64,6 +70,52 @@ def parse(text: str) -> Schedule:
     )
     any_day, any_weekday = _any(parts[2]), _any(parts[4])
     return Schedule(minutes, hours, days, months, weekdays, any_day, any_weekday)
+
+
+def following(schedule: Schedule, after: float, zone: tzinfo) -> float | None:
+    """The first time later than ``after`` (seconds since the epoch); None when there is none.
+
+    Clocks that are put back show an hour twice, and what is due in it comes twice; an hour that
+    is left out has nothing due.
+    """
+    if schedule.every_seconds:
+        return math.floor(after) + schedule.every_seconds
+    moment = (math.floor(after / _MINUTE) + 1) * _MINUTE
+    last = datetime.fromtimestamp(moment, zone).year + _YEARS_MAX
+    while (local := datetime.fromtimestamp(moment, zone)).year <= last:
+        if local.month not in schedule.months:
+            month = local.year * 12 + local.month
+            start = datetime(month // 12, month % 12 + 1, 1, tzinfo=zone)
+            moment = max(math.floor(start.timestamp()), moment + _MINUTE)
+        elif not _has_day(schedule, local):
+            moment += (60 * (24 - local.hour) - local.minute) * _MINUTE
+            moment = _at_midnight(moment, zone)
+        elif local.hour not in schedule.hours:
+            moment += (60 - local.minute) * _MINUTE
+        elif local.minute not in schedule.minutes:
+            later = [minute for minute in schedule.minutes if minute > local.minute]
+            moment += (min(later, default=60) - local.minute) * _MINUTE
+        else:
+            return float(moment)
+    return None
+
+
+def _has_day(schedule: Schedule, local: datetime) -> bool:
+    by_month = local.day in schedule.days
+    by_week = local.isoweekday() % 7 in schedule.weekdays
+    if schedule.any_day or schedule.any_weekday:
+        return by_month and by_week
+    return by_month or by_week
+
+
+def _at_midnight(moment: int, zone: tzinfo) -> int:
+    """The start of a day near which ``moment`` is: days are not all 24 hours long."""
+    local = datetime.fromtimestamp(moment, zone)
+    if local.hour >= _NOON:  # a long day: its midnight is yet to come
+        return moment + (60 * (24 - local.hour) - local.minute) * _MINUTE
+    start = moment - (60 * local.hour + local.minute) * _MINUTE
+    has_midnight = datetime.fromtimestamp(start, zone).day == local.day
+    return start if has_midnight else moment
 
 
 def _any(part: str) -> bool:

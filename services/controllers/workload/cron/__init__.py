@@ -1,0 +1,1 @@
+"""Parts of the CronJob controller: which starts were missed, and which Jobs are history."""
