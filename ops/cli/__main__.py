@@ -12,7 +12,7 @@ USAGE = """usage: pilothouse VERB [flags]
   a cluster of real machines   server  join  pki
   one service                  apiserver  controllers  kubelet  proxy  publish  routes  scheduler
                                store
-  other                        bench  version
+  other                        bench  simulate  version
 
 `pilothouse VERB --help` tells a verb's flags.
 """
@@ -27,6 +27,7 @@ _VERBS = {
     "server": "pilothouse.ops.cli.server",
     "join": "pilothouse.ops.cli.join",
     "pki": "pilothouse.ops.cli.pki",
+    "simulate": "pilothouse.services.kubelet.hollow.__main__",
     "version": "pilothouse.ops.cli.version",
 }
 

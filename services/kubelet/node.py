@@ -35,15 +35,15 @@ class Machine:
 class Identity:
     """Who the node is to others.
 
-    ``dns``: where its server answers, if not at ``ip``. ``labels``: beside those of every node.
+    ``labels``: beside those of every node. ``taints``: what it keeps off from its first moment.
     """
 
     name: str
     ip: str
     port: int
     pods_max: int
-    dns: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[Mapping[str, str]] = ()
 
 
 def labels(identity: Identity, machine: Machine) -> dict[str, str]:
@@ -80,7 +80,6 @@ def render(
     return {
         "addresses": [
             {"type": "InternalIP", "address": identity.ip},
-            *([{"type": "InternalDNS", "address": identity.dns}] if identity.dns else ()),
             {"type": "Hostname", "address": identity.name},
         ],
         "capacity": amounts,

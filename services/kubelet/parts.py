@@ -22,6 +22,7 @@ from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
 
 SANDBOXES_AT_ONCE = 8
+STATUSES_AT_ONCE = 16
 
 
 class Probing(Protocol):
@@ -56,7 +57,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The outside, once for all pods."""
+    """The outside, once for all pods.
+
+    ``telling``: pods whose status may be written at a time; each tells the newest when its turn
+    comes. ``linger_seconds``: what a status says within this is one write.
+    """
 
     node: Node
     clock: Clock
@@ -71,6 +76,8 @@ class Parts:
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE)
     )
+    telling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
+    linger_seconds: float = 0.0
 
 
 def log_directory(node: Node, pod: Pod) -> Path:

@@ -89,14 +89,14 @@ class Registration:
     async def _look(self) -> float:
         """Write what is new; seconds until the next look."""
         found = self._view.current()
-        if found is None:
-            await self._register()
-        elif found.spec.pod_cidr:
+        if found is not None and found.spec.pod_cidr:
             self._view.configure_network(found.spec.pod_cidr)
         state = await self._state()
         recorded = found.status.conditions if found is not None else ()
         now = self._clock.now()
         status = node.render(self._identity, self._machine, state, recorded, now)
+        if found is None and self._told is None:
+            await self._register(status)
         due = self._clock.monotonic() - self._told_at >= node.REPORT_SECONDS
         if due or self._told is None or not node.same(self._told, status):
             await self._write(status)
@@ -110,7 +110,8 @@ class Registration:
             text = f"container runtime does not answer: {error.message}"
             return RuntimeState("containerd", "unknown", runtime_problem=text)
 
-    async def _register(self) -> None:
+    async def _register(self, status: dict[str, Any]) -> None:
+        taints = [dict(taint) for taint in self._identity.taints]
         body = {
             "apiVersion": "v1",
             "kind": "Node",
@@ -118,13 +119,15 @@ class Registration:
                 "name": self._identity.name,
                 "labels": node.labels(self._identity, self._machine),
             },
-            "spec": {},
+            "spec": {"taints": taints} if taints else {},
+            "status": status,
         }
         try:
             await self._api.create(NODES, "", body)
-            self._log.info("registered", node=self._identity.name)
         except AlreadyExists:
             return
+        self._told, self._told_at = status, self._clock.monotonic()
+        self._log.info("registered", node=self._identity.name)
 
     async def _write(self, status: dict[str, Any]) -> None:
         key = Key("", self._identity.name)

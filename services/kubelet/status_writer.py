@@ -4,11 +4,10 @@ import asyncio
 from typing import Any
 
 from pilothouse.services.kubelet import resizing
-from pilothouse.services.kubelet.ports import Cluster
+from pilothouse.services.kubelet.parts import Parts
 from pilothouse.services.kubelet.views import Pod
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.runtime import telemetry
-from pilothouse.services.runtime.clock import Clock
 
 RETRY_FIRST_SECONDS = 0.2
 RETRY_MAX_SECONDS = 10.0
@@ -53,9 +52,11 @@ def difference(wanted: dict[str, Any], recorded: dict[str, Any]) -> dict[str, An
 class StatusWriter:
     """For one pod. What the API server was told last counts as recorded there."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
-        self._cluster = cluster
-        self._clock = clock
+    def __init__(self, parts: Parts) -> None:
+        self._cluster = parts.cluster
+        self._clock = parts.clock
+        self._telling = parts.telling
+        self._linger_seconds = parts.linger_seconds
         self._offered: tuple[Pod, dict[str, Any]] | None = None
         self._told: dict[str, Any] | None = None
         self._changed = asyncio.Event()
@@ -94,24 +95,34 @@ class StatusWriter:
         wait = RETRY_FIRST_SECONDS
         while True:
             await self._changed.wait()
-            self._changed.clear()
-            if self._offered is None:
-                continue
-            pod, status = self._offered
-            try:
-                patch = difference(status, self.recorded(pod))
-                if patch:
-                    await self._cluster.write_status(pod, patch)
-                self._told = status
-                wait = RETRY_FIRST_SECONDS
-            except NotFound:
-                self._told = status
-            except ApiError as error:
-                log = telemetry.logger(pod=str(pod.metadata.key))
-                log.info("status not written", error=error.message)
+            if self._linger_seconds:
+                await self._clock.sleep(self._linger_seconds)
+            async with self._telling:
+                self._changed.clear()
+                is_told = await self._write()
+            if not is_told:
                 await self._clock.sleep(wait)
                 wait = min(wait * 2, RETRY_MAX_SECONDS)
                 self._changed.set()
                 continue
+            wait = RETRY_FIRST_SECONDS
             if not self._changed.is_set():
                 self._settled.set()
+
+    async def _write(self) -> bool:
+        """What was offered last; whether it is told, or nobody is there to be told."""
+        if self._offered is None:
+            return True
+        pod, status = self._offered
+        try:
+            patch = difference(status, self.recorded(pod))
+            if patch:
+                await self._cluster.write_status(pod, patch)
+        except NotFound:
+            pass
+        except ApiError as error:
+            log = telemetry.logger(pod=str(pod.metadata.key))
+            log.info("status not written", error=error.message)
+            return False
+        self._told = status
+        return True

@@ -61,7 +61,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._strays = strays
         self._exited: set[str] = set()
-        self._writer = StatusWriter(parts.cluster, parts.clock)
+        self._writer = StatusWriter(parts)
         self._performer = Performer(parts, self._memory, self.wake)
         self._prober = Prober(parts, self._memory, self.wake)
         self._log = telemetry.logger(pod=str(pod.metadata.key))

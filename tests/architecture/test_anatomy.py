@@ -14,15 +14,16 @@ DRIVERS = {
     },
     "controllers": {"manager"},
     "kubelet": {
-        "manifests", "parts", "performer", "pods", "prober", "registration", "status_writer",
-        "workers",
+        "hollow.fleet", "manifests", "parts", "performer", "pods", "prober", "registration",
+        "status_writer", "workers",
     },
     "scheduler": {"loop"},
     "store": {"hub", "keyspace", "lessor", "writer"},
 }  # fmt: skip
 
 # What puts a service's parts together beside its __main__, and so knows its adapters.
-WIRING = {"apiserver": {"wiring"}, "controllers": {"manager"}, "store": {"embedded"}}
+WIRING = {"apiserver": {"wiring"}, "controllers": {"manager"},
+          "kubelet": {"hollow.__main__", "hollow.fleet"}, "store": {"embedded"}}  # fmt: skip
 
 
 def inner(source):

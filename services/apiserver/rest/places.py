@@ -5,7 +5,13 @@ import msgspec
 from pilothouse.services.apiserver.adapters.kubelet import Place
 from pilothouse.services.apiserver.chain.ports import Live
 from pilothouse.services.apiserver.requests import Target
-from pilothouse.services.machinery.errors import BadRequest, InternalError, NotFound, Subject
+from pilothouse.services.machinery.errors import (
+    BadRequest,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Subject,
+)
 from pilothouse.services.machinery.objects import Key, View
 
 KUBELET_PORT = 10250
@@ -88,6 +94,8 @@ class Places:
         status = msgspec.json.decode(stored.json, type=_Node).status
         address = next((each.address for each in status.addresses if each.type == "InternalIP"), "")
         port = status.daemon_endpoints.kubelet_endpoint.port
+        if address and port == 0:
+            raise MethodNotAllowed(f'node "{node}" has no kubelet to ask: it tells no port of one')
         if not address or not 0 < port <= PORT_MAX:
             raise InternalError(f'node "{node}" has told no address of its kubelet')
         return Place(node, address, port)

@@ -17,7 +17,7 @@ from pilothouse.services.controllers.node.ipam import NodeIPAMController, Range
 from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan
 from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
-from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, Lease, Node, Taint
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -178,8 +178,15 @@ class Parts:
             "metadata": {"uid": node.metadata.uid},
             "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
         }
-        await self._objects.patch(NODES, node.metadata.key, patch)
+        # Taken before anybody is asked: others choose theirs meanwhile.
         self._given[node.metadata.name] = part
+        try:
+            await self._objects.patch(NODES, node.metadata.key, patch)
+        except ApiError:
+            current = self._nodes.get(node.metadata.key)
+            if current is None or not current.spec.pod_cidr:
+                self._given.pop(node.metadata.name, None)
+            raise
 
     def say_full(self, node: Node) -> None:
         about = reference(NODES, node.metadata)
@@ -199,9 +206,9 @@ class Parts:
 
 
 def ipam(world: World, cidr: IPv4Network | IPv6Network, mask: int) -> Controller:
-    """The node IPAM controller, wired; one worker, so that no part is given twice."""
+    """The node IPAM controller, wired; a part counts as taken before it is written."""
     found = world.cache(NODES, Node)
     queue: WorkQueue[Key] = WorkQueue()
     cluster = Parts(world, cidr, mask)
     found.on_change(wiring.itself(queue))
-    return controller(NodeIPAMController(cluster), queue, found, workers=1)
+    return controller(NodeIPAMController(cluster), queue, found)

@@ -4,19 +4,8 @@ from pathlib import Path
 
 from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
-from pilothouse.services.kubelet.ports import RuntimeState
 
 HERE = node.Machine(4, 1 << 33, 1 << 35, "amd64", "m", "u", "b", "6.1", "Debian")
-
-
-def test_a_node_answers_at_its_own_address_unless_told_otherwise() -> None:
-    plain = node.Identity("n", "10.0.0.1", 10250, 110)
-    state = RuntimeState("containerd", "1.6")
-    types = [item["type"] for item in node.render(plain, HERE, state, (), 0.0)["addresses"]]
-    assert types == ["InternalIP", "Hostname"]
-    named = node.Identity("n", "10.0.0.1", 10250, 110, dns="kubelets.local")
-    addresses = node.render(named, HERE, state, (), 0.0)["addresses"]
-    assert {"type": "InternalDNS", "address": "kubelets.local"} in addresses
 
 
 def test_labels_of_its_own_stand_beside_those_of_every_node() -> None:
