@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import uvloop
+
 from pilothouse.ops.bench.rows import Row
 
 VERBS = ("store", "api", "schedule", "pods", "proxy", "start", "idle")
@@ -23,7 +25,8 @@ def main(argv: Sequence[str]) -> int:
         return 2
     for verb in verbs:
         module = importlib.import_module(f"pilothouse.ops.bench.{verb}")
-        rows: list[Row] = asyncio.run(module.run())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            rows: list[Row] = runner.run(module.run())
         sys.stdout.write(
             f"\n{verb}: {(module.__doc__ or '').partition(chr(10))[0]}\n\n{table(rows)}\n"
         )
