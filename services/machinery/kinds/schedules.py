@@ -26,6 +26,8 @@ _WORDS = {
     "@hourly": "0 * * * *",
 }
 _EVERY = "@every "
+_STARS = ("*", "?")
+_EACH = ("", "1")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|m|s|ns)")
 _YEARS_MAX = 5
 """How far ahead a time is sought: there is no 31st of February."""
@@ -118,8 +120,10 @@ def _at_midnight(moment: int, zone: tzinfo) -> int:
     return start if has_midnight else moment
 
 
-def _any(part: str) -> bool:
-    return part.startswith(("*", "?"))
+def _any(text: str) -> bool:
+    """Whether it leaves the choice to the other field of days: a star, but not every n-th of it."""
+    ends = (part.partition("/") for part in text.split(","))
+    return any(end.partition("-")[0] in _STARS and step in _EACH for end, _, step in ends)
 
 
 def _duration(text: str) -> float:
@@ -131,7 +135,7 @@ def _duration(text: str) -> float:
 
 def _field(text: str, least: int, most: int, names: dict[str, int]) -> frozenset[int]:
     found: set[int] = set()
-    for part in text.split(","):
+    for part in filter(None, text.split(",")):
         found |= _range(part, least, most, names)
     return frozenset(found)
 
@@ -143,7 +147,7 @@ def _range(text: str, least: int, most: int, names: dict[str, int]) -> set[int]:
     first, *last = ends.split("-")
     if len(last) > 1:
         raise ValueError(f"too many hyphens: {text}")
-    if first in ("*", "?"):
+    if first in _STARS:
         start, end = least, most
     else:
         start = _number(first, names)
