@@ -79,9 +79,17 @@ class Advertising:
         if not self._revision:
             return
         try:
-            await self._storage.delete(self._key, expect=self._revision)
+            for _ in range(_TRIES):
+                try:
+                    await self._storage.delete(self._key, expect=self._revision)
+                    break
+                except Changed as other:
+                    # A renewal whose answer was lost.
+                    if other.current is None:
+                        break
+                    self._revision = other.current.mod_revision
             await publish(self._registry, self._others, self._port)
-        except (ApiError, Changed, Unavailable) as error:
+        except (ApiError, Unavailable) as error:
             telemetry.logger().warning("endpoints are not withdrawn", error=str(error))
 
     async def _others(self) -> Sequence[str]:

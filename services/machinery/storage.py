@@ -51,3 +51,7 @@ class Compacted(Exception):
 
 class Unavailable(Exception):
     """The store does not answer, or refuses writes (disk full, quota)."""
+
+
+class Undecided(Unavailable):
+    """The answer was lost: what was asked may have happened or not."""

@@ -19,6 +19,7 @@ from pilothouse.services.machinery.storage import (
     Entry,
     Progress,
     Unavailable,
+    Undecided,
 )
 from pilothouse.services.runtime.clock import Clock, SystemClock
 from pilothouse.services.runtime.rpc.channel import OPTIONS
@@ -266,7 +267,8 @@ class EtcdStorage:
         except aio.AioRpcError as error:
             if error.code() in _GONE:
                 self._at += 1
-                raise Unavailable(f"etcd: {error.details()}") from error
+                lost = Unavailable if _unsent(error) else Undecided
+                raise lost(f"etcd: {error.details()}") from error
             details = error.details() or ""
             if error.code() is grpc.StatusCode.NOT_FOUND and "lease" in details:
                 raise _LeaseGone(details) from error
@@ -284,6 +286,15 @@ class EtcdStorage:
 
     def _endpoint(self) -> _Endpoint:
         return self._endpoints[self._at % len(self._endpoints)]
+
+
+def _unsent(error: aio.AioRpcError) -> bool:
+    """Whether etcd certainly did nothing: it was not reached, or refused."""
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return True
+    return error.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in (
+        error.details() or ""
+    )
 
 
 class _LeaseGone(Exception):

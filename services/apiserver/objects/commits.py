@@ -1,5 +1,6 @@
 """Writes to the store, and the wait until every reader sees them."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,17 @@ from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.requests import Stored
-from pilothouse.services.machinery.errors import RequestEntityTooLarge, ServiceUnavailable
+from pilothouse.services.machinery.errors import (
+    ApiError,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    Timeout,
+)
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.storage import Changed, Unavailable
+from pilothouse.services.machinery.storage import Changed, Unavailable, Undecided
 
 OBJECT_BYTES_MAX = 1_572_864
+SEEN_SECONDS_MAX = 3.0
 
 _encoder = msgspec.json.Encoder()
 
@@ -68,10 +75,10 @@ class Commits:
                 storage_key(kind, stored.key), expect=stored.revision
             )
         except Unavailable as error:
-            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+            raise _refused(error) from None
         if kind.native == "services":
             await self.claims.release(stored, None)
-        await self.cache.wait_applied(revision)
+        await self._wait_seen(revision)
         json = self.cache.of(kind).encoding.at_revision(stored.json, revision)
         return Stored(stored.key, revision, json, deleted=True)
 
@@ -85,6 +92,14 @@ class Commits:
         except Unavailable as error:
             raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
 
+    async def _wait_seen(self, revision: int) -> None:
+        """Until readers here see what was written; no longer than that may take.
+
+        It is durable in any case, and readers wait for themselves for what is newest.
+        """
+        with contextlib.suppress(Timeout):
+            await self.cache.wait_applied(revision, SEEN_SECONDS_MAX)
+
     async def _put(
         self, kind: Kind, key: Key, value: bytes, *, expect: int, ttl_seconds: int
     ) -> Stored:
@@ -96,14 +111,21 @@ class Commits:
         try:
             revision = await self.storage.put(path, value, expect=expect, ttl_seconds=ttl_seconds)
         except Unavailable as error:
-            raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
-        await self.cache.wait_applied(revision)
+            raise _refused(error) from None
+        await self._wait_seen(revision)
         objects = self.cache.of(kind)
         item = objects.get(key)
         if item is not None and item.stored.revision == revision:
             return item.stored
         # Somebody has written again already: what this write made is rebuilt.
         return Stored(key, revision, objects.encoding.with_revision(value, revision))
+
+
+def _refused(error: Unavailable) -> ApiError:
+    """What the writer is told: to try again only where it is certain that nothing happened."""
+    if isinstance(error, Undecided):
+        return Timeout(f"Timeout: it is not known whether this was written: {error}")
+    return ServiceUnavailable(str(error), retry_after_seconds=1)
 
 
 def fitting(document: Mapping[str, Any]) -> bytes:

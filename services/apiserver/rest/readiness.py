@@ -1,5 +1,7 @@
 """Whether this server is alive and ready, as the checks behind its health paths."""
 
+import asyncio
+
 from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.rest.health import Check, Health
 from pilothouse.services.machinery.storage import Unavailable
@@ -20,6 +22,7 @@ HOOKS = (
     "priority-and-fairness-config-producer",
     "start-kubernetes-service-cidr-controller",
 )
+STORE_SECONDS_MAX = 2.0
 
 
 class Readiness:
@@ -57,9 +60,12 @@ class Readiness:
 
     async def _etcd(self) -> str:
         try:
-            await self._storage.revision()
+            async with asyncio.timeout(STORE_SECONDS_MAX):
+                await self._storage.revision()
+        except TimeoutError:
+            return "error getting data from etcd: context deadline exceeded"
         except Unavailable as error:
-            return f"the store does not answer: {error}"
+            return f"error getting data from etcd: {error}"
         return ""
 
     async def _started(self) -> str:

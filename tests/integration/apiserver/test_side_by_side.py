@@ -167,8 +167,8 @@ def test_increments_by_compare_and_swap_are_all_there(three):
                 return
             assert answer.code == 409, answer.body
 
-    spread(increment, 45)
-    assert three[2].get(f"{CONFIGMAPS}/counter").json["data"]["n"] == "45"
+    spread(increment, 30)
+    assert three[2].get(f"{CONFIGMAPS}/counter").json["data"]["n"] == "30"
 
 
 def test_patches_and_applies_of_many_are_all_there(three):
@@ -272,3 +272,29 @@ def test_pages_and_watches_go_on_elsewhere(three):
 
 def test_the_dead_one_has_gone_from_the_endpoints(three):
     wait(lambda: served_by(three[2]) == [1, 2, 4])
+
+
+def test_an_etcd_that_is_away_for_a_while(fleet, three):
+    one, two, _ = three
+    since = one.get(CONFIGMAPS).json["metadata"]["resourceVersion"]
+    path = f"{CONFIGMAPS}?watch=1&timeoutSeconds=4&resourceVersion={since}"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        watch = pool.submit(two.get, path)
+        fleet.etcd.stop()
+        ready = one.get("/readyz")
+        assert ready.code == 500
+        assert b"[-]etcd failed: reason withheld" in ready.body
+        assert ready.body.endswith(b"readyz check failed\n")
+        refused = one.request("POST", CONFIGMAPS, configmap("away"))
+        assert (refused.code, refused.reason) == (503, "ServiceUnavailable")
+        assert refused.headers["Retry-After"] == "1"
+        assert one.get(CONFIGMAPS).code == 503
+        assert one.get(f"{CONFIGMAPS}?resourceVersion=0").code == 200
+        fleet.etcd.start()
+        wait(lambda: answered(one, "/readyz") == 200)
+        wait(lambda: one.request("POST", CONFIGMAPS, configmap("back")).code in (201, 409))
+        seen = [
+            json.loads(line)["object"]["metadata"]["name"]
+            for line in watch.result().body.splitlines()
+        ]
+    assert seen == ["back"]
