@@ -34,7 +34,7 @@ _PACKING = Packing()
 PRIVATE = {"Cache-Control": "no-cache, private"}
 # Under this size, compressing costs more than sending.
 COMPRESS_BYTES_MIN = 128 * 1024
-PIECE_BYTES = 128 * 1024
+PIECE_BYTES = 64 * 1024
 # Over this size, YAML and indented JSON are written in a thread: they take long.
 ASIDE_BYTES_MIN = 64 * 1024
 # Clients read so many headers and no more.

@@ -41,6 +41,8 @@ STALLED_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 300.0
 CONNECTIONS_MAX = 10_000
 HANDSHAKE_SECONDS = 10.0
+# What may wait for a client: OpenSSL never gives back the memory of what once waited.
+UNSENT_BYTES_MAX = 64 * 1024
 
 Answer = Callable[[Request, User | None], Awaitable[web.StreamResponse]]
 
@@ -90,6 +92,8 @@ class _Connection(RequestHandler):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        assert self.transport is not None  # noqa: S101 - it has just been made
+        self.transport.set_write_buffer_limits(UNSENT_BYTES_MAX)
         tls = transport.get_extra_info("ssl_object")
         self.certified = self._judge.user(tls.getpeercert(binary_form=True))
 
