@@ -5,10 +5,9 @@ the other waits for one answer: without fairness that is the whole flood once ar
 """
 
 import asyncio
-import ssl
 from statistics import median
 
-import aiohttp
+from kit.sessions import administrator
 
 CONNECTIONS = 64
 QUESTIONS = 60
@@ -28,9 +27,6 @@ BINDING = {
 async def test_a_flood_leaves_others_the_next_turn(api):
     path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
     assert api.request("POST", path, BINDING).code == 201
-    context = ssl.create_default_context(cafile=str(api.pki / "ca.crt"))
-    context.load_cert_chain(api.pki / "admin.crt", api.pki / "admin.key")
-    connector = aiohttp.TCPConnector(limit=0, ssl=context)
     answered, stop = 0, asyncio.Event()
 
     async def ask(user):
@@ -47,7 +43,7 @@ async def test_a_flood_leaves_others_the_next_turn(api):
             answered += 1
 
     passed = []
-    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+    async with administrator(api.pki) as session, asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
             group.create_task(flood())
         while answered < 10 * CONNECTIONS:

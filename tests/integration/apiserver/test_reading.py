@@ -1,11 +1,10 @@
 """What readers may ask for over HTTP, and what they are refused."""
 
-import asyncio
+import contextlib
 import json
-import ssl
 
-import aiohttp
 import pytest
+import websocket
 
 from pilothouse.services.machinery.protobuf import envelope
 
@@ -129,22 +128,21 @@ def test_a_node_may_watch_what_its_pods_name_one_by_one(api, namespace):
 
 
 @pytest.mark.parametrize("accept", ["application/json", PROTOBUF])
-async def test_a_watch_over_a_web_socket(api, maps, accept):
-    context = ssl.create_default_context(cafile=str(api.pki / "ca.crt"))
-    context.load_cert_chain(api.pki / "admin.crt", api.pki / "admin.key")
+def test_a_watch_over_a_web_socket(api, maps, accept):
+    tls = {"ca_certs": api.pki / "ca.crt", "certfile": api.pki / "admin.crt",
+           "keyfile": api.pki / "admin.key"}  # fmt: skip
+    url = f"{api.url.replace('https', 'wss')}{maps}?watch=1"
     seen = []
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-        session.ws_connect(f"{api.url}{maps}?watch=1", headers={"Accept": accept}) as socket,
-        asyncio.timeout(10),
-    ):
+    with contextlib.closing(
+        websocket.create_connection(url, timeout=10, sslopt=tls, header={"Accept": accept})
+    ) as connection:
         for _ in range(3):
-            message = await socket.receive()
+            kind, data = connection.recv_data()
             if accept == PROTOBUF:
-                assert message.type is aiohttp.WSMsgType.BINARY
-                document = envelope.decode(message.data[message.data.index(envelope.MAGIC) :])
+                assert kind == websocket.ABNF.OPCODE_BINARY
+                document = envelope.decode(data[data.index(envelope.MAGIC) :])
             else:
-                assert message.type is aiohttp.WSMsgType.TEXT
-                document = json.loads(message.data)["object"]
+                assert kind == websocket.ABNF.OPCODE_TEXT
+                document = json.loads(data)["object"]
             seen.append(document["metadata"]["name"])
     assert seen == ["a", "b", "c"]

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "30"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 EXAMPLES = 6
+EXPECTED = (200, 201, 404, 422)
 CHECKS = (not_a_server_error, response_schema_conformance)
 # Watches and what is relayed to nodes do not end by themselves.
 ENDLESS = {"watch", "watchlist", "connect"}
@@ -158,7 +159,8 @@ def test_no_answer_is_a_failure_or_breaks_its_schema(plane, session):
     creates_first = sorted(operations, key=lambda each: each.method.upper() != "POST")
     rounds = itertools.chain(creates_first[:80], itertools.cycle(operations))
     for number, operation in enumerate(rounds):
-        if time.monotonic() > until:
+        # A busy machine gets no further in that time than to the first creates.
+        if time.monotonic() > until and all(fuzz.codes[code] for code in EXPECTED):
             break
 
         @seed(SEED + number)
@@ -172,5 +174,4 @@ def test_no_answer_is_a_failure_or_breaks_its_schema(plane, session):
 
         ask()
     assert fuzz.broken == [], "\n\n".join(fuzz.broken[:5])
-    assert all(fuzz.codes[code] for code in (200, 201, 404, 422)), fuzz.codes
     assert "request failed" not in plane.log.read_text()
