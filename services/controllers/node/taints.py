@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import Taint
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -53,7 +54,17 @@ def _tolerated_until(pod: Pod, tainted: Tainted) -> float | None:
     if not matching:
         return tainted.since
     limits = [item.toleration_seconds for item in matching if item.toleration_seconds is not None]
-    return tainted.since + max(min(limits), 0) if limits else None
+    if not limits:
+        return None
+    return max(tainted.since, _bound_at(pod)) + max(min(limits), 0)
+
+
+def _bound_at(pod: Pod) -> float:
+    """When it came to its node: one that comes to a node long tainted has its full time too."""
+    bound = conditions.find(pod.status.conditions, "PodScheduled")
+    stamp = bound.last_transition_time if bound is not None and bound.status == "True" else None
+    stamp = stamp or pod.metadata.creation_timestamp
+    return timestamps.parse(stamp) if stamp else 0.0
 
 
 class Cluster(Protocol):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pilothouse.services.controllers.node import ipam, lifecycle, podgc, taints
 from pilothouse.services.controllers.node.taints import Tainted
-from pilothouse.services.machinery import conditions
+from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds import nodes, pods
 from pilothouse.services.machinery.kinds.nodes import Node, Spec, Status, Taint
@@ -112,6 +112,14 @@ LOST = Tainted(Taint(key=nodes.UNREACHABLE, effect="NoExecute"), NOW - 100)
 )
 def test_pods_stay_as_long_as_they_tolerate(tolerations, evict, again):
     assert taints.plan(pod(*tolerations), [LOST], NOW) == taints.Plan(evict, again)
+
+
+def test_one_that_comes_to_a_node_long_tainted_has_its_full_time():
+    patient = pod(Toleration(operator="Exists", toleration_seconds=60))
+    born = replace(patient.metadata, creation_timestamp=timestamps.render(NOW - 20))
+    late = replace(patient, metadata=born)
+    assert taints.plan(patient, [LOST], NOW).evict
+    assert taints.plan(late, [LOST], NOW) == taints.Plan(evict=False, again_after=40)
 
 
 def test_a_pod_without_taints_or_on_its_way_out_is_not_evicted():
