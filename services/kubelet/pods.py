@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pilothouse.services.kubelet import admission
 from pilothouse.services.kubelet.parts import Parts
 from pilothouse.services.kubelet.ports import Exits, Leftovers, PodRef, Survey
 from pilothouse.services.kubelet.views import Pod
@@ -93,11 +94,21 @@ class Pods:
             worker = PodWorker(
                 self._parts, pod, self._strays, in_api=in_api, neighbours=self._counted
             )
+            if in_api and admission.is_new(pod):
+                self._admit(worker)
             self._workers[pod.uid] = worker
             worker.update(pod)
             self._spawn(worker)
         else:
             worker.update(pod)
+
+    def _admit(self, worker: PodWorker) -> None:
+        """One after the other: each is judged beside those that were let in before."""
+        others = [other.pod for other in self.workers() if other.is_expected]
+        allocatable = self._parts.node.around.allocatable or {}
+        rejection = admission.judge(worker.pod, allocatable, others)
+        if rejection is not None:
+            worker.reject(rejection)
 
     def _spawn(self, worker: PodWorker) -> None:
         if self._group is None:

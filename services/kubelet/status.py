@@ -59,6 +59,9 @@ def render(pod: Pod, observed: Observed, known: Known, place: Place, now: float)
     if is_overdue(pod, now) and phase == "Failed":
         status["reason"] = "DeadlineExceeded"
         status["message"] = "Pod was active on the node longer than the specified deadline"
+    elif pod.status.get("phase") in TERMINAL:
+        # Why it ended has been told, by us or by whoever ended it.
+        status |= {key: pod.status[key] for key in ("reason", "message") if pod.status.get(key)}
     if pod.metadata.generation:
         status["observedGeneration"] = pod.metadata.generation
     return status

@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.kubelet import lifecycle, resizing, status
+from pilothouse.services.kubelet.admission import Rejection
 from pilothouse.services.kubelet.lifecycle import Leaving
 from pilothouse.services.kubelet.memory import Memory
 from pilothouse.services.kubelet.observed import Observed
-from pilothouse.services.kubelet.parts import Parts
+from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.performer import Performer
 from pilothouse.services.kubelet.prober import Prober
 from pilothouse.services.kubelet.resizing import Verdict
@@ -60,6 +61,7 @@ class PodWorker:
         self._memory = Memory()
         self._wake = asyncio.Event()
         self._strays = strays
+        self._rejected: dict[str, Any] = {}
         self._exited: set[str] = set()
         self._writer = StatusWriter(parts)
         self._performer = Performer(parts, self._memory, self.wake)
@@ -70,6 +72,19 @@ class PodWorker:
     def phase(self) -> str:
         """As it was told last."""
         return str(self.status.get("phase") or "Pending")
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the pod is meant to be here, and has not ended."""
+        return self._in_api and self.phase not in lifecycle.TERMINAL
+
+    def reject(self, rejection: Rejection) -> None:
+        """The pod is not to start: it has failed."""
+        told = {"reason": rejection.reason, "message": rejection.message}
+        self._rejected = {"phase": "Failed", **told}
+        self.status = self.status | self._rejected
+        about = reference(self.pod)
+        self._parts.notes.note(about, "Warning", rejection.reason, rejection.message)
 
     def wake(self) -> None:
         """Something may have changed."""
@@ -137,9 +152,10 @@ class PodWorker:
         self._memory.adopt(pod, observed)
         self._memory.verdict = self._judge(pod, observed)
         known = self._memory.known()
-        plan = lifecycle.plan(pod, observed, known, now, self._leaving)
+        judged = msgspec.structs.replace(pod, status=pod.status | self._rejected)
+        plan = lifecycle.plan(judged, observed, known, now, self._leaving)
         place = status.Place(self._parts.node.around.host_ip)
-        self.status = status.render(pod, observed, known, place, now)
+        self.status = status.render(judged, observed, known, place, now)
         if self._in_api:
             self._writer.offer(pod, self.status)
         if plan.ended:
