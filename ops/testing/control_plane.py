@@ -65,10 +65,11 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def start(folder: Path | None = None) -> Iterator[ControlPlane]:
+def start(folder: Path | None = None, nodes: int = 0) -> Iterator[ControlPlane]:
     """A control plane while the block lasts; its kubeconfig and log are in ``folder``.
 
     A folder of its own goes with it; a given one stays, except when this process is killed.
+    ``nodes`` are simulated: ``simulated-0`` and so on, Ready when the block begins.
 
     Raises:
         NotStarted: it ended, or said nothing for a minute.
@@ -76,18 +77,19 @@ def start(folder: Path | None = None) -> Iterator[ControlPlane]:
     if folder is None:
         with (
             tempfile.TemporaryDirectory(prefix="pilothouse-test-") as own,
-            start(Path(own)) as plane,
+            start(Path(own), nodes) as plane,
         ):
             yield plane
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOG).open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "pilothouse.ops.testing", str(folder), str(os.getpid())],
+            [sys.executable, "-m", "pilothouse.ops.testing", str(folder), str(os.getpid()),
+             str(nodes)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-        )
+        )  # fmt: skip
     with child:
         try:
             yield ControlPlane(folder, _url(child, folder))

@@ -11,15 +11,29 @@ if TYPE_CHECKING:
     from pilothouse.ops.testing.control_plane import ControlPlane
 
 _NUMBERS = itertools.count(1)
+_NODES = "control_plane_nodes"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The ini option."""
+    parser.addini(_NODES, "simulated nodes of the control_plane fixture", default="0")
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ControlPlane"]:
-    """A real control plane without nodes, one for the whole session."""
+def control_plane_nodes(pytestconfig: pytest.Config) -> int:
+    """How many simulated nodes ``control_plane`` has; the ini option of this name says it."""
+    return int(pytestconfig.getini(_NODES))
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    tmp_path_factory: pytest.TempPathFactory, control_plane_nodes: int
+) -> Iterator["ControlPlane"]:
+    """A real control plane, one for the whole session."""
     # A session that does not ask for it does not pay for its imports.
     from pilothouse.ops.testing.control_plane import start  # noqa: PLC0415 - as said
 
-    with start(tmp_path_factory.mktemp("pilothouse")) as plane:
+    with start(tmp_path_factory.mktemp("pilothouse"), control_plane_nodes) as plane:
         yield plane
 
 

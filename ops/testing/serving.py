@@ -1,4 +1,4 @@
-"""API server, controllers and scheduler in one event loop, on a store in memory."""
+"""API server, controllers, scheduler, simulated nodes: one event loop, on a store in memory."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 from typing_extensions import override
 
 from pilothouse.ops.pki import kubeconfig
@@ -22,9 +23,12 @@ from pilothouse.services.apiserver import wiring
 from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.controllers import __main__ as controllers
 from pilothouse.services.controllers import config as controllers_config
+from pilothouse.services.kubelet.hollow import __main__ as simulation
+from pilothouse.services.kubelet.hollow import config as simulation_config
 from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import SERVICE_ACCOUNTS
+from pilothouse.services.machinery.resources import NODES, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.process import Ready
@@ -33,7 +37,9 @@ from pilothouse.services.scheduler import __main__ as scheduler
 from pilothouse.services.scheduler import config as scheduler_config
 from pilothouse.services.store.embedded import open_store
 
-ACCOUNT_SECONDS_MAX = 20
+BIRTH_SECONDS_MAX = 50
+POD_CIDR = "10.192.0.0/10"
+"""Room for 16,384 nodes, and none of it a Service's."""
 _LOOK_SECONDS = 0.02
 
 
@@ -49,7 +55,7 @@ class _Up(Ready):
         self.event.set()
 
 
-async def serve(folder: Path, parent: int) -> None:
+async def serve(folder: Path, parent: int, nodes: int = 0) -> None:
     """Serve until cancelled, or until ``parent`` is no more: then ``folder`` goes with it."""
     with _scratch() as scratch, _orphaned(parent, folder), socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -72,10 +78,13 @@ async def serve(folder: Path, parent: int) -> None:
             group.create_task(wiring.run(server, _in_memory, up))
             await up.event.wait()
             rest = [f"--server=unix://{server.socket}", f"--run-dir={server.run_dir}"]
-            managers = [*rest, f"--root-ca-file={pki / 'ca.crt'}"]
+            managers = [*rest, f"--root-ca-file={pki / 'ca.crt'}", f"--cluster-cidr={POD_CIDR}"]
             group.create_task(controllers.run(controllers_config.parse(managers), _Up()))
             group.create_task(scheduler.run(scheduler_config.parse(rest), _Up()))
-            await _born(f"unix://{server.socket}")
+            if nodes:
+                hollow = [rest[0], f"--nodes={nodes}"]
+                group.create_task(simulation.run(simulation_config.parse(hollow), _Up()))
+            await _born(f"unix://{server.socket}", nodes)
             sys.stdout.write(f"{READY} {url}\n")
             sys.stdout.flush()
 
@@ -96,17 +105,29 @@ async def _in_memory(_: apiserver_config.Config) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def _born(server: str) -> None:
-    """Wait until a pod can be made: the default account is there."""
-    async with asyncio.timeout(ACCOUNT_SECONDS_MAX), open_channel(server, None) as channel:
+async def _born(server: str, nodes: int) -> None:
+    """Wait until a pod can be made, and run: the default account is there, nodes take pods."""
+    async with asyncio.timeout(BIRTH_SECONDS_MAX), open_channel(server, None) as channel:
         objects = Objects(channel)
         while True:
-            try:
-                await objects.get(SERVICE_ACCOUNTS, Key("default", "default"))
-            except NotFound:
-                await asyncio.sleep(_LOOK_SECONDS)
-            else:
+            if await _has_account(objects) and (not nodes or await _open(objects) == nodes):
                 return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _has_account(objects: Objects) -> bool:
+    try:
+        await objects.get(SERVICE_ACCOUNTS, Key("default", "default"))
+    except NotFound:
+        return False
+    return True
+
+
+async def _open(objects: Objects) -> int:
+    """How many nodes have lost the taint of their first moments, and can give pods addresses."""
+    texts, _ = await objects.list(NODES)
+    found = [msgspec.json.decode(text, type=Node) for text in texts]
+    return sum(not item.spec.taints and bool(item.spec.pod_cidr) for item in found)
 
 
 @contextlib.contextmanager

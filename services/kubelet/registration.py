@@ -57,17 +57,23 @@ class Registration:
         self._told: dict[str, Any] | None = None
         self._told_at = float("-inf")
         self._changed = asyncio.Event()
+        self._known = asyncio.Event()
+        self._leased_to = ""
         self._log = telemetry.logger(part="node")
 
     def changed(self, old: Node | None, new: Node | None) -> None:
         """The Node object has changed, or is gone."""
         if new is None:
             self._told = None
+        else:
+            self._known.set()
         if old is None or new is None or old.spec.pod_cidr != new.spec.pod_cidr:
             self._changed.set()
 
     async def run(self, renew_seconds: float = node.RENEW_SECONDS) -> None:
         """Until cancelled; ``renew_seconds`` after its first lease comes the second."""
+        if self._view.current() is not None:
+            self._known.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._renew(renew_seconds))
             while True:
@@ -135,6 +141,7 @@ class Registration:
         self._told, self._told_at = status, self._clock.monotonic()
 
     async def _renew(self, wait: float) -> None:
+        await self._known.wait()
         while True:
             try:
                 await self._lease()
@@ -145,19 +152,37 @@ class Registration:
             wait = node.RENEW_SECONDS
 
     async def _lease(self) -> None:
+        """Renew it, or make it; it belongs to the Node, and goes with it."""
         name = self._identity.name
-        spec = {
-            "holderIdentity": name,
-            "leaseDurationSeconds": node.LEASE_SECONDS,
-            "renewTime": timestamps.render_micro(self._clock.now()),
-        }
-        try:
-            await self._api.patch(LEASES, Key(LEASE_NAMESPACE, name), {"spec": spec})
-        except NotFound:
-            body = {
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": name, "namespace": LEASE_NAMESPACE},
-                "spec": spec,
+        said: dict[str, Any] = {
+            "spec": {
+                "holderIdentity": name,
+                "leaseDurationSeconds": node.LEASE_SECONDS,
+                "renewTime": timestamps.render_micro(self._clock.now()),
             }
-            await self._api.create(LEASES, LEASE_NAMESPACE, body)
+        }
+        found = self._view.current()
+        uid = "" if found is None else found.metadata.uid
+        if uid and uid != self._leased_to:
+            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}
+            said["metadata"] = {"ownerReferences": [owner]}
+        key = Key(LEASE_NAMESPACE, name)
+        try:
+            if self._leased_to:
+                await self._api.patch(LEASES, key, said)
+            else:
+                await self._create_lease(key, said)
+        except AlreadyExists:
+            await self._api.patch(LEASES, key, said)
+        except NotFound:
+            await self._create_lease(key, said)
+        self._leased_to = uid
+
+    async def _create_lease(self, key: Key, said: dict[str, Any]) -> None:
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": key.name, "namespace": key.namespace} | said.get("metadata", {}),
+            "spec": said["spec"],
+        }
+        await self._api.create(LEASES, key.namespace, body)

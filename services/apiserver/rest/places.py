@@ -95,7 +95,10 @@ class Places:
         address = next((each.address for each in status.addresses if each.type == "InternalIP"), "")
         port = status.daemon_endpoints.kubelet_endpoint.port
         if address and port == 0:
-            raise MethodNotAllowed(f'node "{node}" has no kubelet to ask: it tells no port of one')
+            raise MethodNotAllowed(
+                f'node "{node}" serves no logs, exec, attach or port-forward: its kubelet tells no '
+                "port, as those of simulated nodes"
+            )
         if not address or not 0 < port <= PORT_MAX:
             raise InternalError(f'node "{node}" has told no address of its kubelet')
         return Place(node, address, port)

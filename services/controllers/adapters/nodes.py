@@ -171,6 +171,8 @@ class Parts:
         return Range(2 ** max(self._mask - self._cluster.prefixlen, 0))
 
     async def give(self, node: Node, part: int) -> None:
+        if node.metadata.name in self._given:
+            return  # given a moment ago, and not heard of yet
         size = 2 ** (self._cluster.max_prefixlen - self._mask)
         first = self._cluster.network_address + part * size
         cidr = f"{first}/{self._mask}"

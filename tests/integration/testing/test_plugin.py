@@ -25,6 +25,19 @@ def test_needs_no_root(control_plane):
     control_plane.kubectl("create", "deployment", "web", "--image=web")
     control_plane.kubectl("wait", "--for=create", "pod", "-l", "app=web")
 """
+SIMULATED = """
+import pytest
+
+@pytest.fixture(scope="session")
+def control_plane_nodes(pytestconfig):
+    return 2 * int(pytestconfig.getini("control_plane_nodes"))
+
+def test_pods_run(control_plane, control_plane_namespace):
+    run = ("run", "web", "--image=web", "-n", control_plane_namespace)
+    control_plane.kubectl(*run)
+    control_plane.kubectl("wait", "--for=condition=Ready", "pod/web", "-n", control_plane_namespace)
+    assert len(control_plane.kubectl("get", "nodes", "-o", "name").split()) == 2
+"""
 # Who is root may still own the checkout, and can do no more than any owner of files.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
 
@@ -70,6 +83,12 @@ def test_nothing_is_left_of_it_when_the_test_is_killed(tmp_path):
     wait_gone(lambda: not Path(folder).exists())
     wait_gone(lambda: not list(tmp_path.glob("pilothouse-*")))
     wait_gone(lambda: not processes_that_name(folder))
+
+
+def test_a_suite_says_how_many_nodes_are_simulated(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\ncontrol_plane_nodes = 1\n")
+    done = run_pytest(tmp_path, SIMULATED)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def processes_that_name(folder: str) -> list[str]:
