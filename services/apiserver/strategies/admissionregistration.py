@@ -20,6 +20,7 @@ _REVIEWS = ("v1", "v1beta1")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _PATCHES = ("ApplyConfiguration", "JSONPatch")
 _NOT_FOUND = ("Allow", "Deny")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _SEGMENTS = 3
 
 
@@ -247,14 +248,39 @@ def _check_constraints(constraints: Body, path: str, *, needed: bool) -> list[Ca
 
 
 def _check_validations(spec: Body) -> list[Cause]:
+    causes = _unspecified(spec, "variables", "name", "expression")
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         detail = "validations or auditAnnotations must contain at least one item"
-        return [names.required("spec.validations", detail)]
+        fields = ("spec.validations", "spec.auditAnnotations")
+        return causes + [names.required(field, detail) for field in fields]
+    causes += _unspecified(spec, "validations", "expression")
+    for index, validation in enumerate(spec.get("validations") or ()):
+        causes += _check_validation(validation, f"spec.validations[{index}]")
+    return causes + _unspecified(spec, "auditAnnotations", "key", "valueExpression")
+
+
+def _unspecified(spec: Body, member: str, *fields: str) -> list[Cause]:
+    """What each item of a list must tell."""
     return [
-        names.required(f"spec.validations[{index}].expression", "expression is not specified")
-        for index, validation in enumerate(spec.get("validations") or ())
-        if not (validation.get("expression") or "").strip()
+        names.required(f"spec.{member}[{index}].{field}", f"{field} is not specified")
+        for index, item in enumerate(spec.get(member) or ())
+        for field in fields
+        if not (item.get(field) or "").strip()
     ]
+
+
+def _check_validation(validation: Body, where: str) -> list[Cause]:
+    causes = []
+    message, reason = validation.get("message", ""), validation.get("reason")
+    if message and not message.strip():
+        detail = "message must be non-empty if specified"
+        causes.append(names.invalid(f"{where}.message", message, detail))
+    elif "\n" in message.strip():
+        detail = "message must not contain line breaks"
+        causes.append(names.invalid(f"{where}.message", message, detail))
+    if reason is not None and reason not in _REASONS:
+        causes.append(names.unsupported(f"{where}.reason", reason, _REASONS))
+    return causes
 
 
 def _check_mutations(spec: Body) -> list[Cause]:

@@ -4,6 +4,7 @@ from pilothouse.services.apiserver.strategies.job_policies import (
     check_failure_policy,
     check_success_policy,
 )
+from pilothouse.services.apiserver.strategies.job_statuses import check_status
 from pilothouse.services.apiserver.strategies.pod_rules import check_template
 from pilothouse.services.apiserver.strategies.selectors import check_match
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
@@ -14,6 +15,8 @@ from pilothouse.services.machinery.errors import Cause
 BACKOFF_LIMIT = 6
 INT_MAX = 2**31 - 1
 PARALLELISM_MAX = 100_000
+COMPLETIONS_MANY = 100_000
+MANY_AT_ONCE_MAX = 10_000
 MANAGER_MAX = 63
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -50,42 +53,58 @@ def own_selector(body: Body) -> None:
     spec = body["spec"]
     if spec.get("manualSelector"):
         return
-    uid, name = body["metadata"]["uid"], body["metadata"]["name"]
+    metadata = body["metadata"]
+    uid, name = metadata["uid"], metadata["name"]
     labels = spec["template"]["metadata"].setdefault("labels", {})
+    bare = metadata.get("labels") in (None, labels)
     for key, value in ((JOB_NAME, name), ("job-name", name), ("controller-uid", uid)):
         labels.setdefault(key, value)
     labels.setdefault(CONTROLLER_UID, uid)
+    if bare:
+        metadata["labels"] = dict(labels)
     selector = spec.setdefault("selector", {})
     selector.setdefault("matchLabels", {}).setdefault(CONTROLLER_UID, uid)
 
 
 def _default(body: Body) -> None:
-    default_spec(body.setdefault("spec", {}))
+    spec = body.setdefault("spec", {})
+    default_spec(spec)
+    labels = template_labels(spec)
+    if labels and not body.setdefault("metadata", {}).get("labels"):
+        body["metadata"]["labels"] = dict(labels)
 
 
 def _check(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     causes = _generated(body) if not spec.get("manualSelector") else []
     causes += check_job_spec(spec, "spec")
-    return causes + check_match(spec.get("selector"), template_labels(spec), "job")
+    causes += check_match(spec.get("selector"), template_labels(spec), "job")
+    completions = spec.get("completions") or 0
+    if spec.get("completionMode") == "Indexed" and completions > 0:
+        # The last of its pods is named, and known to the others, like that.
+        name = body["metadata"].get("name", "")
+        last = f"{name}-{completions - 1}"
+        if names.label(last):
+            detail = f"will not able to create pod with invalid DNS label: {last}"
+            causes.append(names.invalid("metadata.name", name, detail))
+    return causes
 
 
 def _generated(body: Body) -> list[Cause]:
     """What the server wrote into the template is there and says what it should."""
     metadata, spec = body["metadata"], body["spec"]
     labels = template_labels(spec)
+    uid, name = metadata.get("uid", ""), metadata.get("name", "")
+    expected = {"controller-uid": uid, "job-name": name, CONTROLLER_UID: uid, JOB_NAME: name}
     causes = []
-    for key, value in (
-        (CONTROLLER_UID, metadata.get("uid")),
-        ("controller-uid", metadata.get("uid")),
-        (JOB_NAME, metadata.get("name")),
-        ("job-name", metadata.get("name")),
-    ):
-        if labels.get(key) != value:
-            field = "spec.template.metadata.labels"
-            causes.append(names.invalid(field, labels, f"must be '{value}'"))
+    for key, value in expected.items():
+        field, detail = f"spec.template.metadata.labels[{key}]", f"must be '{value}'"
+        if key not in labels:
+            causes.append(names.required(field, detail))
+        elif labels[key] != value:
+            causes.append(names.invalid(field, labels, detail))
     match = (spec.get("selector") or {}).get("matchLabels") or {}
-    if match.get(CONTROLLER_UID, metadata.get("uid")) != metadata.get("uid"):
+    if any(expected.get(key) != value for key, value in match.items()):
         detail = "`selector` not auto-generated"
         causes.append(names.invalid("spec.selector", spec["selector"], detail))
     return causes
@@ -110,7 +129,9 @@ def check_job_spec(spec: Body, path: str) -> list[Cause]:
     causes += check_template(template, f"{path}.template")
     restart = (template.get("spec") or {}).get("restartPolicy", "Always")
     field = f"{path}.template.spec.restartPolicy"
-    if restart not in _POLICIES:
+    if restart == "Always":
+        causes.append(names.required(field, 'valid values: "OnFailure", "Never"'))
+    elif restart not in _POLICIES:
         causes.append(names.unsupported(field, restart, _POLICIES))
     elif spec.get("podFailurePolicy") is not None and restart != "Never":
         detail = 'only "Never" is supported when podFailurePolicy is specified'
@@ -157,6 +178,26 @@ def _check_mode(spec: Body, path: str) -> list[Cause]:
     if failed is not None and completions is not None and failed > completions:
         detail = "must be less than or equal to completions"
         causes.append(names.invalid(f"{path}.maxFailedIndexes", failed, detail))
+    if failed is not None and failed > PARALLELISM_MAX:
+        detail = f"must be less than or equal to {PARALLELISM_MAX}"
+        causes.append(names.invalid(f"{path}.maxFailedIndexes", failed, detail))
+    many = completions is not None and completions > COMPLETIONS_MANY
+    if many and spec.get("backoffLimitPerIndex") is not None:
+        causes += _check_many(spec, path)
+    return causes
+
+
+def _check_many(spec: Body, path: str) -> list[Cause]:
+    """So many indexes that fail each on its own must stay few."""
+    causes = []
+    if spec.get("maxFailedIndexes") is None:
+        detail = f"must be specified when completions is above {COMPLETIONS_MANY}"
+        causes.append(names.required(f"{path}.maxFailedIndexes", detail))
+    for field in ("parallelism", "maxFailedIndexes"):
+        if (value := spec.get(field)) is not None and value > MANY_AT_ONCE_MAX:
+            detail = f"must be less than or equal to {MANY_AT_ONCE_MAX} when completions are "
+            detail += f"above {COMPLETIONS_MANY} and used with backoff limit per index"
+            causes.append(names.invalid(f"{path}.{field}", value, detail))
     return causes
 
 
@@ -223,4 +264,4 @@ def _take(document: Body, source: Body, field: str) -> None:
         document.pop(field, None)
 
 
-JOB = Strategy(_default, _check, _check_update)
+JOB = Strategy(_default, _check, _check_update, check_status=check_status)

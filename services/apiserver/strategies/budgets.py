@@ -14,7 +14,7 @@ from pilothouse.services.apiserver.strategies.quantities import (
 )
 from pilothouse.services.apiserver.strategies.selectors import check_selector
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.workloads import check_share
+from pilothouse.services.apiserver.strategies.workloads import check_share, check_whole
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 
@@ -244,10 +244,8 @@ def _check_disruption(body: Body) -> list[Cause]:
         detail = "minAvailable and maxUnavailable cannot be both set"
         causes.append(names.invalid("spec", spec, detail))
     for field, value in (("minAvailable", least), ("maxUnavailable", most)):
-        if value is not None:
-            # A share of all pods, so not more than all of them.
-            shares = check_share(value, f"spec.{field}.maxUnavailable")
-            causes += [Cause(f"spec.{field}", c.message, c.reason) for c in shares]
+        causes += check_share(value, f"spec.{field}")
+        causes += check_whole(value, f"spec.{field}")
     if spec.get("selector") is not None:
         causes += check_selector(spec["selector"], "spec.selector")
     policy = spec.get("unhealthyPodEvictionPolicy")

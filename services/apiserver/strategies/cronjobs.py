@@ -33,9 +33,10 @@ def _default(body: Body) -> None:
 def _check(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     causes = _check_schedule(spec)
-    causes += check_counts(
-        spec, "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
-    )
+    causes += check_counts(spec, "startingDeadlineSeconds")
+    zone = spec.get("timeZone")
+    if zone is not None and (wrong := _zone(zone)):
+        causes.append(names.invalid("spec.timeZone", zone, wrong))
     policy = spec.get("concurrencyPolicy", "Allow")
     if policy not in _CONCURRENCY:
         causes.append(names.unsupported("spec.concurrencyPolicy", policy, _CONCURRENCY))
@@ -47,11 +48,14 @@ def _check(body: Body) -> list[Cause]:
         causes.append(names.invalid(f"{path}.selector", inner["selector"], detail))
     if inner.get("manualSelector"):
         causes.append(names.unsupported(f"{path}.manualSelector", True, ("nil", "false")))
+    return causes + check_counts(spec, "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+
+
+def _check_create(body: Body) -> list[Cause]:
     name = (body.get("metadata") or {}).get("name") or ""
-    if len(name) > NAME_MAX:
-        detail = f"must be no more than {NAME_MAX} characters"
-        causes.append(names.invalid("metadata.name", name, detail))
-    return causes
+    if len(name) <= NAME_MAX:
+        return []
+    return [names.invalid("metadata.name", name, f"must be no more than {NAME_MAX} characters")]
 
 
 def _check_schedule(spec: Body) -> list[Cause]:
@@ -67,9 +71,6 @@ def _check_schedule(spec: Body) -> list[Cause]:
             schedules.parse(text)
         except ValueError as error:
             causes.append(names.invalid("spec.schedule", text, str(error)))
-    zone = spec.get("timeZone")
-    if zone is not None and (wrong := _zone(zone)):
-        causes.append(names.invalid("spec.timeZone", zone, wrong))
     return causes
 
 
@@ -87,4 +88,4 @@ def _zone(name: str) -> str:
     return ""
 
 
-CRON_JOB = Strategy(_default, _check)
+CRON_JOB = Strategy(_default, _check, check_create=_check_create)

@@ -68,6 +68,20 @@ def _check_spec(spec: Body, path: str) -> list[Cause]:
                 for number, name in enumerate(item.get("requests") or ())
                 if name not in known
             ]  # fmt: skip
+    return causes + _check_configs(devices.get("config") or [], f"{path}.devices.config")
+
+
+def _check_configs(configs: list[Body], path: str) -> list[Cause]:
+    """What is told to drivers, in words of their own."""
+    causes: list[Cause] = []
+    for index, config in enumerate(configs):
+        opaque, where = config.get("opaque"), f"{path}[{index}].opaque"
+        if opaque is None:
+            causes.append(names.required(where))
+            continue
+        causes += check_driver(opaque.get("driver", ""), f"{where}.driver")
+        if not opaque.get("parameters"):
+            causes.append(names.required(f"{where}.parameters"))
     return causes
 
 
@@ -159,7 +173,8 @@ def _check_template(body: Body) -> list[Cause]:
 
 def _check_class(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    return _selectors(spec.get("selectors") or [], "spec.selectors")
+    causes = _selectors(spec.get("selectors") or [], "spec.selectors")
+    return causes + _check_configs(spec.get("config") or [], "spec.config")
 
 
 def _check_slice(body: Body) -> list[Cause]:

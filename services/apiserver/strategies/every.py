@@ -3,6 +3,7 @@
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.strategies import (
     admissionregistration,
+    apiservices,
     autoscalers,
     batch,
     budgets,
@@ -61,6 +62,7 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("apps", "ControllerRevision"): statefulsets.CONTROLLER_REVISION,
     ("batch", "Job"): batch.JOB,
     ("batch", "CronJob"): cronjobs.CRON_JOB,
+    ("apiregistration.k8s.io", "APIService"): apiservices.API_SERVICE,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.STRATEGY,
     ("coordination.k8s.io", "Lease"): cluster.LEASE,
     ("discovery.k8s.io", "EndpointSlice"): endpoints.ENDPOINT_SLICE,

@@ -9,10 +9,11 @@ from pilothouse.services.machinery.errors import Cause
 RULES_MAX = 20
 EXIT_CODES_MAX = 255
 PATTERNS_MAX = 20
+INDEXES_BYTES_MAX = 64 * 1024
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
 _OPERATORS = ("In", "NotIn")
 _STATUSES = ("False", "True", "Unknown")
-_INDEXES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 def check_failure_policy(policy: Body, spec: Body, path: str) -> list[Cause]:
@@ -55,10 +56,10 @@ def _rule(rule: Body, spec: Body, containers: set[str | None], where: str) -> li
             causes.append(names.unsupported(f"{at}.status", status, _STATUSES))
     if codes is not None and conditions:
         detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-        causes.append(names.invalid(where, rule, detail))
+        causes.append(Cause(where, f"Invalid value: {detail}"))
     if codes is None and not conditions:
         detail = "specifying one of OnExitCodes and OnPodConditions is required"
-        causes.append(names.invalid(where, rule, detail))
+        causes.append(Cause(where, f"Invalid value: {detail}"))
     return causes
 
 
@@ -104,23 +105,69 @@ def check_success_policy(policy: Body, spec: Body, path: str) -> list[Cause]:
     if len(rules) > RULES_MAX:
         return [names.too_many(f"{path}.rules", len(rules), RULES_MAX)]
     causes: list[Cause] = []
-    completions = spec.get("completions")
     for index, rule in enumerate(rules):
-        where = f"{path}.rules[{index}]"
-        count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
-        if count is None and indexes is None:
-            detail = "at least one of succeededCount or succeededIndexes must be specified"
-            causes.append(names.required(where, detail))
-        if indexes is not None and not _INDEXES.fullmatch(indexes):
-            detail = f'cannot convert string to integer for index: "{indexes}"'
-            causes.append(names.invalid(f"{where}.succeededIndexes", indexes, detail))
-        if count is not None:
-            causes += names.check_least(count, f"{where}.succeededCount")
-            if completions is not None and count > completions:
-                detail = f"must be less than or equal to {completions} (the number of specified "
-                detail += "completions)"
-                causes.append(names.invalid(f"{where}.succeededCount", count, detail))
+        causes += _success_rule(rule, spec.get("completions") or 0, f"{path}.rules[{index}]")
     return causes
+
+
+def _success_rule(rule: Body, completions: int, where: str) -> list[Cause]:
+    count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
+    if count is None and indexes is None:
+        detail = "at least one of succeededCount or succeededIndexes must be specified"
+        return [names.required(where, detail)]
+    causes: list[Cause] = []
+    total = 0
+    if indexes is not None:
+        field = f"{where}.succeededIndexes"
+        if len(indexes) > INDEXES_BYTES_MAX:
+            causes.append(names.too_long(field, INDEXES_BYTES_MAX))
+        try:
+            total = count_indexes(indexes, completions)
+        except ValueError as error:
+            detail = f"error parsing succeededIndexes: {error}"
+            causes.append(names.invalid(field, indexes, detail))
+    if count is None:
+        return causes
+    field, detail = f"{where}.succeededCount", "must be less than or equal to"
+    causes += names.check_least(count, field)
+    if count > completions:
+        of_all = f"{detail} {completions} (the number of specified completions)"
+        causes.append(names.invalid(field, count, of_all))
+    if indexes is not None and count > total:
+        detail += f" {total} (the number of indexes in the specified succeededIndexes field)"
+        causes.append(names.invalid(field, count, detail))
+    return causes
+
+
+def count_indexes(text: str, completions: int) -> int:
+    """How many indexes ``0,2-4`` means.
+
+    Raises:
+        ValueError: it is not written like that, or an index is not below ``completions``.
+    """
+    last, total = -1, 0
+    for part in text.split(",") if text else ():
+        bounds = part.split("-")
+        if len(bounds) > 2:  # noqa: PLR2004 - from and to
+            raise ValueError(f'the fragment "{part}" violates the requirement that an index '
+                             "interval can have at most two parts separated by '-'")  # fmt: skip
+        numbers = [_index(bound, completions) for bound in bounds]
+        if len(numbers) > 1 and numbers[0] >= numbers[1]:
+            raise ValueError(f"non-increasing order, previous: {numbers[0]}, "
+                             f"current: {numbers[1]}")  # fmt: skip
+        if last >= numbers[0]:
+            raise ValueError(f"non-increasing order, previous: {last}, current: {numbers[0]}")
+        last = numbers[-1]
+        total += last - numbers[0] + 1
+    return total
+
+
+def _index(text: str, completions: int) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f'cannot convert string to integer for index: "{text}"')
+    if int(text) >= completions:
+        raise ValueError(f'too large index: "{text}"')
+    return int(text)
 
 
 def _quoted(choices: tuple[str, ...]) -> str:

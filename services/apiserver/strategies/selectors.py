@@ -12,6 +12,13 @@ from pilothouse.services.machinery.labels import (
 
 _OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 _WITH_VALUES = ("In", "NotIn")
+_FIELD = "spec.selector"
+_EMPTY = {
+    "deployment": "empty selector is invalid for deployment",
+    "statefulset": "empty selector is invalid for statefulset",
+    "daemonset": "empty selector is invalid for daemonset",
+}
+_UNCOMPILED = {"deployment": "invalid label selector", "statefulset": ""}
 
 
 def check_selector(selector: Body, path: str) -> list[Cause]:
@@ -40,14 +47,17 @@ def check_selector(selector: Body, path: str) -> list[Cause]:
 def check_match(selector: Body | None, labels: dict[str, str], owner: str) -> list[Cause]:
     """The selector of ``spec`` is there, is not empty, and matches the template's labels."""
     if selector is None:
-        return [names.required("spec.selector")]
+        # A DaemonSet's that is missing just matches nothing.
+        causes = [names.required("spec.selector")] if owner != "daemonset" else []
+        return [*causes, _mismatch(labels)]
     causes = check_selector(selector, "spec.selector")
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        words = "not valid for statefulset." if owner == "statefulset" else f"invalid for {owner}"
-        detail = f"empty selector is {words}"
-        causes.append(names.invalid("spec.selector", selector, detail))
     if causes:
-        return causes
+        # Of what can not be compiled nothing more is told, but that it can not.
+        detail = _UNCOMPILED.get(owner)
+        return causes if detail is None else [*causes, names.invalid(_FIELD, selector, detail)]
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        detail = _EMPTY.get(owner)
+        return [names.invalid(_FIELD, selector, detail)] if detail else []
     compiled = compile_selector(
         LabelSelector(
             match_labels=selector.get("matchLabels") or {},
@@ -76,4 +86,4 @@ def check_map_match(selector: dict[str, str], labels: dict[str, str]) -> list[Ca
 
 def _mismatch(labels: dict[str, str]) -> Cause:
     detail = "`selector` does not match template `labels`"
-    return names.invalid("spec.template.metadata.labels", labels, detail)
+    return names.invalid("spec.template.metadata.labels", labels or None, detail)

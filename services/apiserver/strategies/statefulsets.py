@@ -8,8 +8,10 @@ from pilothouse.services.apiserver.strategies.workloads import (
     check_restarts,
     check_share,
     check_statuses,
+    check_whole,
     default_rolling,
     default_template,
+    is_zero,
     template_labels,
 )
 from pilothouse.services.machinery import names
@@ -64,7 +66,7 @@ def _check(body: Body) -> list[Cause]:
         for field in ("whenDeleted", "whenScaled")
         if field in retention and retention[field] not in _RETENTION
     ]
-    causes += check_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    causes += check_counts(spec, "replicas", "minReadySeconds")
     start = (spec.get("ordinals") or {}).get("start")
     causes += names.check_least(start, "spec.ordinals.start")
     causes += check_match(spec.get("selector"), template_labels(spec), "statefulset")
@@ -91,8 +93,9 @@ def _check_strategy(strategy: Body, path: str) -> list[Cause]:
     gone = (rolling or {}).get("maxUnavailable")
     if gone is not None:
         causes += check_share(gone, f"{where}.maxUnavailable")
-        if gone == 0 or (isinstance(gone, str) and gone.strip("0") == "%"):
+        if is_zero(gone):
             causes.append(names.invalid(f"{where}.maxUnavailable", gone, "cannot be 0"))
+        causes += check_whole(gone, f"{where}.maxUnavailable")
     return causes
 
 
@@ -119,6 +122,13 @@ STATEFUL_SET = Strategy(
     _default,
     _check,
     _check_update,
-    check_status=check_statuses("readyReplicas", "currentReplicas", "updatedReplicas"),
+    name=names.label,
+    check_status=check_statuses(
+        "readyReplicas",
+        "currentReplicas",
+        "updatedReplicas",
+        "availableReplicas",
+        ready="status.readyReplicas",
+    ),
 )
 CONTROLLER_REVISION = Strategy(check=_check_revision, check_update=_check_revision_update)

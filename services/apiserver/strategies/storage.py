@@ -83,6 +83,13 @@ def _check_volume(body: Body) -> list[Cause]:
     return causes
 
 
+def check_inline_volume(spec: Body, path: str) -> list[Cause]:
+    """A volume that is no PersistentVolume of the cluster: of a CSI driver, at ``path``."""
+    if spec.get("csi") is None:
+        return [names.required(f"{path}.csi")]
+    return _csi(spec["csi"], f"{path}.csi")
+
+
 def _capacity(capacity: Body) -> list[Cause]:
     causes = [] if capacity else [names.required("spec.capacity")]
     if "storage" not in capacity or len(capacity) > 1:

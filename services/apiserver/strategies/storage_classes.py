@@ -1,6 +1,7 @@
 """storage.k8s.io: classes, drivers, attachments and capacities."""
 
 from pilothouse.services.apiserver.strategies.selectors import check_selector
+from pilothouse.services.apiserver.strategies.storage import check_inline_volume
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.apiserver.strategies.volumes import check_driver
 from pilothouse.services.machinery import names, quantity
@@ -180,6 +181,8 @@ def _check_attachment(body: Body) -> list[Cause]:
     elif named is not None and not named:
         field = "spec.source.persistentVolumeName"
         causes.append(names.required(field, "must specify non empty persistentVolumeName"))
+    elif inline is not None:
+        causes += check_inline_volume(inline, "spec.source.inlineVolumeSpec")
     return causes
 
 

@@ -19,6 +19,10 @@ _WRONG_PERCENT = (
     "'93%', regex used for validation is '[0-9]+%')"
 )
 _DEPLOYMENT_STRATEGIES = ("Recreate", "RollingUpdate")
+_SCHEDULED = (
+    "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
+    "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable",
+)  # fmt: skip
 
 
 def default_template(spec: Body) -> None:
@@ -62,7 +66,7 @@ def check_counts(spec: Body, *fields: str) -> list[Cause]:
     return causes
 
 
-def check_statuses(*fields: str) -> Any:
+def check_statuses(*fields: str, ready: str = "readyReplicas") -> Any:
     """A check of a status: counts are not negative and not over the number of replicas."""
 
     def check(new: Body, _old: Body) -> list[Cause]:
@@ -76,6 +80,10 @@ def check_statuses(*fields: str) -> Any:
             if value > total:
                 detail = "cannot be greater than status.replicas"
                 causes.append(names.invalid(f"status.{field}", value, detail))
+        available = status.get("availableReplicas", 0)
+        if available > status.get("readyReplicas", 0):
+            detail = f"cannot be greater than {ready}"
+            causes.append(names.invalid("status.availableReplicas", available, detail))
         return causes
 
     return check
@@ -103,19 +111,22 @@ def _default_deployment(body: Body) -> None:
 
 def _check_deployment(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    causes = check_counts(spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
+    causes = check_counts(spec, "replicas")
     causes += check_match(spec.get("selector"), template_labels(spec), "deployment")
-    causes += check_template(spec, "Deployment")
+    causes += check_template(spec, "ReplicaSet")
     strategy = spec.get("strategy") or {}
     kind = strategy.get("type", "")
     rolling = strategy.get("rollingUpdate")
     if kind not in _DEPLOYMENT_STRATEGIES:
-        causes.append(names.unsupported("spec.strategy.type", kind, _DEPLOYMENT_STRATEGIES))
+        causes.append(_unknown("spec.strategy", strategy, _DEPLOYMENT_STRATEGIES))
     elif kind == "Recreate" and rolling is not None:
         detail = "may not be specified when strategy `type` is 'Recreate'"
         causes.append(names.forbidden("spec.strategy.rollingUpdate", detail))
     elif rolling is not None:
-        causes += check_rolling(rolling, "spec.strategy.rollingUpdate", _zero_surge)
+        path = "spec.strategy.rollingUpdate"
+        causes += _amounts(rolling, path) + _zero_surge(rolling, path)
+        causes += check_whole(rolling.get("maxUnavailable"), f"{path}.maxUnavailable")
+    causes += check_counts(spec, "minReadySeconds", "revisionHistoryLimit")
     minimum, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds")
     if deadline is not None:
         causes += names.check_least(deadline, "spec.progressDeadlineSeconds")
@@ -125,37 +136,50 @@ def _check_deployment(body: Body) -> list[Cause]:
     return causes
 
 
-def _is_zero(value: Any) -> bool:
-    return value in (0, None) or (isinstance(value, str) and value.strip("0") == "%")
+def _unknown(field: str, strategy: Body, choices: tuple[str, ...]) -> Cause:
+    shown = {"Type": strategy.get("type", ""), "RollingUpdate": strategy.get("rollingUpdate")}
+    return names.unsupported(field, shown, choices)
+
+
+def is_zero(value: Any) -> bool:
+    """Whether it comes to nothing, be it a count, a percentage, or no number at all."""
+    if isinstance(value, str):
+        number = value.removesuffix("%")
+        return not (number.isascii() and number.isdigit()) or int(number) == 0
+    return not value
 
 
 def _zero_surge(rolling: Body, path: str) -> list[Cause]:
     value = rolling.get("maxUnavailable")
-    if not (_is_zero(value) and _is_zero(rolling.get("maxSurge"))):
+    if not (is_zero(value) and is_zero(rolling.get("maxSurge"))):
         return []
     detail = "may not be 0 when `maxSurge` is 0"
     return [names.invalid(f"{path}.maxUnavailable", value, detail)]
 
 
-def check_rolling(rolling: Body, path: str, together: Any) -> list[Cause]:
-    """``maxUnavailable`` and ``maxSurge``; ``together`` says what both may not be at once."""
-    causes: list[Cause] = []
-    for field in ("maxUnavailable", "maxSurge"):
-        value = rolling.get(field)
-        if value is not None:
-            causes += check_share(value, f"{path}.{field}")
-    return causes or together(rolling, path)
+def _amounts(rolling: Body, path: str) -> list[Cause]:
+    return [
+        cause
+        for field in ("maxUnavailable", "maxSurge")
+        for cause in check_share(rolling.get(field), f"{path}.{field}")
+    ]
 
 
 def check_share(value: Any, field: str) -> list[Cause]:
-    """A count or a percentage; what may be gone is not more than all."""
-    if isinstance(value, int):
-        return names.check_least(value, field)
-    if not _PERCENT.fullmatch(value):
-        return [names.invalid(field, value, _WRONG_PERCENT)]
-    if field.endswith("maxUnavailable") and int(value[:-1]) > WHOLE_PERCENT:
-        return [names.invalid(field, value, "must not be greater than 100%")]
-    return []
+    """A count or a percentage, where it is given."""
+    if isinstance(value, str):
+        fits = _PERCENT.fullmatch(value)
+        return [] if fits else [names.invalid(field, value, _WRONG_PERCENT)]
+    return names.check_least(value, field)
+
+
+def check_whole(value: Any, field: str) -> list[Cause]:
+    """A percentage is of no more than all."""
+    if not isinstance(value, str) or not _PERCENT.fullmatch(value):
+        return []
+    if int(value[:-1]) <= WHOLE_PERCENT:
+        return []
+    return [names.invalid(field, value, "must not be greater than 100%")]
 
 
 def _default_replica_set(body: Body) -> None:
@@ -210,30 +234,31 @@ def _count_templates(new: Body, old: Body) -> None:
 
 def _check_daemon_set(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    causes = check_counts(spec, "minReadySeconds", "revisionHistoryLimit")
-    causes += check_match(spec.get("selector"), template_labels(spec), "daemonset")
+    selector = spec.get("selector")
+    causes = check_match(selector, template_labels(spec), "daemonset")
     causes += check_template(spec, "DaemonSet")
+    causes += check_counts(spec, "minReadySeconds")
     strategy = spec.get("updateStrategy") or {}
     kind = strategy.get("type", "")
     if kind not in ("OnDelete", "RollingUpdate"):
-        field = "spec.updateStrategy.type"
-        causes.append(names.unsupported(field, kind, ("RollingUpdate", "OnDelete")))
+        choices = ("RollingUpdate", "OnDelete")
+        causes.append(_unknown("spec.updateStrategy", strategy, choices))
     elif kind == "RollingUpdate":
         path = "spec.updateStrategy.rollingUpdate"
-        rolling = strategy.get("rollingUpdate")
-        if rolling is None:
-            causes.append(names.required(path))
-        else:
-            causes += check_rolling(rolling, path, _one_of_both)
-    return causes
+        rolling = strategy.get("rollingUpdate") or {}
+        causes += _amounts(rolling, path)
+        for field in ("maxUnavailable", "maxSurge"):
+            causes += check_whole(rolling.get(field), f"{path}.{field}")
+        causes += _one_of_both(rolling, path)
+    return causes + check_counts(spec, "revisionHistoryLimit")
 
 
 def _one_of_both(rolling: Body, path: str) -> list[Cause]:
     surge, gone = rolling.get("maxSurge"), rolling.get("maxUnavailable")
-    if _is_zero(gone) and _is_zero(surge):
+    if is_zero(gone) and is_zero(surge):
         detail = "cannot be 0 when maxSurge is 0"
-        return [names.invalid(f"{path}.maxUnavailable", gone, detail)]
-    if not _is_zero(gone) and not _is_zero(surge):
+        return [names.required(f"{path}.maxUnavailable", detail)]
+    if not is_zero(gone) and not is_zero(surge):
         detail = "may not be set when maxUnavailable is non-zero"
         return [names.invalid(f"{path}.maxSurge", surge, detail)]
     return []
@@ -243,6 +268,15 @@ def same_selector(new: Body, old: Body) -> list[Cause]:
     """Whose pods they are is settled at birth."""
     after = (new.get("spec") or {}).get("selector")
     return immutable("spec.selector", after, after, (old.get("spec") or {}).get("selector"))
+
+
+def _check_scheduled(new: Body, _old: Body) -> list[Cause]:
+    status = new.get("status") or {}
+    return [
+        cause
+        for field in _SCHEDULED
+        for cause in names.check_least(status.get(field), f"status.{field}")
+    ]
 
 
 _REPLICAS = check_statuses("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
@@ -256,7 +290,13 @@ DEPLOYMENT = Strategy(
 REPLICA_SET = Strategy(
     _default_replica_set, _check_replica_set, same_selector, check_status=_REPLICAS
 )
-DAEMON_SET = Strategy(_default_daemon_set, _check_daemon_set, same_selector, keep=_count_templates)
+DAEMON_SET = Strategy(
+    _default_daemon_set,
+    _check_daemon_set,
+    same_selector,
+    check_status=_check_scheduled,
+    keep=_count_templates,
+)
 REPLICATION_CONTROLLER = Strategy(
     _default_replication_controller, _check_replication_controller, check_status=_REPLICAS
 )
