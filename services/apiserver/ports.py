@@ -51,6 +51,9 @@ class Store(Storage, Protocol):
     async def compact(self, revision: int) -> None:
         """Forget history before ``revision``."""
 
+    async def size(self) -> int:
+        """The bytes that the store takes on its disk."""
+
 
 class Authorizer(Protocol):
     """Who may do what."""

@@ -12,6 +12,7 @@ from pilothouse.services.apiserver.adapters import accountkeys
 from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
+from pilothouse.services.apiserver.adapters.metering import MeteredStore
 from pilothouse.services.apiserver.advertising import Advertising
 from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
@@ -65,9 +66,10 @@ async def run(config: Config, open_storage: OpenStorage, ready: Ready) -> None:
 class _Server:
     """One API server over an open store."""
 
-    def __init__(self, config: Config, storage: Store) -> None:
+    def __init__(self, config: Config, store: Store) -> None:
         self._config = config
         clock = self._clock = SystemClock()
+        storage = MeteredStore(store, clock.monotonic)
         catalog = builtin_catalog()
         schemas = published_schemas()
         self._cache = Cache(storage, catalog, clock)
@@ -109,8 +111,10 @@ class _Server:
         )
         self._backends = Backends()
         self._readiness = Readiness(storage, clock)
-        self._services = assemble(self._registry, config.requests, self._readiness)
         self._watches = Watches()
+        self._services = assemble(
+            self._registry, config.requests, self._readiness, storage, self._watches
+        )
         self._door = dispatch.Door(
             dispatch.Parts(
                 catalog=catalog,

@@ -94,6 +94,10 @@ class EmbeddedStore:
         if revision > revisions.compacted:
             await self.keyspace.compact(revision)
 
+    async def size(self) -> int:
+        """The bytes that the database takes on its disk."""
+        return (await self.keyspace.size()).allocated_bytes
+
     async def close(self) -> None:
         """Drain and let go."""
         await self.keyspace.close()

@@ -11,7 +11,7 @@ import grpc
 from grpc import aio
 
 from pilothouse.protos.etcd import kv_pb2, rpc_pb2
-from pilothouse.protos.etcd.rpc_pb2_grpc import KVStub, LeaseStub, WatchStub
+from pilothouse.protos.etcd.rpc_pb2_grpc import KVStub, LeaseStub, MaintenanceStub, WatchStub
 from pilothouse.services.machinery.storage import (
     Change,
     Changed,
@@ -61,6 +61,7 @@ class _Endpoint:
         self.kv = KVStub(self.channel)
         self.watch = WatchStub(self.channel)
         self.lease = LeaseStub(self.channel)
+        self.maintenance = MaintenanceStub(self.channel)
 
 
 @dataclass(slots=True)
@@ -163,6 +164,14 @@ class EtcdStorage:
         request = rpc_pb2.CompactionRequest(revision=revision)
         with contextlib.suppress(Compacted):
             await self._call(lambda at: at.kv.Compact(request, timeout=REQUEST_SECONDS))
+
+    async def size(self) -> int:
+        """The bytes that the database of the endpoint in use takes on its disk."""
+        request = rpc_pb2.StatusRequest()
+        status = await self._call(
+            lambda at: at.maintenance.Status(request, timeout=REQUEST_SECONDS)
+        )
+        return status.dbSize
 
     async def close(self) -> None:
         """End the watches, let go of the connections."""

@@ -111,7 +111,7 @@ class Control:
             if not level.exempt:
                 self._budget -= width
             level.take(ticket)
-            self.measures.began(level.name, flow.schema)
+            self.measures.began(level.name, flow.schema, width)
             return ticket
         if not level.enqueue(ticket, flow.distinguisher):
             reason = "concurrency-limit" if level.queuing is None else "queue-full"
@@ -124,7 +124,7 @@ class Control:
         """A running ticket's seats are free again; one that is done already changes nothing."""
         if ticket.state == "running":
             ticket.level.give_back(ticket)
-            self.measures.ended(ticket.level.name, ticket.schema)
+            self.measures.ended(ticket.level.name, ticket.schema, ticket.width)
 
     def give_up(self, ticket: Ticket, reason: str) -> None:
         """A waiting ticket waits no longer: ``time-out`` or ``cancelled``."""
@@ -150,7 +150,7 @@ class Control:
             idle = 0
             self._budget -= ticket.width
             self.measures.dequeued(level.name, ticket.schema)
-            self.measures.began(level.name, ticket.schema, now - ticket.arrived)
+            self.measures.began(level.name, ticket.schema, ticket.width, now - ticket.arrived)
             begun.append(ticket)
         return begun
 

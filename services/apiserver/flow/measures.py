@@ -22,20 +22,23 @@ class Measures:
     def __init__(self) -> None:
         self.dispatched: Counter[Flowing] = Counter()
         self.refused: Counter[tuple[str, str, str]] = Counter()
+        self.seats: Counter[Flowing] = Counter()
         self.executing: Counter[Flowing] = Counter()
         self.inqueue: Counter[Flowing] = Counter()
         self.waits: defaultdict[Flowing, Waits] = defaultdict(Waits)
 
-    def began(self, level: str, schema: str, waited: float = 0.0) -> None:
-        """One more runs, after so many seconds in a queue."""
+    def began(self, level: str, schema: str, width: int, waited: float = 0.0) -> None:
+        """One more runs, on so many seats, after so many seconds in a queue."""
         flowing = (level, schema)
+        self.seats[flowing] += width
         self.dispatched[flowing] += 1
         self.executing[flowing] += 1
         waits = self.waits[flowing]
         waits.counts[bisect_left(WAIT_BUCKETS, waited) if waited else 0] += 1
         waits.seconds += waited
 
-    def ended(self, level: str, schema: str) -> None:
+    def ended(self, level: str, schema: str, width: int) -> None:
+        self.seats[(level, schema)] -= width
         self.executing[(level, schema)] -= 1
 
     def queued(self, level: str, schema: str) -> None:

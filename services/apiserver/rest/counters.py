@@ -33,6 +33,7 @@ _VERBS = {
 Key = tuple[str, str, str, str, str, str, str]
 _ELSEWHERE: Key = ("other", "", "", "", "", "", "")
 _NAMES = ("verb", "group", "version", "resource", "subresource", "scope", "dry_run")
+_KNOWN_USERS = frozenset({"admin", "client", "kube_proxy", "kubelet"})
 _OWN = ("component", "apiserver")
 
 
@@ -58,6 +59,10 @@ class Counters:
         self._deprecated: dict[tuple[str, str, str, str], str] = {}
         self.in_flight = {"readOnly": 0, "mutating": 0}
         self._peaks = {"readOnly": 0, "mutating": 0}
+        self._terminated: Counter[tuple[Key, int]] = Counter()
+        self._aborted: Counter[Key] = Counter()
+        self._users: Counter[str] = Counter()
+        self._unbelieved = 0
 
     def enter(self, kind: str) -> None:
         """A short request, ``readOnly`` or ``mutating``, begins."""
@@ -90,6 +95,25 @@ class Counters:
         """It ended."""
         self._long_running[key] -= 1
 
+    def terminate(self, key: Key, code: int) -> None:
+        """A request was sent away, or cut short, to keep the server well."""
+        self._terminated[key, code] += 1
+
+    def abort(self, key: Key) -> None:
+        """A client went before it was answered."""
+        self._aborted[key] += 1
+
+    def authenticated(self, user: str) -> None:
+        """Somebody said who he is."""
+        if user in _KNOWN_USERS:
+            self._users[user] += 1
+        else:
+            self._users["email_id" if "@" in user else "other"] += 1
+
+    def unauthenticated(self) -> None:
+        """Somebody said who he is, and was not believed."""
+        self._unbelieved += 1
+
     def deprecated(self, group: str, version: str, resource: str, removed: str) -> None:
         """Somebody used what is to go in release ``removed``."""
         self._deprecated[(group, version, resource, "")] = removed
@@ -98,6 +122,9 @@ class Counters:
         """All metrics; the peaks of requests in flight begin anew."""
         yield self._requests()
         yield self._durations()
+        yield self._indicators()
+        yield from self._ends()
+        yield from self._identified()
         yield self._sizes()
         running = Family(
             "apiserver_longrunning_requests", "gauge", "Watches and streams that are open."
@@ -137,6 +164,57 @@ class Counters:
         for key, series in self._series.items():
             family.observe(DURATION_BOUNDS, series.durations, series.seconds, _told(key))
         return family
+
+    def _indicators(self) -> Family:
+        """The same durations once more, for objectives: of dry runs too, and none of watches."""
+        family = Family(
+            "apiserver_request_sli_duration_seconds", "histogram",
+            "How long answers took, in seconds, without what others took of it.",
+        )  # fmt: skip
+        summed: dict[Key, tuple[list[int], float]] = {}
+        for key, series in self._series.items():
+            if key[0] == "WATCH":
+                continue
+            one: Key = (*key[:-1], "")
+            counts, seconds = summed.get(one, ([0] * len(series.durations), 0.0))
+            both = [a + b for a, b in zip(counts, series.durations, strict=True)]
+            summed[one] = both, seconds + series.seconds
+        for key, (counts, seconds) in summed.items():
+            # Its first bound is the third of the others.
+            merged = [sum(counts[:3]), *counts[3:]]
+            family.observe(DURATION_BOUNDS[2:], merged, seconds, _told(key, dry_run=False))
+        return family
+
+    def _ends(self) -> Iterator[Family]:
+        terminated = Family(
+            "apiserver_request_terminations_total", "counter",
+            "Requests that were sent away or cut short to keep the server well.",
+        )  # fmt: skip
+        for (key, code), total in self._terminated.items():
+            terminated.add(total, ("code", str(code)), *_told(key, dry_run=False))
+        yield terminated
+        aborted = Family(
+            "apiserver_request_aborts_total", "counter",
+            "Requests whose clients went before they were answered.",
+        )  # fmt: skip
+        for one, total in self._aborted.items():
+            told = tuple(label for label in _told(one, dry_run=False) if label != _OWN)
+            aborted.add(total, *told)
+        yield aborted
+
+    def _identified(self) -> Iterator[Family]:
+        attempts = Family("authentication_attempts", "counter", "Users that were asked who.")
+        if self._users:
+            attempts.add(sum(self._users.values()), ("result", "success"))
+        if self._unbelieved:
+            attempts.add(self._unbelieved, ("result", "error"))
+        yield attempts
+        users = Family(
+            "authenticated_user_requests", "counter", "Requests of users, by who they are."
+        )
+        for user, total in self._users.items():
+            users.add(total, ("username", user))
+        yield users
 
     def _sizes(self) -> Family:
         family = Family(

@@ -31,6 +31,8 @@ from pilothouse.services.machinery.errors import (
     MethodNotAllowed,
     NotFound,
     Timeout,
+    TooManyRequests,
+    Unauthorized,
 )
 from pilothouse.services.runtime import telemetry
 
@@ -105,7 +107,11 @@ class Door:
         try:
             reply = await self._answered(request, certified, call)
         except asyncio.CancelledError:
-            reply = _too_late(request, call.deadline)
+            if not _expired(call.deadline):
+                parts.counters.abort(call.key)
+                raise
+            reply = _too_late(request)
+            parts.counters.terminate(call.key, reply.status)
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - nothing may leave as anything but a Status
@@ -145,7 +151,12 @@ class Door:
             call.entered = "readOnly" if request.method in ("GET", "HEAD") else "mutating"
             parts.services.counters.enter(call.entered)
         authorization = request.headers.get("Authorization", "")
-        user = parts.authentication.authenticate(certified, authorization, path)
+        try:
+            user = parts.authentication.authenticate(certified, authorization, path)
+        except Unauthorized:
+            parts.services.counters.unauthenticated()
+            raise
+        parts.services.counters.authenticated(user.name)
         user = impersonated(user, request.headers.items(), parts.authorization.require)
         if stream is None:
             await self._seated(request, call, user, asked, path, query)
@@ -168,9 +179,26 @@ class Door:
         limit = query.get("limit", "") if query else ""
         call.seat = seat = self._parts.services.seating.arrive(user, asked, verb, path, limit)
         request.told += seat.headers
-        await seat.taken()
+        try:
+            await seat.taken()
+        except TooManyRequests as refused:
+            call.key = self._named(asked, call.key)
+            self._parts.services.counters.terminate(call.key, refused.http)
+            raise
         if call.long_running:
             request.opened = seat.leave
+
+    def _named(self, asked: Asked | None, key: Key) -> Key:
+        """What a request that is sent away is counted as; nothing that its client made up."""
+        if asked is None:
+            return key
+        target = asked.target
+        try:
+            self._parts.catalog.lookup(target.group, target.version, target.plural)
+        except NotFound:
+            return key
+        plain = replace(asked, target=replace(target, subresource=""))
+        return key_of(plain, dry_run=False, applies=False)
 
     async def _resource(
         self, exchange: Exchange, asked: Asked, stream: Stream | None, call: _Call
@@ -214,9 +242,11 @@ class Door:
         method = exchange.request.method
         if target.subresource == "proxy":
             verb = OBJECT_VERBS.get(method, "")
-        elif method in ("GET", "POST"):
+        elif target.subresource == "log" and method == "GET":
+            verb = "get"
+        elif target.subresource != "log" and method in ("GET", "POST"):
             # A stream into a container changes it, whichever method opens it.
-            verb = "get" if target.subresource == "log" else "create"
+            verb = "create"
         else:
             raise MethodNotAllowed(NOT_ALLOWED)
         await self._parts.authorization.allow(exchange.user, verb, target)
@@ -239,7 +269,7 @@ class Door:
             excluded = parse_qs(exchange.request.query_string).get("exclude", [])
             found = await parts.services.health.reply(segments, exchange.query, excluded)
         else:
-            found = parts.services.metrics.reply(
+            found = await parts.services.metrics.reply(
                 segments, exchange.request.headers.get("Accept", "")
             )
             if found is None:
@@ -261,10 +291,13 @@ def _verb_of(method: str) -> str:
     return "get" if method in ("GET", "HEAD") else method.lower()
 
 
-def _too_late(request: web.BaseRequest, deadline: Deadline | None) -> web.Response:
-    """The answer to what was cancelled because its time was up; other cancellations go on."""
-    if deadline is None or not deadline.expired:
-        raise asyncio.CancelledError
+def _expired(deadline: Deadline | None) -> bool:
+    """Whether a request was cancelled because its time is up; others' clients have gone."""
+    return deadline is not None and deadline.expired
+
+
+def _too_late(request: web.BaseRequest) -> web.Response:
+    """The answer to what was cancelled because its time was up."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()

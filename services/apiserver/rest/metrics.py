@@ -1,10 +1,13 @@
 """``/metrics``, ``/metrics/slis`` and the dumps of priority and fairness."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from aiohttp import web
 
+from pilothouse.services.apiserver.adapters.metering import BOUNDS, Calls
 from pilothouse.services.apiserver.adapters.proc import usage
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.flow.control import Control
@@ -20,30 +23,49 @@ from pilothouse.services.apiserver.rest.exposition import (
 )
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.version import version_document
+from pilothouse.services.machinery.storage import Unavailable
 
 Source: TypeAlias = Callable[[], Iterable[Family]]
+Size: TypeAlias = Callable[[], Awaitable[int]]
+SIZE_SECONDS_MAX = 1.0
 _DUMPS = "debug/api_priority_and_fairness/"
 
 
 class Metrics:
     """Everything that is measured, gathered when it is asked for."""
 
-    def __init__(self, sources: Sequence[Source], health: Health, control: Control | None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], size: Size, health: Health, control: Control | None
+    ) -> None:
         self._sources = sources
+        self._size = size
         self._health = health
         self._control = control
 
-    def reply(self, segments: Sequence[str], accept: str) -> web.Response | None:
+    async def reply(self, segments: Sequence[str], accept: str) -> web.Response | None:
         """The answer on one of these paths; None for any other."""
         path = "/".join(segments)
         if path == "metrics":
-            return _exposed([family for source in self._sources for family in source()], accept)
+            size = await self._stored()
+            return _exposed(
+                [size, *(each for source in self._sources for each in source())], accept
+            )
         if path == "metrics/slis":
             return _exposed(self._health.families(), accept)
         if path.startswith(_DUMPS) and self._control is not None:
             dump = _DUMP.get(path.removeprefix(_DUMPS))
             return None if dump is None else web.Response(text=dump(self._control))
         return None
+
+    async def _stored(self) -> Family:
+        family = Family(
+            "apiserver_storage_size_bytes", "gauge",
+            "The size of the store's database on its disk, in bytes.",
+        )  # fmt: skip
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(SIZE_SECONDS_MAX):
+                family.add(await self._size(), ("storage_cluster_id", "etcd-0"))
+        return family
 
 
 def _exposed(families: Iterable[Family], accept: str) -> web.Response:
@@ -92,6 +114,34 @@ def storage_families(catalog: Catalog, cache: Cache) -> Iterator[Family]:
     yield resources
 
 
+def call_families(catalog: Catalog, calls: Mapping[tuple[str, bytes], Calls]) -> Iterator[Family]:
+    """What was asked of the store, by operation and kind."""
+    groups = {kind.place: kind.group for kind in catalog.all() if not kind.stored_as}
+    seconds = Family(
+        "etcd_request_duration_seconds", "histogram", "How long the store took, in seconds."
+    )
+    total = Family("etcd_requests_total", "counter", "What was asked of the store.")
+    errors = Family("etcd_request_errors_total", "counter", "What the store did not do.")
+    for (operation, place), series in calls.items():
+        name = place.decode(errors="replace")
+        # A custom kind's first segment is its group.
+        group, resource = (name, "") if "." in name else (groups.get(name, ""), name)
+        labels = labels_of({"operation": operation, "group": group, "resource": resource})
+        seconds.observe(BOUNDS, series.counts, series.seconds, labels)
+        total.add(sum(series.counts), *labels)
+        if series.errors:
+            errors.add(series.errors, *labels)
+    yield from (seconds, total, errors)
+
+
+def watch_families(sent: Mapping[tuple[str, str, str], int]) -> Iterator[Family]:
+    """What watchers were sent."""
+    events = Family("apiserver_watch_events_total", "counter", "Events sent to watchers.")
+    for (group, version, resource), count in sent.items():
+        events.add(count, ("group", group), ("resource", resource), ("version", version))
+    yield events
+
+
 def flow_families(control: Control) -> Iterator[Family]:
     """Priority and fairness, by level and schema."""
     measures = control.measures
@@ -99,6 +149,7 @@ def flow_families(control: Control) -> Iterator[Family]:
     for name, sort, told, counts in (
         ("dispatched_requests_total", "counter", "Requests that ran.", measures.dispatched),
         ("current_executing_requests", "gauge", "Requests that run now.", measures.executing),
+        ("current_executing_seats", "gauge", "Seats in use.", measures.seats),
         ("current_inqueue_requests", "gauge", "Requests that wait now.", measures.inqueue),
     ):
         family = Family(
@@ -133,7 +184,6 @@ def _seats(control: Control) -> Iterator[Family]:
             ("lower_limit_seats", "Seats of a level that are never lent."),
             ("upper_limit_seats", "The most seats that a level may have."),
             ("current_limit_seats", "Seats that a level has now."),
-            ("current_executing_seats", "Seats in use."),
             ("request_concurrency_limit", "Seats of a level, under their former name."),
         )
     }
@@ -141,7 +191,7 @@ def _seats(control: Control) -> Iterator[Family]:
         limits = level.limits
         values = (
             limits.nominal, limits.lower, limits.upper, max(limits.nominal, level.seats),
-            level.seats, limits.nominal,
+            limits.nominal,
         )  # fmt: skip
         for family, value in zip(families.values(), values, strict=True):
             family.add(value, ("priority_level", name))

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pilothouse.services.apiserver.adapters.metering import MeteredStore
 from pilothouse.services.apiserver.config import Requests
 from pilothouse.services.apiserver.flow.control import Control
 from pilothouse.services.apiserver.registry import Registry
@@ -13,13 +14,16 @@ from pilothouse.services.apiserver.rest.deadlines import Deadlines
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.metrics import (
     Metrics,
+    call_families,
     flow_families,
     process_families,
     storage_families,
+    watch_families,
 )
 from pilothouse.services.apiserver.rest.readiness import Readiness
 from pilothouse.services.apiserver.rest.request import AuditIds
 from pilothouse.services.apiserver.rest.seating import FairSeating, PlainSeating, Seating
+from pilothouse.services.apiserver.rest.watching import Watches
 from pilothouse.services.apiserver.upkeep import FlowUpkeep
 from pilothouse.services.machinery.errors import ApiError
 
@@ -55,7 +59,13 @@ class Services:
             await clock.sleep(DRAIN_STEP_SECONDS)
 
 
-def assemble(registry: Registry, limits: Requests, readiness: Readiness) -> Services:
+def assemble(
+    registry: Registry,
+    limits: Requests,
+    readiness: Readiness,
+    store: MeteredStore,
+    watches: Watches,
+) -> Services:
     """All of them, for one server."""
     parts = registry.parts
     counters, health = Counters(), readiness.health()
@@ -63,6 +73,8 @@ def assemble(registry: Registry, limits: Requests, readiness: Readiness) -> Serv
         counters.families,
         process_families,
         lambda: storage_families(parts.catalog, parts.cache),
+        lambda: call_families(parts.catalog, store.calls),
+        lambda: watch_families(watches.sent),
     ]
     control, upkeep, seating = None, None, None
     if limits.fair:
@@ -74,7 +86,7 @@ def assemble(registry: Registry, limits: Requests, readiness: Readiness) -> Serv
     return Services(
         counters=counters,
         health=health,
-        metrics=Metrics(sources, health, control),
+        metrics=Metrics(sources, store.size, health, control),
         seating=seating or PlainSeating(limits.reading_max, limits.writing_max),
         deadlines=Deadlines(limits.seconds),
         audit_ids=AuditIds(secrets.randbits(AUDIT_SEED_BITS)),

@@ -6,6 +6,7 @@ when that is full the stream ends and the client watches anew.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ class Lines:
             )
         self._packed = wanted.encoding == "protobuf"
         self.content_type = f"{PROTOBUF};stream=watch" if self._packed else JSON
-        self._kind = kind
+        self.kind = kind
         self._clock = clock
         self._shape = wanted.shape
         self._printer: Printer | None = None
@@ -112,7 +113,7 @@ class Lines:
         metadata: dict[str, Any] = {"resourceVersion": str(event.object.revision)}
         if event.initial_end:
             metadata["annotations"] = {INITIAL_END: "true"}
-        kind, version = self._kind.kind, self._kind.api_version
+        kind, version = self.kind.kind, self.kind.api_version
         if self._shape == "PartialObjectMetadata":
             kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
         document = {"kind": kind, "apiVersion": version, "metadata": metadata}
@@ -190,6 +191,8 @@ class Watches:
 
     def __init__(self) -> None:
         self.shared = Shared()
+        self.sent: Counter[tuple[str, str, str]] = Counter()
+        """Events by group, version and plural."""
         self._limits: set[asyncio.Timeout] = set()
 
     def end(self) -> None:
@@ -214,7 +217,7 @@ class Watches:
         self._limits.add(limit)
         try:
             async with limit:
-                await _pump(batches, lines, sink)
+                await self._pump(batches, lines, sink)
         except TimeoutError:
             pass
         except ApiError as error:
@@ -228,10 +231,10 @@ class Watches:
                 await batches.aclose()
         return await sink.close()
 
-
-async def _pump(batches: Batches, lines: Lines, sink: _Chunks | _Messages) -> None:
-    async for batch in batches:
-        # The first batch, though it may be empty, says that the watch stands: the head goes out.
-        await sink.open()
-        if batch:
-            await sink.send([lines.line(event) for event in batch])
+    async def _pump(self, batches: Batches, lines: Lines, sink: _Chunks | _Messages) -> None:
+        async for batch in batches:
+            # The first batch, though it may be empty, says that the watch stands: the head goes.
+            await sink.open()
+            if batch:
+                await sink.send([lines.line(event) for event in batch])
+                self.sent[lines.kind.group, lines.kind.version, lines.kind.plural] += len(batch)

@@ -120,7 +120,9 @@ def test_metrics_can_be_read(api):
         "apiserver_response_sizes_sum", "apiserver_current_inflight_requests",
         "apiserver_storage_objects", "apiserver_resource_objects", "process_cpu_seconds_total",
         "process_resident_memory_bytes", "kubernetes_build_info",
-        "apiserver_flowcontrol_dispatched_requests_total",
+        "apiserver_flowcontrol_dispatched_requests_total", "apiserver_storage_size_bytes",
+        "apiserver_request_sli_duration_seconds_bucket", "authentication_attempts",
+        "authenticated_user_requests", "etcd_request_duration_seconds_bucket",
     }  # fmt: skip
     open_ = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert open_.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -128,6 +130,52 @@ def test_metrics_can_be_read(api):
     api.get("/readyz")
     slis = api.get("/metrics/slis").body
     assert b'kubernetes_healthcheck{name="etcd",type="readyz"} 1' in slis
+
+
+def sample(api, name, **labels):
+    """The value of the one sample with these labels among its own; 0 where there is none."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    found = [
+        line
+        for line in api.get("/metrics").body.decode().splitlines()
+        if line.startswith(f"{name}{{") and all(each in line for each in wanted)
+    ]
+    assert len(found) <= 1
+    return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+def test_metrics_count_what_happened(api, namespace):
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    asked = {"resource": "configmaps", "verb": "POST", "code": "201", "dry_run": ""}
+    stored = {"resource": "configmaps", "operation": "create"}
+    sent = {"resource": "configmaps", "group": "", "version": "v1"}
+    watching = {"resource": "configmaps", "verb": "WATCH"}
+    counted = {
+        "apiserver_request_total": asked,
+        "etcd_requests_total": stored,
+        "apiserver_watch_events_total": sent,
+    }
+    before = [sample(api, name, **labels) for name, labels in counted.items()]
+    objects = sample(api, "apiserver_storage_objects", resource="configmaps")
+    since = api.get(path).json["metadata"]["resourceVersion"]
+    for number in range(3):
+        body = {"metadata": {"name": f"m{number}"}}
+        assert api.request("POST", path, body).code == 201
+    assert api.request("POST", f"{path}?dryRun=All", {"metadata": {"name": "dry"}}).code == 201
+    api.get(f"{path}?watch=1&timeoutSeconds=1&resourceVersion={since}")
+    after = [sample(api, name, **labels) for name, labels in counted.items()]
+    assert [new - old for old, new in zip(before, after, strict=True)] == [3, 3, 3]
+    assert sample(api, "apiserver_storage_objects", resource="configmaps") == objects + 3
+    assert sample(api, "apiserver_longrunning_requests", **watching) == 0
+    late = {"resource": "secrets", "code": "504"}
+    old = sample(api, "apiserver_request_terminations_total", **late)
+    query = "resourceVersion=9000000&resourceVersionMatch=NotOlderThan&timeout=100ms"
+    assert api.get(f"/api/v1/secrets?{query}").code == 504
+    assert sample(api, "apiserver_request_terminations_total", **late) == old + 1
+    failed = sample(api, "authentication_attempts", result="error")
+    wrong = {"Authorization": "Bearer nonsense"}
+    assert api.get("/api/v1/pods", user="", headers=wrong).code == 401
+    assert sample(api, "authentication_attempts", result="error") == failed + 1
 
 
 def test_headers_of_every_answer(api):
