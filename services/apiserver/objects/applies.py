@@ -143,6 +143,9 @@ class Applies:
             warnings = decode(self._parts.walkers, kind, body, options.field_validation)
             metadata.place(kind, target.namespace, target.name, body)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
+            causes = metadata.check_given(body["metadata"], old["metadata"])
+            if causes:
+                raise refusals.invalid(kind, target.name, causes)
             if kind is not asked.served.rests:
                 return conversion.to_stored(kind, asked.served.rests, body)
             return body

@@ -15,6 +15,7 @@ FREE = ("labels", "annotations", "ownerReferences", "finalizers")
 GENERATED_BASE_MAX = 58
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+IMMUTABLE = "field is immutable"
 
 
 def place(kind: Kind, namespace: str, name: str, document: Document) -> None:
@@ -44,6 +45,27 @@ def place(kind: Kind, namespace: str, name: str, document: Document) -> None:
             f"the name of the object ({metadata['name']}) does not match the name on the URL "
             f"({name})"
         )
+
+
+def place_changed(kind: Kind, namespace: str, name: str, document: Document) -> None:
+    """The same of a document that must itself say whose new state it is."""
+    if not (document.get("metadata") or {}).get("name"):
+        raise BadRequest(
+            f"the name of the object ({name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    place(kind, namespace, name, document)
+
+
+def check_given(given: Mapping[str, Any], old: Mapping[str, Any]) -> list[Cause]:
+    """What no update may say: that an object goes is for a delete to say."""
+    if "deletionTimestamp" in old:
+        return []
+    return [
+        names.invalid(f"metadata.{field}", given[field], IMMUTABLE)
+        for field in ("deletionTimestamp", "deletionGracePeriodSeconds")
+        if given.get(field) is not None
+    ]
 
 
 def born(metadata: Mapping[str, Any], name: str, uid: str, timestamp: str) -> Document:

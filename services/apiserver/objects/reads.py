@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.cache.kindcache import KindCache, place
+from pilothouse.services.apiserver.cache.listed import Listed
 from pilothouse.services.apiserver.cache.selection import Selection, parse_selection
 from pilothouse.services.apiserver.cache.watching import Ended, Watcher
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -64,6 +65,8 @@ class Reads:
             items = items[bisect_left(items, above + page.start, key=place) :]
         rest = len(items) - page.limit if page.limit > 0 else 0
         if rest <= 0:
+            if isinstance(items, Listed) and not kind.stored_as:
+                return Listing(items.stored, revision, texts=items.texts, size=items.size)
             return Listing(_serve(kind, items), revision)
         items = items[: page.limit]
         return Listing(

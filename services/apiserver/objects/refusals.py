@@ -57,7 +57,10 @@ def changed(kind: Kind, name: str) -> Conflict:
 def unconditional(kind: Kind, name: str) -> Invalid:
     """An update that does not say what it was made from, of a kind where it must."""
     message = "Invalid value: 0: must be specified for an update"
-    return invalid(kind, name, [Cause("metadata.resourceVersion", message)])
+    cause = Cause("metadata.resourceVersion", message)
+    subject = Subject(group=kind.group, kind=kind.plural, name=name)
+    title = f'{kind.qualified} "{name}" is invalid'
+    return Invalid(f"{title}: {cause.field}: {message}", subject=subject, causes=[cause])
 
 
 def unknown_patch() -> UnsupportedMediaType:

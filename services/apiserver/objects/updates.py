@@ -8,7 +8,12 @@ from pilothouse.services.apiserver.objects.applies import Applies
 from pilothouse.services.apiserver.objects.decoding import decode
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds
-from pilothouse.services.apiserver.objects.writes import Change, Writes, expect_revision, part_of
+from pilothouse.services.apiserver.objects.writes import (
+    Change,
+    Writes,
+    expect_revision,
+    part_of,
+)
 from pilothouse.services.apiserver.requests import (
     Patch,
     Stored,
@@ -17,14 +22,21 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import (
-    BadRequest,
-    Invalid,
-)
+from pilothouse.services.machinery.errors import AlreadyExists, BadRequest, Invalid
 from pilothouse.services.machinery.patch import jsonpatch, strategic
 from pilothouse.services.machinery.patch.merge import merge
 
 Document = dict[str, Any]
+
+CREATED_BY_UPDATE = frozenset(
+    {"clusterrolebindings", "clusterroles", "endpoints", "events", "leases", "limitranges",
+     "rolebindings", "roles", "runtimeclasses", "services"}
+)  # fmt: skip
+CONDITIONAL = frozenset(
+    {"apiservices", "customresourcedefinitions", "leases", "mutatingwebhookconfigurations",
+     "poddisruptionbudgets", "runtimeclasses", "validatingwebhookconfigurations"}
+)  # fmt: skip
+"""Whose updates must say what they were made from."""
 
 
 class Updates:
@@ -39,19 +51,44 @@ class Updates:
     async def update(
         self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
     ) -> Written:
-        """Replace what is there, under the condition that the body's metadata names."""
+        """Replace what is there, under the condition that the body's metadata names.
+
+        Of a few kinds, what is not there is created, by whoever may do that.
+        """
+        if not target.subresource and kind.native in CREATED_BY_UPDATE:
+            made = await self._create(user, kind, target, body, options)
+            if made is not None:
+                return made
         shape = scale.KIND if target.subresource == "scale" else kind
         warnings = decode(self._parts.walkers, shape, body, options.field_validation)
-        metadata.place(shape if shape is kind else kind, target.namespace, target.name, body)
+        metadata.place_changed(kind, target.namespace, target.name, body)
 
         def build(old: Document) -> Document:
-            if kind.custom is not None and not body["metadata"].get("resourceVersion"):
+            conditional = kind.custom is not None or kind.native in CONDITIONAL
+            if conditional and not body["metadata"].get("resourceVersion"):
                 raise refusals.unconditional(kind, target.name)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
+            _check_given(kind, target, body, old)
             return self._wanted(kind, target, old, dict(body))
 
         stored, told = await self._change(user, kind, target, build, options)
         return Written(stored, warnings=(*warnings, *told))
+
+    async def _create(
+        self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
+    ) -> Written | None:
+        """The object made of ``body``, if there is none yet and it asks for no certain one."""
+        named = body.get("metadata")
+        if self._kinds.served(kind).objects.get(target.key) is not None:
+            return None
+        if not isinstance(named, dict) or named.get("uid"):
+            return None
+        await self._parts.authorizer.allow(user, "create", target)
+        named.pop("resourceVersion", None)
+        try:
+            return await self._writes.create(user, kind, target, body, options)
+        except AlreadyExists:
+            return None
 
     async def patch(
         self, user: User, kind: Kind, target: Target, patch: Patch, options: WriteOptions
@@ -68,8 +105,9 @@ class Updates:
             shown = self._shown(kind, target, old)
             body = self._patched(shape, shown if minding else _plain(shown), patch)
             warnings = decode(self._parts.walkers, shape, body, options.field_validation)
-            metadata.place(kind, target.namespace, target.name, body)
+            metadata.place_changed(kind, target.namespace, target.name, body)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
+            _check_given(kind, target, body, old)
             return self._wanted(kind, target, old, body)
 
         stored, told = await self._change(user, kind, target, build, options)
@@ -122,6 +160,12 @@ class Updates:
 
 
 show_scale = scale.show
+
+
+def _check_given(kind: Kind, target: Target, body: Document, old: Document) -> None:
+    causes = metadata.check_given(body["metadata"], old["metadata"])
+    if causes:
+        raise refusals.invalid(kind, target.name, causes)
 
 
 def _json_patched(shown: Document, content: Any) -> Document:

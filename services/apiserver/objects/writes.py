@@ -134,6 +134,8 @@ class Writes:
         causes += served.strategy.check_create(document)
         if causes:
             raise refusals.invalid(served.kind, name, causes)
+        if str(given.get("resourceVersion") or "0").strip("0").isdigit():
+            raise BadRequest("resourceVersion should not be set on objects to be created")
 
         async def put() -> Stored:
             return await self._put_new(served, key, document, options)

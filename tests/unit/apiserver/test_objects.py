@@ -183,6 +183,28 @@ async def test_the_servers_metadata_can_not_be_written(client):
         await client.patch("configmaps", "c", {"metadata": {"uid": "another"}})
 
 
+async def test_what_an_update_may_create(client):
+    lease = {"metadata": {"name": "l", "resourceVersion": "7"}, "spec": {"holderIdentity": "a"}}
+    made = await client.update("coordination.k8s.io/leases", "l", lease)
+    assert made["spec"] == lease["spec"]
+    with pytest.raises(Invalid, match=r'leases.coordination.k8s.io "l" is invalid: metadata.res'):
+        await client.update("coordination.k8s.io/leases", "l", {"metadata": {"name": "l"}})
+    with pytest.raises(NotFound):
+        await client.update("configmaps", "l", {"metadata": {"name": "l"}})
+
+
+async def test_what_only_the_server_says(client):
+    with pytest.raises(BadRequest, match="resourceVersion should not be set"):
+        await client.create("configmaps", {"metadata": {"name": "c", "resourceVersion": "1"}})
+    await client.create("configmaps", {"metadata": {"name": "c", "resourceVersion": "0"}})
+    with pytest.raises(Invalid, match=r"metadata\.deletionTimestamp: .*field is immutable"):
+        await client.patch(
+            "configmaps", "c", {"metadata": {"deletionTimestamp": "2020-01-01T00:00:00Z"}}
+        )
+    with pytest.raises(BadRequest, match="was undeterminable: name must be provided"):
+        await client.update("configmaps", "c", {"data": {}})
+
+
 async def test_a_dry_run_stores_nothing(client):
     options = WriteOptions(dry_run=True)
     shown = await client.create("pods", pod(), options=options)
