@@ -47,7 +47,7 @@ class Cache:
         self._catalog = catalog
         self._clock = clock
         self._kinds: dict[str, KindCache] = {}
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: dict[asyncio.Future[None], int] = {}
         self._rounds = _Rounds(storage)
         self._turn = 0
         self._log = telemetry.logger(part="cache")
@@ -110,8 +110,10 @@ class Cache:
         for entry in _definitions_first(entries):
             found = self._resolve(entry.key)
             if found is not None:
+                kind, key = found
                 with self._told(entry.key):
-                    found[0].load(found[1], entry.value, entry.mod_revision)
+                    stored = kind.load(key, entry.value, entry.mod_revision)
+                    kind.encoding.share(entry, stored.json)
         for kind in self._kinds.values():
             kind.history.since = revision
             kind.revision = max(kind.revision, 1)
@@ -140,7 +142,7 @@ class Cache:
         if self.applied >= revision:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((revision, future))
+        self._waiters[future] = revision
         try:
             async with asyncio.timeout(seconds_max):
                 await future
@@ -150,6 +152,9 @@ class Cache:
                 causes=[Cause("", "Too large resource version", "ResourceVersionTooLarge")],
                 retry_after_seconds=1,
             ) from None
+        finally:
+            # Who waited for what never comes must not stay.
+            self._waiters.pop(future, None)
 
     async def wait_fresh(self, revision: int | None = None) -> None:
         """Until all that anybody was told is written is visible here, or all up to ``revision``.
@@ -207,19 +212,15 @@ class Cache:
                 kind.drop(key, change.revision, self._turn)
                 continue
             with self._told(change.key):
-                kind.put(key, change.entry.value, change.revision, self._turn)
+                kind.put(key, change.entry, self._turn)
         if batch:
             self._advance(batch[-1].revision)
 
     def _advance(self, revision: int) -> None:
         self.applied = revision
-        waiting = []
-        for waiter in self._waiters:
-            if waiter[0] > revision:
-                waiting.append(waiter)
-            elif not waiter[1].done():
-                waiter[1].set_result(None)
-        self._waiters = waiting
+        for future, wanted in self._waiters.items():
+            if wanted <= revision and not future.done():
+                future.set_result(None)
 
     async def _reload(self) -> None:
         """Changes were missed: bring the state up, and have every watcher list again."""
@@ -243,7 +244,7 @@ class Cache:
             item = kind.get(key)
             if item is None or item.stored.revision != entry.mod_revision:
                 with self._told(entry.key):
-                    kind.put(key, entry.value, entry.mod_revision)
+                    kind.put(key, entry)
         for kind, present in seen.items():
             for key in kind.keys() - present:
                 kind.drop(key, revision)

@@ -9,7 +9,8 @@ from pilothouse.services.machinery.errors import Expired
 from pilothouse.services.machinery.objects import Key
 
 CHANGES_MAX = 4096
-BYTES_MAX = 8 * 1024 * 1024
+BYTES_MAX = 4 * 1024 * 1024
+"""Of texts that only the history keeps: what is live costs it nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class Record:
     old: Item | None
     new: Item | None
     event: WatchEvent
+
+    @property
+    def kept(self) -> int:
+        """Bytes of what is live no longer: the former text, and that of a deletion."""
+        former = 0 if self.old is None else len(self.old.stored.json)
+        return former if self.new is not None else former + len(self.event.object.json)
 
     @property
     def gone(self) -> WatchEvent:
@@ -46,10 +53,10 @@ class History:
 
     def add(self, record: Record) -> None:
         self._records.append(record)
-        self._bytes += len(record.event.object.json)
+        self._bytes += record.kept
         while len(self._records) > CHANGES_MAX or self._bytes > BYTES_MAX:
             oldest = self._records.popleft()
-            self._bytes -= len(oldest.event.object.json)
+            self._bytes -= oldest.kept
             self.since = oldest.revision
 
     def after(self, revision: int) -> list[Record]:

@@ -7,6 +7,7 @@ import msgspec
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Stored
 from pilothouse.services.machinery.objects import Key, Object
+from pilothouse.services.machinery.storage import Entry
 
 Fields = Mapping[str, str]
 Extract = Callable[[bytes], Fields]
@@ -73,6 +74,11 @@ class Encoding:
         if not value.startswith(head):
             value = self._normalize(value)
         return b'%b%b%d",%b' % (head, _RV, revision, value[len(head) :])
+
+    def share(self, entry: Entry, json: bytes) -> None:
+        """Have what the store holds in memory lie in what readers get of it: one text, not two."""
+        start = len(self._head)
+        entry.lie_in(json, start, json.index(b'"', start + len(_RV)) + 2)
 
     def at_revision(self, json: bytes, revision: int) -> bytes:
         """The same object with another revision."""

@@ -8,11 +8,13 @@ from pilothouse.services.apiserver.cache.audience import Audience
 from pilothouse.services.apiserver.cache.history import History, Record
 from pilothouse.services.apiserver.cache.items import Encoding, Extract, Item
 from pilothouse.services.apiserver.cache.labelindex import LabelIndex
+from pilothouse.services.apiserver.cache.listed import Listed
 from pilothouse.services.apiserver.cache.selection import Selection
 from pilothouse.services.apiserver.kinds.custom import Custom
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Stored, WatchEvent
 from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.storage import Entry
 
 Listener = Callable[[Stored | None, Stored | None], None]
 _NONE: dict[str, Item] = {}
@@ -29,7 +31,7 @@ class KindCache:
         self._extract = extract
         self._items: dict[str, dict[str, Item]] = {}
         self._ordered: dict[str, list[str]] = {}
-        self._listed: dict[str, list[Item]] = {}
+        self._listed: dict[str, Listed] = {}
         self._labels = LabelIndex()
         self.audience = Audience(namespaced=kind.namespaced)
         self._listeners: list[Listener] = []
@@ -44,11 +46,17 @@ class KindCache:
         """The key of every live object."""
         return {Key(namespace, name) for namespace, items in self._items.items() for name in items}
 
-    def items(self, namespace: str = "") -> list[Item]:
+    def items(self, namespace: str = "") -> Listed:
         """Those of a namespace, or all, by namespace and name."""
         if namespace or not self.kind.namespaced:
             return self._sorted(namespace)
-        return [item for name in sorted(self._items, key=_slashed) for item in self._sorted(name)]
+        listed = self._listed.get("")
+        if listed is None:
+            names = sorted(self._items, key=_slashed)
+            listed = self._listed[""] = Listed(
+                item for name in names for item in self._sorted(name)
+            )
+        return listed
 
     def select(self, selection: Selection) -> list[Item]:
         """What ``selection`` sees, by namespace and name."""
@@ -87,33 +95,41 @@ class KindCache:
             else:
                 watcher.expire()
 
-    def put(self, key: Key, value: bytes, revision: int, turn: int = 0) -> None:
-        """A stored ``value`` is there from ``revision`` on; those of one ``turn`` come at once."""
-        item = self.item(key, value, revision)
+    def put(self, key: Key, entry: Entry, turn: int = 0) -> None:
+        """``entry`` is there from its revision on; those of one ``turn`` come at once."""
         old = self.get(key)
+        if old is not None:
+            key = old.key
+        revision = entry.mod_revision
+        item = self.item(key, entry.value, revision)
+        self.encoding.share(entry, item.stored.json)
         self._set(key, item)
         event = WatchEvent("ADDED" if old is None else "MODIFIED", item.stored)
         self._tell(Record(revision, key, old, item, event), turn)
 
     def drop(self, key: Key, revision: int, turn: int = 0) -> None:
         """``key`` is gone from ``revision`` on."""
-        old = self._items.get(key.namespace, _NONE).pop(key.name, None)
+        items = self._items.get(key.namespace, _NONE)
+        old = items.pop(key.name, None)
         if old is None:
             return
+        if not items:
+            del self._items[key.namespace]
         self._ordered.pop(key.namespace, None)
-        self._listed.pop(key.namespace, None)
+        self._changed(key.namespace)
         self._labels.replace(key, old, None)
         json = self.encoding.at_revision(old.stored.json, revision)
         last = Stored(key, revision, json, deleted=True)
         self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)), turn)
 
-    def load(self, key: Key, value: bytes, revision: int) -> None:
-        """Fill at start: no history, nobody is told but the subscribers."""
+    def load(self, key: Key, value: bytes, revision: int) -> Stored:
+        """Fill at start: no history, nobody is told but the subscribers; what readers get."""
         item = self.item(key, value, revision)
         self._set(key, item)
         self.revision = max(self.revision, revision)
         for listener in self._listeners:
             listener(None, item.stored)
+        return item.stored
 
     def item(self, key: Key, value: bytes, revision: int) -> Item:
         """A stored ``value`` as an item, which is not put in its place."""
@@ -127,21 +143,25 @@ class KindCache:
         items = self._items.setdefault(key.namespace, {})
         if key.name not in items:
             self._ordered.pop(key.namespace, None)
-        self._listed.pop(key.namespace, None)
+        self._changed(key.namespace)
         self._labels.replace(key, items.get(key.name), item)
         items[key.name] = item
 
-    def _sorted(self, namespace: str) -> list[Item]:
+    def _changed(self, namespace: str) -> None:
+        self._listed.pop(namespace, None)
+        self._listed.pop("", None)
+
+    def _sorted(self, namespace: str) -> Listed:
         listed = self._listed.get(namespace)
         if listed is not None:
             return listed
         items = self._items.get(namespace)
         if not items:
-            return []
+            return Listed()
         names = self._ordered.get(namespace)
         if names is None:
             names = self._ordered[namespace] = sorted(items)
-        listed = self._listed[namespace] = [items[name] for name in names]
+        listed = self._listed[namespace] = Listed(items[name] for name in names)
         return listed
 
     def _tell(self, record: Record, turn: int) -> None:
