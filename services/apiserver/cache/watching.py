@@ -10,6 +10,8 @@ from pilothouse.services.machinery.errors import Expired, TooManyRequests
 
 BUFFER_MAX = 1000
 """Changes a watcher may fall behind by before it is cut off, besides those that came at once."""
+BUFFER_BYTES_MAX = 32 * 1024 * 1024
+"""The same of their text, which lives on while somebody has yet to take it."""
 
 
 class Ended(Exception):
@@ -27,6 +29,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._cut: Exception | None = None
         self._held = 0
+        self._bytes = 0
         self._turn = 0
 
     def replay(self, records: Iterable[Record]) -> None:
@@ -34,6 +37,7 @@ class Watcher:
         for record in records:
             self._collect(record)
         self._held = len(self._buffer)
+        self._bytes = 0
         if self._buffer:
             self._wake.set()
 
@@ -46,17 +50,22 @@ class Watcher:
             return
         if turn != self._turn:
             self._turn = turn
-            if len(self._buffer) - self._held > BUFFER_MAX:
-                self._buffer = []
-                self._cut = TooManyRequests(
-                    f"the watch fell behind by more than {BUFFER_MAX} changes",
-                    retry_after_seconds=1,
-                )
-                self._wake.set()
+            if len(self._buffer) - self._held > BUFFER_MAX or self._bytes > BUFFER_BYTES_MAX:
+                self._fall_behind()
                 return
         self._collect(record)
         if self._buffer:
+            self._bytes += len(record.event.object.json)
             self._wake.set()
+
+    def _fall_behind(self) -> None:
+        self._buffer = []
+        self._cut = TooManyRequests(
+            f"the watch fell behind by more than {BUFFER_MAX} changes, "
+            f"or {BUFFER_BYTES_MAX} bytes of them",
+            retry_after_seconds=1,
+        )
+        self._wake.set()
 
     def expire(self) -> None:
         """Changes were lost: the reader must list again."""
@@ -76,7 +85,7 @@ class Watcher:
         """All that has come since the last call; raises when the watcher was cut off."""
         self._wake.clear()
         taken, self._buffer = self._buffer, []
-        self._held = 0
+        self._held = self._bytes = 0
         if not taken and self._cut is not None:
             raise self._cut
         if self._cut is not None:

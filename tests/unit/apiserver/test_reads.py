@@ -365,6 +365,25 @@ async def test_a_slow_watcher_is_cut_off(client, monkeypatch):
         await anext(watch)
 
 
+async def test_a_slow_watcher_of_large_objects_is_cut_off_sooner(client, monkeypatch):
+    monkeypatch.setattr(watching, "BUFFER_BYTES_MAX", 10_000)
+    watch = client.watch("configmaps")
+    await anext(watch)
+    for number in range(4):
+        body = {"metadata": {"name": f"c{number}"}, "data": {"a": "x" * 5000}}
+        await client.create("configmaps", body)
+    with pytest.raises(TooManyRequests, match="fell behind"):
+        await anext(watch)
+
+
+async def test_who_waits_for_what_never_comes_leaves_nothing_behind(client):
+    cache = client.registry.parts.cache
+    for _ in range(3):
+        with pytest.raises(Timeout, match="Too large resource version"):
+            await cache.wait_applied(10**9, 0.001)
+    assert not cache._waiters
+
+
 async def test_a_watch_ends_when_its_time_is_up(client):
     watch = client.watch("configmaps", timeout_seconds=0.01)
     assert [batch async for batch in watch] == [[]]
