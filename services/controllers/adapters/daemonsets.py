@@ -35,13 +35,14 @@ from pilothouse.services.runtime.control.settled import Settled
 class DaemonSets:
     """What the DaemonSet controller asks for."""
 
-    def __init__(self, world: World, found: Cache[Pod]) -> None:
+    def __init__(self, world: World, found: Cache[Pod], queue: WorkQueue[Key]) -> None:
         self._objects = world.objects
         self._clock = world.clock
         self._sets = world.cache(DAEMON_SETS, DaemonSet)
         self._nodes = world.cache(NODES, Node)
         self._pods = found
         self._revisions = Revisions(world, DAEMON_SETS, POD_HASH)
+        self._revisions.tell(queue)
         self._settled = Settled(found)
         self._recorder = world.recorder("daemonset-controller")
 
@@ -49,6 +50,7 @@ class DaemonSets:
         daemonset = self._sets.get(key)
         if daemonset is None:
             self._settled.forget(key)
+            self._revisions.forget(key)
         return daemonset
 
     def observe(self, daemonset: DaemonSet) -> Observed:
@@ -63,7 +65,7 @@ class DaemonSets:
         return self._clock.now()
 
     def settled(self, key: Key) -> bool:
-        return self._settled.is_settled(key)
+        return self._settled.is_settled(key) and self._revisions.settled(key)
 
     async def roll(self, daemonset: DaemonSet, todo: Plan) -> ApiError | None:
         metadata = daemonset.metadata
@@ -214,4 +216,4 @@ def daemonset(world: World) -> Controller:
     found.on_change(wiring.its_controller(queue, DAEMON_SETS))
     found.on_change(wiring.its_takers(queue, sets, _selector_of))
     world.cache(NODES, Node).on_change(node_changed)
-    return controller(DaemonSetController(DaemonSets(world, found)), queue, sets)
+    return controller(DaemonSetController(DaemonSets(world, found, queue)), queue, sets)

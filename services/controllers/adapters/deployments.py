@@ -223,6 +223,7 @@ def _render(status: DeploymentStatus) -> dict[str, Any]:
     }
     return {
         **{name: number or None for name, number in numbers.items()},
+        "terminatingReplicas": status.terminating_replicas,
         "conditions": [
             conditions.rendered(item, with_update_time=True) for item in status.conditions
         ],

@@ -148,6 +148,7 @@ def render_status(status: ReplicaStatus) -> dict[str, Any]:
         "fullyLabeledReplicas": status.fully_labeled_replicas or None,
         "readyReplicas": status.ready_replicas or None,
         "availableReplicas": status.available_replicas or None,
+        "terminatingReplicas": status.terminating_replicas,
         "observedGeneration": status.observed_generation or None,
         "conditions": [conditions.rendered(item) for item in status.conditions] or None,
     }

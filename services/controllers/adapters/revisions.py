@@ -18,6 +18,8 @@ from pilothouse.services.machinery.objects import (
     owner_reference,
 )
 from pilothouse.services.machinery.resources import CONTROLLER_REVISIONS, Resource
+from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.control.settled import Settled
 
 _REVISION = msgspec.json.Decoder(ControllerRevision)
 
@@ -40,6 +42,35 @@ class Revisions:
         self._hash_label = hash_label
         self._cache = world.cache(CONTROLLER_REVISIONS, ControllerRevision)
         indexes.add_controller(self._cache)
+        self._settled = Settled(self._cache)
+        self._waiting: set[Key] = set()
+
+    def settled(self, key: Key) -> bool:
+        """Whether the cache shows what was written for ``key``; if not, :meth:`tell` will say."""
+        if self._settled.is_settled(key):
+            self._waiting.discard(key)
+            return True
+        self._waiting.add(key)
+        return False
+
+    def forget(self, key: Key) -> None:
+        """``key`` is gone."""
+        self._settled.forget(key)
+        self._waiting.discard(key)
+
+    def tell(self, queue: WorkQueue[Key]) -> None:
+        """Ask for another look once the cache has caught up; what others write asks for none."""
+
+        def changed(old: ControllerRevision | None, new: ControllerRevision | None) -> None:
+            item = new if new is not None else old
+            owner = controller_of(item.metadata) if item is not None else None
+            if item is None or owner is None or owner.kind != self._kind.kind:
+                return
+            key = Key(item.metadata.namespace, owner.name)
+            if key in self._waiting:
+                queue.add(key)
+
+        self._cache.on_change(changed)
 
     def near(self, owner: Metadata) -> list[ControllerRevision]:
         """Those that it controls, and those of the namespace that nobody controls."""
@@ -67,7 +98,8 @@ class Revisions:
             return
         metadata = wanted.present.metadata
         patch = {"metadata": {"uid": metadata.uid}, "revision": wanted.number}
-        await self._objects.patch(CONTROLLER_REVISIONS, metadata.key, patch)
+        answer = await self._objects.patch(CONTROLLER_REVISIONS, metadata.key, patch)
+        self._settled.wrote(owner.metadata.key, answer)
 
     async def drop(self, history: History) -> None:
         """Delete what the history no longer needs."""
@@ -81,18 +113,20 @@ class Revisions:
     async def _create(self, owner: Owner, wanted: Wanted) -> None:
         namespace = owner.metadata.namespace
         try:
-            await self._objects.create(CONTROLLER_REVISIONS, namespace, self._body(owner, wanted))
+            body = self._body(owner, wanted)
+            answer = await self._objects.create(CONTROLLER_REVISIONS, namespace, body)
         except AlreadyExists:
-            await self._meet(owner, wanted, Key(namespace, wanted.name))
+            answer = await self._meet(owner, wanted, Key(namespace, wanted.name))
+        self._settled.wrote(owner.metadata.key, answer)
 
-    async def _meet(self, owner: Owner, wanted: Wanted, key: Key) -> None:
+    async def _meet(self, owner: Owner, wanted: Wanted, key: Key) -> str:
         """The name is taken: by our own revision, which is well, or by another."""
         answer = await self._objects.get(CONTROLLER_REVISIONS, key)
         present = _REVISION.decode(answer)
         controller = controller_of(present.metadata)
         ours = controller is not None and controller.uid == owner.metadata.uid
         if ours and revisions.digest(bytes(present.data)) == revisions.digest(wanted.data):
-            return
+            return answer
         patch = {
             "metadata": {"uid": owner.metadata.uid},
             "status": {"collisionCount": (owner.collisions or 0) + 1},

@@ -41,13 +41,14 @@ from pilothouse.services.runtime.control.settled import Settled
 class StatefulSets:
     """What the StatefulSet controller asks for."""
 
-    def __init__(self, world: World, found: Cache[Pod]) -> None:
+    def __init__(self, world: World, found: Cache[Pod], queue: WorkQueue[Key]) -> None:
         self._objects = world.objects
         self._clock = world.clock
         self._sets = world.cache(STATEFUL_SETS, StatefulSet)
         self._pods = found
         self._claims = world.cache(PERSISTENT_VOLUME_CLAIMS, volumes.Claim)
         self._revisions = Revisions(world, STATEFUL_SETS, revisions.HASH)
+        self._revisions.tell(queue)
         self._settled = Settled(found)
         self._recorder = world.recorder("statefulset-controller")
 
@@ -55,6 +56,7 @@ class StatefulSets:
         stateful = self._sets.get(key)
         if stateful is None:
             self._settled.forget(key)
+            self._revisions.forget(key)
         return stateful
 
     def observe(self, stateful: StatefulSet) -> Observed:
@@ -75,7 +77,7 @@ class StatefulSets:
         return self._clock.now()
 
     def settled(self, key: Key) -> bool:
-        return self._settled.is_settled(key)
+        return self._settled.is_settled(key) and self._revisions.settled(key)
 
     async def roll(self, stateful: StatefulSet, todo: Plan) -> ApiError | None:
         owner = Owner(stateful.metadata, stateful.spec.template, stateful.status.collision_count)
@@ -280,4 +282,4 @@ def statefulset(world: World) -> Controller:
     found.on_change(wiring.its_controller(queue, STATEFUL_SETS))
     found.on_change(wiring.its_takers(queue, sets, _selector_of))
     claimed.on_change(claim_changed)
-    return controller(StatefulSetController(StatefulSets(world, found)), queue, sets)
+    return controller(StatefulSetController(StatefulSets(world, found, queue)), queue, sets)

@@ -9,7 +9,10 @@ What it shares with the ReplicationController is in :mod:`…machinery.kinds.rep
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
+
+from msgspec import structs
 
 from pilothouse.services.machinery import labels
 from pilothouse.services.machinery.errors import ApiError
@@ -33,7 +36,9 @@ def plan(replicaset: ReplicaSet, near: Sequence[Pod], now: float) -> Plan:
         template=replicaset.spec.template,
         status=replicaset.status,
     )
-    return replicas.plan(wanted, near, now)
+    todo = replicas.plan(wanted, near, now)
+    going = replicas.terminating(replicaset.metadata, wanted.selector, near)
+    return replace(todo, status=structs.replace(todo.status, terminating_replicas=going))
 
 
 class Cluster(Protocol):

@@ -106,6 +106,19 @@ def claimed(owner: Metadata, selector: Selector | None, near: Iterable[Pod]) -> 
     return Claim(tuple(owned), tuple(adopt), tuple(release))
 
 
+def terminating(owner: Metadata, selector: Selector | None, near: Iterable[Pod]) -> int:
+    """How many of its pods are on their way out and still run."""
+    return sum(
+        pod.metadata.deleting
+        and not pods.is_terminal(pod)
+        and selector is not None
+        and selector.matches(pod.metadata.labels)
+        and (controller := controller_of(pod.metadata)) is not None
+        and controller.uid == owner.uid
+        for pod in near
+    )
+
+
 def surplus(owned: Sequence[Pod], count: int) -> tuple[Pod, ...]:
     """The ``count`` pods whose loss costs least, that one first."""
     if count <= 0:

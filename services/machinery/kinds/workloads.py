@@ -17,12 +17,13 @@ class ReplicaSetSpec(View, frozen=True, kw_only=True):
 
 
 class ReplicaStatus(View, frozen=True, kw_only=True):
-    """Status of ReplicaSet and ReplicationController."""
+    """Status of ReplicaSet and ReplicationController; only the first counts those that go."""
 
     replicas: int = 0
     fully_labeled_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
+    terminating_replicas: int | None = None
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
 
@@ -73,6 +74,7 @@ class DeploymentStatus(View, frozen=True, kw_only=True):
     ready_replicas: int = 0
     available_replicas: int = 0
     unavailable_replicas: int = 0
+    terminating_replicas: int | None = None
     observed_generation: int = 0
     collision_count: int | None = None
     conditions: tuple[Condition, ...] = ()

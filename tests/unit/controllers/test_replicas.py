@@ -82,7 +82,7 @@ def test_pods_that_ended_or_are_going_do_not_count():
     going = owned("b", deletion_timestamp="2026-01-01T00:00:00Z")
     todo = replicaset.plan(wanting(1), [ended, going], NOW)
     assert todo.create == 1
-    assert todo.status.replicas == 0
+    assert (todo.status.replicas, todo.status.terminating_replicas) == (0, 1)
 
 
 def test_one_on_its_way_out_neither_creates_nor_deletes_nor_adopts():
@@ -149,6 +149,7 @@ def test_availability_waits_for_min_ready_seconds():
         fully_labeled_replicas=3,
         ready_replicas=2,
         available_replicas=1,
+        terminating_replicas=0,
         observed_generation=3,
     )
 

@@ -51,10 +51,18 @@ def numbers(
         ready_replicas=sum(item.status.ready_replicas for item in owned),
         available_replicas=available,
         unavailable_replicas=max(sum(item.spec.replicas for item in owned) - available, 0),
+        terminating_replicas=_terminating(owned),
         observed_generation=deployment.metadata.generation,
         collision_count=deployment.status.collision_count,
         conditions=deployment.status.conditions,
     )
+
+
+def _terminating(owned: Sequence[ReplicaSet]) -> int | None:
+    """None while some ReplicaSet has not counted yet."""
+    counts = [item.status.terminating_replicas for item in owned]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def with_availability(

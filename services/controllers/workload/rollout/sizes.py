@@ -175,7 +175,9 @@ def _fraction(replicaset: ReplicaSet, deployment: Deployment, allowed: int) -> i
     before = revisions.maximum(replicaset) or deployment.status.replicas
     if deployment.spec.replicas == 0 or before == 0:
         return -replicaset.spec.replicas
-    return round(Fraction(replicaset.spec.replicas * allowed, before)) - replicaset.spec.replicas
+    # A half counts up: round() would take the even neighbour.
+    share = floor(Fraction(replicaset.spec.replicas * allowed, before) + Fraction(1, 2))
+    return share - replicaset.spec.replicas
 
 
 def _is_saturated(new: ReplicaSet, deployment: Deployment) -> bool:
