@@ -48,3 +48,11 @@ def mesh(address: str, pki: Path, stem: str) -> list[str]:
         f"--client-key={pki}/{stem}.key",
         f"--certificate-authority={pki}/ca.crt",
     ]
+
+
+def signing(pki: Path) -> list[str]:
+    """The flags by which the controllers sign for the whole cluster."""
+    return [
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+    ]

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from pilothouse.ops.cli import machine
-from pilothouse.ops.flags import API_PORT, ControlPlane, mesh
+from pilothouse.ops.flags import API_PORT, ControlPlane, mesh, signing
 from pilothouse.ops.local.cluster import POD_CIDR
 from pilothouse.ops.pki import kubeconfig, plan
 from pilothouse.ops.pki.authority import Authority
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         flags.address, machine.PKI, machine.STATE, machine.RUN, bind_address="0.0.0.0"
     )
     machine.install("apiserver", control_plane.apiserver())
-    controllers = mesh(flags.address, machine.PKI, "controllers")
+    controllers = [*mesh(flags.address, machine.PKI, "controllers"), *signing(machine.PKI)]
     machine.install("controllers", [*controllers, f"--cluster-cidr={flags.cluster_cidr}"])
     machine.install("scheduler", mesh(flags.address, machine.PKI, "scheduler"))
     machine.tell(machine.start(SERVICES), SERVICES)

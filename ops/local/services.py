@@ -68,6 +68,7 @@ def _apiserver(cluster: Cluster) -> Unit:
 def _controllers(cluster: Cluster) -> Unit:
     arguments = [
         *_mesh(cluster, "controllers"),
+        *flags.signing(cluster.pki),
         f"--cluster-cidr={POD_CIDR}",
         f"--socket={cluster.run}/controllers.sock",
     ]

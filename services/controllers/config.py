@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.services.controllers import manager
+from pilothouse.services.controllers.adapters.authority import Signing
+from pilothouse.services.machinery import durations
 from pilothouse.services.runtime.rpc.tls import Identity
 
 
@@ -34,6 +36,14 @@ def parse(argv: list[str]) -> Config:
     add("--cluster-cidr", default="", help="addresses of pods, a part of it for each node")
     add("--node-cidr-mask-size", type=int, default=24)
     add("--root-ca-file", type=Path, help="what pods shall trust; --certificate-authority's else")
+    add("--cluster-signing-cert-file", type=Path, help="of who signs approved requests, PEM")
+    add("--cluster-signing-key-file", type=Path)
+    add(
+        "--cluster-signing-duration",
+        type=durations.parse,
+        default=8760 * 3600.0,
+        metavar="DURATION",
+    )
     add("--node-monitor-grace-period", type=float, default=50.0, metavar="SECONDS")
     flags = parser.parse_args(argv)
     files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
@@ -57,5 +67,14 @@ def parse(argv: list[str]) -> Config:
             cluster_cidr=cidr,
             node_mask=flags.node_cidr_mask_size,
             node_grace_seconds=flags.node_monitor_grace_period,
+            signing=_signing(flags),
         ),
     )
+
+
+def _signing(flags: argparse.Namespace) -> Signing | None:
+    """Without both files nobody signs."""
+    certificate, key = flags.cluster_signing_cert_file, flags.cluster_signing_key_file
+    if certificate is None or key is None:
+        return None
+    return Signing(certificate.read_text(), key.read_text(), flags.cluster_signing_duration)

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pilothouse.services.controllers.adapters import (
     accounts,
     budgets,
+    certificates,
     cronjobs,
     daemonsets,
     deployments,
@@ -31,7 +32,9 @@ from pilothouse.services.controllers.adapters import (
     replicas,
     services,
     statefulsets,
+    trust,
 )
+from pilothouse.services.controllers.adapters.authority import Signing
 from pilothouse.services.controllers.adapters.world import Controller, World
 
 
@@ -43,6 +46,7 @@ class Settings:
     cluster_cidr: IPv4Network | IPv6Network | None
     node_mask: int = 24
     node_grace_seconds: float = 50.0
+    signing: Signing | None = None
 
 
 Build = Callable[[World, Settings], Controller | None]
@@ -67,6 +71,13 @@ CONTROLLERS: Mapping[str, Build] = {
     "root-ca-certificate-publisher": lambda world, told: (
         accounts.root_ca(world, told.certificate) if told.certificate else None
     ),
+    "csrapproving": lambda world, _: certificates.approving(world),
+    "csrsigning": lambda world, told: (
+        certificates.signing(world, told.signing) if told.signing else None
+    ),
+    "csrcleaner": lambda world, _: certificates.cleaning(world),
+    "clusterrole-aggregation": lambda world, _: trust.aggregation(world),
+    "tokencleaner": lambda world, _: trust.bootstrap_tokens(world),
     "namespace": lambda world, _: namespaces.namespace(world),
     "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.node_grace_seconds),
     "nodeipam": lambda world, told: (

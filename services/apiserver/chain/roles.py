@@ -16,6 +16,13 @@ REVIEWS = (
     ("create", "authorization.k8s.io", "subjectaccessreviews"),
 )
 
+SIGNERS = (
+    "kubernetes.io/kube-apiserver-client",
+    "kubernetes.io/kube-apiserver-client-kubelet",
+    "kubernetes.io/kubelet-serving",
+    "kubernetes.io/legacy-unknown",
+)
+
 # A rule is (verbs, groups, resources), words apart; '' is the core group, and a third part that
 # begins with "/" lists paths instead. Names of single objects follow as a fourth part.
 RuleText = tuple[str, ...]
@@ -91,6 +98,9 @@ _CONTROLLERS: tuple[RuleText, ...] = (
     ("create", "coordination.k8s.io", "leases"),
     ("create", "storage.k8s.io", "volumeattachments"),
     ("create", "resource.k8s.io", "resourceclaims"),
+    ("approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
+    ("sign", "certificates.k8s.io", "signers", *SIGNERS),
+    ("escalate", GROUP, "clusterroles"),
     *REVIEWS,
 )  # fmt: skip
 
@@ -124,9 +134,12 @@ _PUBLIC_PATHS = "/healthz /livez /readyz /version /version/"
 
 CLUSTER_ROLES: dict[str, tuple[RuleText, ...]] = {
     "cluster-admin": (("*", "*", "*"), ("*", "", "/*")),
-    "admin": (*_NAMESPACED_VIEW, *_NAMESPACED_EDIT, *_NAMESPACED_ADMIN),
-    "edit": (*_NAMESPACED_VIEW, *_NAMESPACED_EDIT),
+    "admin": (*_NAMESPACED_EDIT, *_NAMESPACED_VIEW, *_NAMESPACED_ADMIN),
+    "edit": (*_NAMESPACED_EDIT, *_NAMESPACED_VIEW),
     "view": _NAMESPACED_VIEW,
+    "system:aggregate-to-admin": _NAMESPACED_ADMIN,
+    "system:aggregate-to-edit": _NAMESPACED_EDIT,
+    "system:aggregate-to-view": _NAMESPACED_VIEW,
     "system:discovery": (
         ("get", "", "/api /api/* /apis /apis/* /openapi /openapi/* " + _PUBLIC_PATHS),
     ),
@@ -143,6 +156,21 @@ CLUSTER_ROLES: dict[str, tuple[RuleText, ...]] = {
     "system:node-proxier": _PROXY,
     "system:node": _NODE,
     "system:auth-delegator": REVIEWS,
+    "system:node-bootstrapper": (
+        ("create get list watch", "certificates.k8s.io", "certificatesigningrequests"),
+    ),
+    "system:certificates.k8s.io:certificatesigningrequests:nodeclient": (
+        ("create", "certificates.k8s.io", "certificatesigningrequests/nodeclient"),
+    ),
+    "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": (
+        ("create", "certificates.k8s.io", "certificatesigningrequests/selfnodeclient"),
+    ),
+    **{
+        f"system:certificates.k8s.io:{signer.partition('/')[2]}-approver": (
+            ("approve", "certificates.k8s.io", "signers", signer),
+        )
+        for signer in SIGNERS
+    },
     "system:kube-dns": ((READ, "''", "endpoints services"),),
     "system:persistent-volume-provisioner": (
         ("create delete get list watch", "''", "persistentvolumes"),
@@ -156,6 +184,10 @@ CLUSTER_ROLES: dict[str, tuple[RuleText, ...]] = {
          "/openid/v1/jwks /openid/v1/jwks/"),
     ),
 }  # fmt: skip
+
+_AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
+# What an aggregated role is made of: the label of its parts, and of what it is a part itself.
+_AGGREGATED = {"admin": "", "edit": "admin", "view": "edit"}
 
 # Role, and who has it as "User/…" or "Group/…".
 CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -186,15 +218,25 @@ CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def bootstrap_objects() -> list[tuple[Target, dict[str, Any]]]:
     """What to create where it is absent; an object that is there is left as it is."""
-    roles = [
-        _object("ClusterRole", name, {"rules": [_rule(rule) for rule in rules]})
-        for name, rules in CLUSTER_ROLES.items()
-    ]
+    roles = [_role(name, rules) for name, rules in CLUSTER_ROLES.items()]
     bindings = [
         _object("ClusterRoleBinding", name, _binding(role, subjects))
         for name, (role, subjects) in CLUSTER_ROLE_BINDINGS.items()
     ]
     return roles + bindings
+
+
+def _role(name: str, rules: Iterable[RuleText]) -> tuple[Target, dict[str, Any]]:
+    """Aggregated roles have their rules from the first moment on, a controller keeps them so."""
+    content: dict[str, Any] = {"rules": [_rule(rule) for rule in rules]}
+    if name in _AGGREGATED:
+        chosen = {"matchLabels": {f"{_AGGREGATE}{name}": "true"}}
+        content["aggregationRule"] = {"clusterRoleSelectors": [chosen]}
+    target, made = _object("ClusterRole", name, content)
+    part_of = _AGGREGATED.get(name) or name.partition("system:aggregate-to-")[2]
+    if part_of:
+        made["metadata"]["labels"][f"{_AGGREGATE}{part_of}"] = "true"
+    return target, made
 
 
 def _object(kind: str, name: str, content: dict[str, Any]) -> tuple[Target, dict[str, Any]]:

@@ -1,5 +1,8 @@
 """Facts about ServiceAccounts and the objects that carry who a pod is and whom it trusts."""
 
+from typing import Any
+
+from pilothouse.services.machinery.labels import LabelSelector
 from pilothouse.services.machinery.objects import Metadata, View
 
 DEFAULT_ACCOUNT = "default"
@@ -25,3 +28,15 @@ class Secret(View, frozen=True, kw_only=True):
     metadata: Metadata = Metadata()
     type: str = "Opaque"
     data: dict[str, str] = {}
+
+
+class AggregationRule(View, frozen=True, kw_only=True):
+    cluster_role_selectors: tuple[LabelSelector, ...] = ()
+
+
+class ClusterRole(View, frozen=True, kw_only=True):
+    """``rules`` are as they are written; who aggregates them need not understand them."""
+
+    metadata: Metadata = Metadata()
+    rules: tuple[dict[str, Any], ...] | None = None
+    aggregation_rule: AggregationRule | None = None
