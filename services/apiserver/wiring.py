@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -48,11 +48,16 @@ from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.apiserver.rest.version import GIT_VERSION
 from pilothouse.services.apiserver.rest.watching import Watches
 from pilothouse.services.apiserver.rpc.objects import service
+from pilothouse.services.machinery.errors import ServiceUnavailable, Timeout
+from pilothouse.services.machinery.storage import Unavailable
+from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock, SystemClock
 from pilothouse.services.runtime.process import Ready
 from pilothouse.services.runtime.rpc.server import Listen
 from pilothouse.services.runtime.rpc.server import serve as serve_rpc
 from pilothouse.services.runtime.rpc.tls import Identity
+
+RETRY_SECONDS = 1.0
 
 OpenStorage = Callable[[Config], AbstractAsyncContextManager[Store]]
 
@@ -129,7 +134,7 @@ class _Server:
 
     async def run(self, ready: Ready) -> None:
         """Load, listen, create what a cluster is born with, and say that all is ready."""
-        await self._cache.load()
+        await self._patiently(self._cache.load)
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._cache.run())
             compacting = group.create_task(self._compaction.run())
@@ -137,12 +142,23 @@ class _Server:
             try:
                 async with self._doors():
                     self._readiness.synced = True
-                    await self._bootstrap()
+                    await self._patiently(self._bootstrap)
                     await self._live(group, ready)
             finally:
                 compacting.cancel()
                 establishing.cancel()
                 following.cancel()
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A step of the start, again and again until the store answers."""
+        while True:
+            try:
+                await step()
+            except (ServiceUnavailable, Timeout, Unavailable) as error:
+                telemetry.logger().warning("waiting for the store", error=str(error))
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _live(self, group: asyncio.TaskGroup, ready: Ready) -> None:
         """Until the end, of which the other servers are told before the doors close."""

@@ -13,7 +13,7 @@ from pilothouse.services.apiserver.kinds.fields import extractor
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.ports import Storage
 from pilothouse.services.apiserver.requests import Stored
-from pilothouse.services.machinery.errors import Cause, ServiceUnavailable, Timeout
+from pilothouse.services.machinery.errors import ApiError, Cause, ServiceUnavailable, Timeout
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import (
     Change,
@@ -121,8 +121,12 @@ class Cache:
 
     async def run(self) -> None:
         """Follow the store until cancelled; what it forgot meanwhile is read anew."""
+        lost = False
         while True:
             try:
+                if lost:
+                    await self._reload()
+                    lost = False
                 async for batch in self._storage.watch(PREFIX, self.applied):
                     if isinstance(batch, Progress):
                         self._advance(max(batch.revision, self.applied))
@@ -132,8 +136,9 @@ class Cache:
                             # Readers take what they got before they are given more.
                             await asyncio.sleep(0)
             except Compacted:
-                await self._reload()
-            except Unavailable as error:
+                lost = True
+                continue
+            except (ApiError, Unavailable) as error:
                 self._log.warning("store does not answer", error=str(error))
             await self._clock.sleep(RETRY_SECONDS)
 

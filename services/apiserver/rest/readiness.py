@@ -21,6 +21,8 @@ HOOKS = (
     "scheduling/bootstrap-system-priority-classes",
     "priority-and-fairness-config-producer",
     "start-kubernetes-service-cidr-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
 )
 STORE_SECONDS_MAX = 2.0
 

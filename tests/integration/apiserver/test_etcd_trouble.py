@@ -58,8 +58,11 @@ def object_named(name):
     return (text % name).encode()
 
 
-async def test_what_was_compacted_meanwhile_is_read_anew(storage):
-    """Whoever watches is told to list again, and the list has all and nothing more."""
+async def test_what_was_compacted_meanwhile_is_read_anew(storage, monkeypatch):
+    """Even when the store goes just then: it is asked again.
+
+    Whoever watches is told to list again, and the list has all and nothing more.
+    """
     catalog = builtin_catalog()
     kind = catalog.lookup("", "v1", "configmaps")
     path = b"/registry/configmaps/default/"
@@ -77,12 +80,22 @@ async def test_what_was_compacted_meanwhile_is_read_anew(storage):
     await storage.put(path + b"changed", object_named("changed"), expect=revisions[b"changed"])
     await storage.put(path + b"new", object_named("new"), expect=0)
     await storage.compact(await storage.revision())
+    load, refused = storage.load, []
+
+    async def load_later(prefix, revision=0):
+        if not refused:
+            refused.append(prefix)
+            raise Unavailable("not now")
+        return await load(prefix, revision)
+
+    monkeypatch.setattr(storage, "load", load_later)
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
         async with asyncio.timeout(5):
             await cache.wait_fresh()
             await watcher.wait()
         names = [item.stored.key.name for item in objects.items("default")]
+        assert refused
         assert names == ["changed", "kept", "new"]
         assert objects.get(Key("default", "changed")).stored.revision > revisions[b"changed"]
         assert sorted(told) == [(False, False), (False, True), (True, False)]
