@@ -106,8 +106,8 @@ class Authority:
         asked = x509.load_pem_x509_csr(base64.b64decode(request))
         if not asked.is_signature_valid:
             raise ValueError("the request is not signed with the key it names")
-        ends = min(_time(terms.ends), self._certificate.not_valid_after_utc)
-        if ends <= _time(terms.begins) + timedelta(seconds=1):
+        ends = min(moment(terms.ends), self._certificate.not_valid_after_utc)
+        if ends <= moment(terms.begins) + timedelta(seconds=1):
             raise ValueError(f"the signer has expired: NotAfter={ends}")
         wanted = tuple(usages)
         builder = (
@@ -116,7 +116,7 @@ class Authority:
             .issuer_name(self._certificate.subject)
             .public_key(asked.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(_time(terms.begins))
+            .not_valid_before(moment(terms.begins))
             .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
@@ -146,5 +146,6 @@ def _key_usage(wanted: set[str]) -> x509.KeyUsage:
     return x509.KeyUsage(**said)
 
 
-def _time(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """As X.509 tells time: whole seconds, UTC."""
     return datetime.fromtimestamp(int(seconds), UTC)
