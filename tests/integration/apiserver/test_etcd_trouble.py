@@ -58,6 +58,36 @@ def object_named(name):
     return (text % name).encode()
 
 
+MAPS = b"/registry/configmaps/default/"
+
+
+async def compacted_under(cache, storage):
+    """Load the cache, then change everything and have the store forget how that came about."""
+    for name in ("kept", "gone", "changed"):
+        await storage.put(MAPS + name.encode(), object_named(name), expect=0)
+    await cache.load()
+    entries, _ = await storage.load(MAPS)
+    revisions = {entry.key.rpartition(b"/")[2]: entry.mod_revision for entry in entries}
+    await storage.delete(MAPS + b"gone", expect=revisions[b"gone"])
+    await storage.put(MAPS + b"changed", object_named("changed"), expect=revisions[b"changed"])
+    await storage.put(MAPS + b"new", object_named("new"), expect=0)
+    await storage.compact(await storage.revision())
+    return revisions[b"changed"]
+
+
+def fails_once(load):
+    """A way to read that is refused the first time."""
+    refused = []
+
+    async def once(prefix, revision=0):
+        if not refused:
+            refused.append(prefix)
+            raise Unavailable("not now")
+        return await load(prefix, revision)
+
+    return once
+
+
 async def test_what_was_compacted_meanwhile_is_read_anew(storage, monkeypatch):
     """Even when the store goes just then: it is asked again.
 
@@ -65,40 +95,22 @@ async def test_what_was_compacted_meanwhile_is_read_anew(storage, monkeypatch):
     """
     catalog = builtin_catalog()
     kind = catalog.lookup("", "v1", "configmaps")
-    path = b"/registry/configmaps/default/"
-    for name in ("kept", "gone", "changed"):
-        await storage.put(path + name.encode(), object_named(name), expect=0)
     cache = Cache(storage, catalog, SystemClock())
-    await cache.load()
+    before = await compacted_under(cache, storage)
     objects = cache.of(kind)
     told = []
     objects.subscribe(lambda old, new: told.append((old is None, new is None)))
     watcher = objects.audience.open(parse_selection(kind, "default", "", ""), cache.applied)
-    entries, _ = await storage.load(path)
-    revisions = {entry.key.rpartition(b"/")[2]: entry.mod_revision for entry in entries}
-    await storage.delete(path + b"gone", expect=revisions[b"gone"])
-    await storage.put(path + b"changed", object_named("changed"), expect=revisions[b"changed"])
-    await storage.put(path + b"new", object_named("new"), expect=0)
-    await storage.compact(await storage.revision())
-    load, refused = storage.load, []
-
-    async def load_later(prefix, revision=0):
-        if not refused:
-            refused.append(prefix)
-            raise Unavailable("not now")
-        return await load(prefix, revision)
-
-    monkeypatch.setattr(storage, "load", load_later)
+    monkeypatch.setattr(storage, "load", fails_once(storage.load))
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cache.run())
         async with asyncio.timeout(5):
             await cache.wait_fresh()
             await watcher.wait()
-        names = [item.stored.key.name for item in objects.items("default")]
-        assert refused
-        assert names == ["changed", "kept", "new"]
-        assert objects.get(Key("default", "changed")).stored.revision > revisions[b"changed"]
-        assert sorted(told) == [(False, False), (False, True), (True, False)]
-        with pytest.raises(Expired):
-            watcher.take()
         following.cancel()
+    names = [item.stored.key.name for item in objects.items("default")]
+    assert names == ["changed", "kept", "new"]
+    assert objects.get(Key("default", "changed")).stored.revision > before
+    assert sorted(told) == [(False, False), (False, True), (True, False)]
+    with pytest.raises(Expired):
+        watcher.take()
