@@ -11,6 +11,8 @@ from pilothouse.services.machinery.errors import Cause
 Rule = Callable[[str], str]
 """Takes a name and returns what is wrong with it, empty when nothing is."""
 
+SHOWN_MAX = 10_000
+"""Characters of a wrong value that a message repeats."""
 LABEL_MAX = 63
 SUBDOMAIN_MAX = 253
 ANNOTATIONS_BYTES_MAX = 256 * 1024
@@ -27,6 +29,11 @@ _QUALIFIED_FORM = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _KEY_FORM = re.compile(r"[-._a-zA-Z0-9]+")
 _PORT_FORM = re.compile(r"[-a-z0-9]+")
 _PORT_NAME_MAX = 15
+_V4_BITS = 32
+_ZEROS = re.compile(r"\b0+(?=[0-9])")
+_WRONG_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_WRONG_NETWORK = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_ZEROS_IN_NETWORK = "must not have leading 0s in IP or prefix length"
 PORT_MAX = 65535
 
 _RFC_1123_LABEL = (
@@ -236,23 +243,46 @@ def check_port_or_name(port: int | str, field: str) -> list[Cause]:
 
 
 def address(text: str) -> str:
-    """An IP address of either family."""
+    """An IP address of either family, which says only one thing."""
     try:
-        ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-    return ""
+        return "must not have leading 0s" if _has_zeros(text) else _WRONG_ADDRESS
+    return "must not be an IPv4-mapped IPv6 address" if _mapped(found) else ""
 
 
 def network(text: str) -> str:
-    """A CIDR of either family."""
+    """A CIDR of either family: an address whose rest is 0, and the length of its prefix."""
+    given, slash, length = text.partition("/")
     try:
-        ipaddress.ip_network(text, strict=False)
+        found = ipaddress.ip_interface(text)
     except ValueError:
-        return "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-    return "" if "/" in text else "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+        zeros = bool(slash) and (not address(given) or _has_zeros(given)) and length.isdigit()
+        return _ZEROS_IN_NETWORK if zeros and int(length) <= _V4_BITS else _WRONG_NETWORK
+    if not slash or not length.isdigit():
+        return _WRONG_NETWORK
+    if length != str(int(length)):
+        return _ZEROS_IN_NETWORK
+    if _mapped(found.ip):
+        return "must not have an IPv4-mapped IPv6 address"
+    beyond = found.ip != found.network.network_address
+    return "must not have bits set beyond the prefix length" if beyond else ""
+
+
+def _mapped(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None
+
+
+def _has_zeros(text: str) -> bool:
+    """Whether it would be an address, but for zeros that some take for octal."""
+    try:
+        ipaddress.IPv4Address(_ZEROS.sub("", text))
+    except ValueError:
+        return False
+    return True
 
 
 def show(value: Any) -> str:
-    """A value as messages show it: text in quotes, all else as JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """A value as messages show it: text in quotes, all else as JSON; of much, the beginning."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."

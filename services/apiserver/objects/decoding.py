@@ -16,6 +16,16 @@ Document = dict[str, Any]
 UNKNOWN_TOLD_MAX = 100
 
 
+class Unfit(BadRequest):
+    """The body can not be read as one of its kind, for what ``why`` says."""
+
+    def __init__(self, kind: Kind, why: str) -> None:
+        super().__init__(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+        )
+        self.why = why
+
+
 def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation) -> tuple[str, ...]:
     """Walk ``body`` in place; the warnings to give.
 
@@ -35,7 +45,7 @@ def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation)
     try:
         walkers.of_kind(kind.definition)(body, None, report, "")
     except Unreadable as error:
-        raise _unreadable(kind, str(error)) from None
+        raise Unfit(kind, str(error)) from None
     warnings = _told(kind, report.unknown, validation)
     if report.missing and not every.judges(kind):
         named = body.get("metadata") or {}
@@ -50,7 +60,7 @@ def _told(kind: Kind, unknown: Sequence[str], validation: FieldValidation) -> tu
         return ()
     told = [f'unknown field "{path}"' for path in unknown[:UNKNOWN_TOLD_MAX]]
     if validation == "Strict":
-        raise _unreadable(kind, f"strict decoding error: {', '.join(told)}")
+        raise Unfit(kind, f"strict decoding error: {', '.join(told)}")
     return tuple(told)
 
 
@@ -68,8 +78,3 @@ def _own_kind(kind: Kind, body: Document) -> None:
             f"the data is of kind {name}"
         )
     body["apiVersion"], body["kind"] = version, name
-
-
-def _unreadable(kind: Kind, why: str) -> BadRequest:
-    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a '
-                      f"{kind.kind}: {why}")  # fmt: skip

@@ -1,6 +1,8 @@
 """The refusals of the request path, in the real server's sentences."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.machinery.errors import (
@@ -17,6 +19,7 @@ from pilothouse.services.machinery.errors import (
 
 # A small body must not make a large answer.
 CAUSES_TOLD_MAX = 500
+_PATCH_SHOWN_MAX = 4096
 
 
 def not_found(kind: Kind, name: str) -> NotFound:
@@ -61,6 +64,13 @@ def unconditional(kind: Kind, name: str) -> Invalid:
     subject = Subject(group=kind.group, kind=kind.plural, name=name)
     title = f'{kind.qualified} "{name}" is invalid'
     return Invalid(f"{title}: {cause.field}: {message}", subject=subject, causes=[cause])
+
+
+def invalid_patch(content: Any, why: str) -> Invalid:
+    """What a patch makes is no object of its kind, or not strictly one."""
+    shown = json.dumps(content, separators=(",", ":"))[:_PATCH_SHOWN_MAX]
+    message = f"Invalid value: {json.dumps(shown)}: {why}"
+    return Invalid(f' "" is invalid: patch: {message}', causes=[Cause("patch", message)])
 
 
 def unknown_patch() -> UnsupportedMediaType:

@@ -5,7 +5,7 @@ from typing import Any
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion, managed, metadata, refusals, scale
 from pilothouse.services.apiserver.objects.applies import Applies
-from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.decoding import Unfit, decode
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds
 from pilothouse.services.apiserver.objects.writes import (
@@ -22,7 +22,12 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import AlreadyExists, BadRequest, Invalid
+from pilothouse.services.machinery.errors import (
+    AlreadyExists,
+    BadRequest,
+    Invalid,
+    RequestEntityTooLarge,
+)
 from pilothouse.services.machinery.patch import jsonpatch, strategic
 from pilothouse.services.machinery.patch.merge import merge
 
@@ -104,7 +109,7 @@ class Updates:
             nonlocal warnings
             shown = self._shown(kind, target, old)
             body = self._patched(shape, shown if minding else _plain(shown), patch)
-            warnings = decode(self._parts.walkers, shape, body, options.field_validation)
+            warnings = self._decoded(shape, body, patch, options)
             metadata.place_changed(kind, target.namespace, target.name, body)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
             _check_given(kind, target, body, old)
@@ -127,6 +132,21 @@ class Updates:
         stored = conversion.serve(kind, await self._writes.change(change))
         shown = show_scale(kind, stored) if subresource == "scale" else stored
         return shown, change.warnings
+
+    def _decoded(
+        self, shape: Kind, body: Document, patch: Patch, options: WriteOptions
+    ) -> tuple[str, ...]:
+        """The warnings about what a patch has made; Invalid where that can not be read."""
+        strict = options.field_validation == "Strict"
+        validation = "Warn" if strict else options.field_validation
+        try:
+            warnings = decode(self._parts.walkers, shape, body, validation)
+        except Unfit as error:
+            raise refusals.invalid_patch(patch.content, error.why) from None
+        if strict and warnings:
+            why = f"strict decoding error: {', '.join(warnings)}"
+            raise refusals.invalid_patch(patch.content, why)
+        return warnings
 
     def _shown(self, kind: Kind, target: Target, old: Document) -> Document:
         """What is stored as the one who patches sees it."""
@@ -171,6 +191,8 @@ def _check_given(kind: Kind, target: Target, body: Document, old: Document) -> N
 def _json_patched(shown: Document, content: Any) -> Document:
     try:
         result = jsonpatch.apply(shown, content)
+    except jsonpatch.TooLarge as error:
+        raise RequestEntityTooLarge(str(error)) from None
     except jsonpatch.Malformed as error:
         raise BadRequest(str(error)) from None
     except jsonpatch.Impossible as error:

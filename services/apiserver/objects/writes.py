@@ -25,7 +25,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.apiserver.strategies import parts
+from pilothouse.services.apiserver.strategies import parts, warnings
 from pilothouse.services.machinery import names, timestamps
 from pilothouse.services.machinery.errors import ApiError, BadRequest
 from pilothouse.services.machinery.objects import Key
@@ -81,7 +81,7 @@ class Writes:
 
         Its fields are the writer's but where ``owners`` says it otherwise.
         """
-        warnings = decode(self._parts.walkers, kind, body, options.field_validation)
+        unknown = decode(self._parts.walkers, kind, body, options.field_validation)
         metadata.place(kind, target.namespace, target.name, body)
         served = self._kinds.served(kind)
         if kind is not served.rests:
@@ -98,7 +98,7 @@ class Writes:
                 name = lost.key.decode().rpartition("/")[2]
                 raise refusals.already_exists(served.kind, name) from None
             shown = conversion.serve(kind, stored)
-            return Written(shown, created=True, warnings=(*warnings, *told))
+            return Written(shown, created=True, warnings=(*unknown, *told))
 
     async def _create(
         self,
@@ -136,6 +136,7 @@ class Writes:
             raise refusals.invalid(served.kind, name, causes)
         if str(given.get("resourceVersion") or "0").strip("0").isdigit():
             raise BadRequest("resourceVersion should not be set on objects to be created")
+        request.warnings.extend(warnings.of(kind, document))
 
         async def put() -> Stored:
             return await self._put_new(served, key, document, options)
@@ -219,6 +220,8 @@ class Writes:
             causes += part.check(document, old)
         if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
+        if not change.part:
+            change.warnings[:] = warnings.of(kind, document, old)
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)
         request = Admission(

@@ -1,15 +1,14 @@
 """What strict reading has against a body, in the real server's words and order. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects import refusals
 from pilothouse.services.apiserver.requests import PatchType
-from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause, Invalid
+from pilothouse.services.machinery.errors import ApiError, BadRequest
 
 _LINE = "line "
-_SHOWN_MAX = 4096
 
 
 def places(value: Any) -> dict[str, int]:
@@ -61,12 +60,9 @@ def refuse_object(kind: Kind, told: Sequence[str]) -> BadRequest:
 
 
 def refuse_patch(sort: PatchType, content: Any, told: Sequence[str]) -> ApiError:
-    """The refusal of a patch, or of what it makes."""
-    text = ", ".join(told)
+    """The refusal of a patch that names a key twice."""
     if sort == "apply":
-        return BadRequest(f"error strict decoding patch: {text}")
+        return BadRequest(f"error strict decoding patch: {', '.join(told)}")
     if sort == "json":
-        text = ", ".join(f"json patch {each}" for each in told)
-    shown = json.dumps(content, separators=(",", ":"))[:_SHOWN_MAX]
-    message = f"Invalid value: {json.dumps(shown)}: strict decoding error: {text}"
-    return Invalid(f' "" is invalid: patch: {message}', causes=[Cause("patch", message)])
+        told = [f"json patch {each}" for each in told]
+    return refusals.invalid_patch(content, f"strict decoding error: {', '.join(told)}")

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 OPERATIONS_MAX = 10_000
+COPIED_BYTES_MAX = 3 * 1024 * 1024
+"""Copies of copies double each time."""
 
 Operation = Mapping[str, Any]
 
@@ -16,16 +20,28 @@ class Malformed(Exception):
     """The patch is not a list of operations."""
 
 
+class TooLarge(Malformed):
+    """There are more operations than anybody needs."""
+
+
 def apply(document: Any, operations: Sequence[Operation]) -> Any:
     """The document after all operations; Malformed or Impossible, and then none was done."""
+    copied = 0
     if not isinstance(operations, list):
         raise Malformed("a JSON patch must be a list of operations")
     if len(operations) > OPERATIONS_MAX:
-        raise Malformed(
+        raise TooLarge(
             f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, "
             f"got {len(operations)}"
         )
     for operation in operations:
+        if isinstance(operation, dict) and operation.get("op") == "copy":
+            copied += len(msgspec.json.encode(find(document, _path(operation, "from"))))
+            if copied > COPIED_BYTES_MAX:
+                raise Impossible(
+                    "Unable to complete the copy, the accumulated size increase of copy is "
+                    f"{copied}, exceeding the limit {COPIED_BYTES_MAX}"
+                )
         document = _one(document, operation)
     return document
 
@@ -36,7 +52,7 @@ def _one(document: Any, operation: Operation) -> Any:
     name = operation.get("op")
     act = _ACTS.get(name) if isinstance(name, str) else None
     if act is None:
-        raise Malformed(f"Unexpected kind: {name}")
+        raise Impossible(f"Unexpected kind: {name}")
     return act(document, operation)
 
 
@@ -67,8 +83,13 @@ def _copy(document: Any, operation: Operation) -> Any:
 
 
 def _test(document: Any, operation: Operation) -> Any:
-    path = _path(operation)
-    if not same(find(document, path), operation.get("value")):
+    path, wanted = _path(operation), operation.get("value")
+    if wanted is None and path:
+        parent = find(document, path[:-1])
+        if isinstance(parent, dict) and parent.get(path[-1]) is None:
+            # What is not there is null.
+            return document
+    if not same(find(document, path), wanted):
         raise Impossible(f"testing path {operation['path']} failed")
     return document
 

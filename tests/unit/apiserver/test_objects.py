@@ -5,7 +5,7 @@ import re
 import pytest
 from kit.registry import DEFAULT, deployment, pod, read
 
-from pilothouse.services.apiserver.requests import User, WriteOptions
+from pilothouse.services.apiserver.requests import Patch, User, WriteOptions
 from pilothouse.services.machinery.errors import (
     AlreadyExists,
     BadRequest,
@@ -181,6 +181,13 @@ async def test_the_servers_metadata_can_not_be_written(client):
         await client.patch("configmaps", "c", {"metadata": {"name": "d"}})
     with pytest.raises(Conflict, match="UID in precondition"):
         await client.patch("configmaps", "c", {"metadata": {"uid": "another"}})
+
+
+async def test_a_strict_patch_is_refused_as_invalid(client, registry):
+    await client.create("configmaps", {"metadata": {"name": "c"}})
+    target = client.target("configmaps", "c")
+    with pytest.raises(Invalid, match=r'patch: Invalid value: .*decoding error: unknown field "x"'):
+        await registry.patch(client.user, target, Patch("merge", {"x": 1}), STRICT)
 
 
 async def test_what_an_update_may_create(client):

@@ -210,6 +210,32 @@ def test_a_strategic_patch_of_elements_is_idempotent(old, new):
     assert found == {name: "new" if name in new else "old" for name in {*old, *new}}
 
 
+elements = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.dictionaries(st.sampled_from(["image", "workingDir"]), st.sampled_from("xyz")),
+)
+
+
+@given(elements, elements)
+def test_the_strategic_difference_gives_the_new_elements(old, new):
+    """What ``kubectl apply`` sends: deletions and changes by key, and the order."""
+    gone = [{"name": name, "$patch": "delete"} for name in old if name not in new]
+    changed = [
+        {"name": name, **difference(old.get(name, {}), item)}
+        for name, item in new.items()
+        if old.get(name) != item
+    ]
+    patch = {
+        "spec": {
+            "$setElementOrder/containers": [{"name": name} for name in new],
+            "containers": gone + changed,
+        }
+    }
+    before = containers(*({"name": name, **item} for name, item in old.items()))
+    after = containers(*({"name": name, **item} for name, item in new.items()))
+    assert apply(before, patch) == after
+
+
 @pytest.mark.parametrize(
     ("document", "operations", "result"),
     [
@@ -226,6 +252,7 @@ def test_a_strategic_patch_of_elements_is_idempotent(old, new):
          {"a": {"x": 1}, "b": {"x": 1}}),
         ({"a~b/c": 1}, [{"op": "replace", "path": "/a~0b~1c", "value": 2}], {"a~b/c": 2}),
         ({"a": 1}, [{"op": "test", "path": "/a", "value": 1.0}], {"a": 1}),
+        ({"a": 1}, [{"op": "test", "path": "/b", "value": None}], {"a": 1}),
     ],
 )  # fmt: skip
 def test_json_patch_operations(document, operations, result):
@@ -246,17 +273,50 @@ def test_json_patch_operations(document, operations, result):
         ({"op": "test", "path": "/a", "value": True}, jsonpatch.Impossible),
         ({"op": "move", "from": "/o", "path": "/o/x"}, jsonpatch.Impossible),
         ({"op": "add", "path": "/a/b/c", "value": 1}, jsonpatch.Impossible),
-        ({"op": "frobnicate", "path": "/a"}, jsonpatch.Malformed),
+        ({"op": "frobnicate", "path": "/a"}, jsonpatch.Impossible),
         ({"op": "add", "path": "/a"}, jsonpatch.Malformed),
         ({"op": "add", "value": 1}, jsonpatch.Malformed),
         ({"op": "add", "path": "a", "value": 1}, jsonpatch.Malformed),
-        ({"op": ["add"], "path": "/a", "value": 1}, jsonpatch.Malformed),
+        ({"op": ["add"], "path": "/a", "value": 1}, jsonpatch.Impossible),
         ("remove", jsonpatch.Malformed),
     ],
 )
 def test_json_patch_refusals(operation, error):
     with pytest.raises(error):
         jsonpatch.apply({"a": 1, "l": [1], "o": {}}, [operation])
+
+
+def steps(old, new, path=""):
+    """The JSON patch that leads from ``old`` to ``new``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [name for name in old if name not in new]:
+            yield {"op": "remove", "path": f"{path}/{name}"}
+        for name, value in new.items():
+            if name in old:
+                yield from steps(old[name], value, f"{path}/{name}")
+            else:
+                yield {"op": "add", "path": f"{path}/{name}", "value": value}
+    elif isinstance(old, list) and isinstance(new, list):
+        for index in range(min(len(old), len(new))):
+            yield from steps(old[index], new[index], f"{path}/{index}")
+        for index in reversed(range(len(new), len(old))):
+            yield {"op": "remove", "path": f"{path}/{index}"}
+        for value in new[len(old) :]:
+            yield {"op": "add", "path": f"{path}/-", "value": value}
+    elif not jsonpatch.same(old, new):
+        yield {"op": "test", "path": path, "value": old}
+        yield {"op": "replace", "path": path, "value": new}
+
+
+@given(values, values)
+def test_the_steps_between_two_documents_lead_there(old, new):
+    assert jsonpatch.same(jsonpatch.apply(old, list(steps(old, new))), new)
+
+
+def test_copies_of_copies_do_not_grow_without_bound():
+    doubling = [{"op": "copy", "from": "", "path": f"/{number}"} for number in range(40)]
+    with pytest.raises(jsonpatch.Impossible, match="exceeding the limit"):
+        jsonpatch.apply({"a": "x"}, doubling)
 
 
 def test_a_failed_test_leaves_nothing_done():
