@@ -103,13 +103,16 @@ class Identity:
         """Say that this server lives."""
         now = timestamps.render_micro(self._clock.now())
         self._since = self._since or now
-        found = self._registry.parts.cache.find("coordination.k8s.io", "leases", self._target.key)
+        found = self._found()
         wanted = self._document(now)
         if found is None:
             with contextlib.suppress(AlreadyExists):
                 await self._registry.create(SERVER, _LEASES, wanted, _OPTIONS)
                 return
             wanted = self._document(now)
+            found = self._found()
+        if found is not None:
+            wanted["metadata"]["resourceVersion"] = str(found.revision)
         await self._registry.update(SERVER, self._target, wanted, _OPTIONS)
 
     async def collect(self) -> None:
@@ -128,6 +131,9 @@ class Identity:
             except (Conflict, NotFound):
                 # It was renewed, or another server was faster.
                 continue
+
+    def _found(self) -> Stored | None:
+        return self._registry.parts.cache.find("coordination.k8s.io", "leases", self._target.key)
 
     def _document(self, now: str) -> Document:
         return {

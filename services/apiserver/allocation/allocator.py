@@ -50,17 +50,13 @@ class Allocator:
 
     def observe_range(self, old: Stored | None, new: Stored | None) -> None:
         """A ServiceCIDR appeared, changed or went; for ``KindCache.subscribe``."""
-        self._addresses.observe(old, new)
+        self._addresses.observe_range(old, new)
 
     def observe(self, old: Stored | None, new: Stored | None) -> None:
         """A Service appeared, changed or went; for ``KindCache.subscribe``."""
         held = set(self._held(new)) if new is not None else set()
         for pool, number, uid in held:
-            try:
-                pool.take(number, uid)
-            except Taken:
-                # Two stored Services share it: the first keeps it, as in the store.
-                continue
+            pool.observe(number, uid)
         for pool, number, uid in self._held(old) if old is not None else ():
             if (pool, number, uid) not in held:
                 pool.release(number, uid)

@@ -148,26 +148,34 @@ class Claims:
             revision = await self._put(key, value, document["metadata"])
             if revision is None:
                 return key
-            held.keys[key] = revision
+            if revision:
+                held.keys[key] = revision
         return None
 
     async def _put(self, key: str, value: bytes, owner: Document) -> int | None:
+        """Hold a number: the revision, 0 where it is its Service's already, None if another's.
+
+        What is its Service's already may be what another server holds for the same one, which it
+        creates just now: nobody but that server may give it back.
+        """
         expect = 0
         for _ in range(2):
             try:
-                return await self._storage.put(key.encode(), value, expect=expect)
+                revision = await self._storage.put(key.encode(), value, expect=expect)
             except Changed as taken:
                 current = taken.current
                 if current is None:
                     expect = 0
-                elif self._is_of(current, Key(owner["namespace"], owner["name"])) or self._stale(
-                    key, current
-                ):
+                elif self._is_of(current, Key(owner["namespace"], owner["name"])):
+                    return 0
+                elif self._stale(key, current):
                     expect = current.mod_revision
                 else:
                     return None
             except Unavailable as error:
                 raise ServiceUnavailable(str(error), retry_after_seconds=1) from None
+            else:
+                return revision
         return None
 
     async def _delete(self, key: str, revision: int) -> None:

@@ -33,6 +33,7 @@ class Pool:
         self.last = last
         self._free = first if free is None else free
         self._holders = {} if holders is None else holders
+        self._heirs: dict[int, Hashable] = {}
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
@@ -51,6 +52,11 @@ class Pool:
             raise Taken(number)
         return False
 
+    def observe(self, number: int, holder: Hashable) -> None:
+        """``holder`` has it, as the store says: now, or as soon as another here lets go of it."""
+        if self._holders.setdefault(number, holder) != holder:
+            self._heirs[number] = holder
+
     def choose(self, holder: Hashable) -> int:
         """Hold any free number: a random one, so that a freed one is not reused soon."""
         size = self.last - self._free + 1
@@ -65,8 +71,13 @@ class Pool:
 
     def release(self, number: int, holder: Hashable) -> None:
         """Free ``number`` if ``holder`` holds it."""
-        if self._holders.get(number) == holder:
+        if self._heirs.get(number) == holder:
+            del self._heirs[number]
+        elif self._holders.get(number) == holder:
             del self._holders[number]
+            heir = self._heirs.pop(number, None)
+            if heir is not None:
+                self._holders[number] = heir
 
 
 def band(size: int, parts: int, most: int, least: int = 16) -> int:

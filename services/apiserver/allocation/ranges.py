@@ -55,7 +55,7 @@ class Addresses(Pool):
         self._own = self._pools((network,))
         self._ranges: dict[str, tuple[dict[str, Pool], bool]] = {}
 
-    def observe(self, old: Stored | None, new: Stored | None) -> None:
+    def observe_range(self, old: Stored | None, new: Stored | None) -> None:
         """A ServiceCIDR appeared, changed or went; for ``KindCache.subscribe``."""
         if new is None:
             if old is not None:

@@ -8,6 +8,7 @@ import pytest
 from pilothouse.services.apiserver.allocation.pool import Exhausted, Pool, Taken, band
 from pilothouse.services.apiserver.repairs import Repairs
 from pilothouse.services.machinery.errors import InternalError, Invalid
+from pilothouse.services.machinery.objects import Key
 
 
 def service(name="s", **spec):
@@ -120,6 +121,35 @@ def test_a_pool_gives_each_number_to_one_holder():
     pool.release(1, "nobody")
     with pytest.raises(Exhausted):
         pool.choose("d")
+
+
+def test_who_has_it_in_the_store_gets_it_when_a_claim_is_given_up():
+    pool = Pool(1, 1)
+    pool.choose("claim")
+    pool.observe(1, "stored")
+    pool.release(1, "claim")
+    assert pool.holder(1) == "stored"
+    pool.release(1, "stored")
+    assert pool.choose("next") == 1
+
+
+async def test_a_lost_create_gives_back_nothing_of_the_winner(client):
+    """Two servers create one Service with one address: the loser leaves the winner's alone."""
+    claims = client.registry.parts.claims
+    made = await client.create("services", service(clusterIP="10.96.0.44"))
+    document = {
+        "metadata": {"namespace": "default", "name": "s", "uid": "loser"},
+        "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.44", "ports": [{"port": 80}]},
+    }
+    # As on a server that has not yet heard of the other.
+    client.registry.parts.allocator.observe(
+        client.registry.parts.cache.find("", "services", Key("default", "s")), None
+    )
+    held = await claims.hold(document, "x", dry_run=False)
+    assert not held.claim.causes
+    await claims.undo(held, "loser")
+    shown = await client.get("networking.k8s.io/ipaddresses", made["spec"]["clusterIP"])
+    assert shown["spec"]["parentRef"]["name"] == "s"
 
 
 async def test_a_local_balancer_gets_a_port_for_health_checks(client):
