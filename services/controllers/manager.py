@@ -24,6 +24,7 @@ from pilothouse.services.controllers.adapters import (
     garbage,
     jobpods,
     jobs,
+    mirrors,
     namespaces,
     nodes,
     protections,
@@ -64,6 +65,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "endpoints": lambda world, _: services.endpoints_controller(world),
     "endpointslice": lambda world, _: services.endpointslice(world),
     "service-cidr": lambda world, _: ranges.servicecidr(world),
+    "endpointslicemirroring": lambda world, _: mirrors.endpointslicemirroring(world),
     "serviceaccount": lambda world, _: accounts.account(world),
     "serviceaccount-token": lambda world, told: (
         accounts.tokens(world, told.certificate) if told.certificate else None

@@ -136,8 +136,8 @@ class Slices(_Behind):
                 "ownerReferences": [owner_reference(SERVICES, metadata)],
             },
             "addressType": content.family,
-            "endpoints": [_compact(item) for item in content.endpoints],
-            "ports": [{"name": "", **_compact(item)} for item in content.ports],
+            "endpoints": [compact(item) for item in content.endpoints],
+            "ports": [{"name": "", **compact(item)} for item in content.ports],
         }
         if content.present is None:
             body["metadata"]["generateName"] = f"{metadata.name}-"
@@ -189,7 +189,7 @@ class EndpointsObjects(_Behind):
             "apiVersion": "v1",
             "kind": "Endpoints",
             "metadata": metadata,
-            "subsets": [_compact(item) for item in todo.subsets],
+            "subsets": [compact(item) for item in todo.subsets],
         }
         key = service.metadata.key
         if present is not None:
@@ -218,7 +218,7 @@ class EndpointsObjects(_Behind):
         self._endpoints.on_change(wiring.itself(queue))
 
 
-def _compact(view: object) -> Any:
+def compact(view: object) -> Any:
     """The view as JSON without what it does not say."""
     return _filled(msgspec.to_builtins(view))
 

@@ -98,7 +98,9 @@ def _keep(
 
 
 def _identity(endpoint: Endpoint) -> str:
-    return endpoint.target_ref.uid if endpoint.target_ref is not None else ""
+    """The pod behind it; without one, the address."""
+    target = endpoint.target_ref
+    return target.uid if target is not None and target.uid else ",".join(endpoint.addresses)
 
 
 def changed(content: Content, labels: Mapping[str, str]) -> bool:
