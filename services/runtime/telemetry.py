@@ -3,7 +3,14 @@
 import logging
 import sys
 
-import structlog
+# Where rich happens to be installed, structlog would load it and its lexers, 4 MB, for colours.
+_hidden = "rich" not in sys.modules
+if _hidden:
+    sys.modules["rich"] = None  # type: ignore[assignment] # so an import finds nothing
+import structlog  # noqa: E402 - as said
+
+if _hidden:
+    del sys.modules["rich"]
 
 
 def configure(service: str, *, level: str = "info") -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.apiserver.crds import columns, versions
-from pilothouse.services.apiserver.crds.treatment import SchemaTreatment
 from pilothouse.services.apiserver.kinds.custom import Custom, PrinterColumn, ScalePaths
 from pilothouse.services.apiserver.kinds.kind import Kind, Subresource
 from pilothouse.services.apiserver.kinds.replicas import split
@@ -165,6 +164,9 @@ def _kind(
     if scale is not None:
         offered["scale"] = _SCALE
     labels = _labels(version)
+    # With it come CEL and RE2: loaded with the first definition.
+    from pilothouse.services.apiserver.crds.treatment import SchemaTreatment  # noqa: PLC0415
+
     custom = Custom(
         treatment=SchemaTreatment(
             schema=_schema(version),

@@ -7,6 +7,7 @@ and is not in this repository. Definitions are decoded one by one, when first as
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class _Published(msgspec.Struct, rename={"definitions": "$defs"}):
 class Schemas:
     """Definitions by name (``io.k8s.api.core.v1.Pod``), as the published JSON schema has them."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes | mmap) -> None:
         self._raw = msgspec.json.decode(text, type=_Published).definitions
         self._decoded: dict[str, dict[str, Any]] = {}
         self._added: dict[str, dict[str, Any]] = {}
@@ -74,4 +75,9 @@ def published_schemas() -> Schemas:
     spec = find_spec("kubernetes_validate")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the package kubernetes-validate is not installed")
-    return Schemas(Path(spec.submodule_search_locations[0]).joinpath(*_FILE).read_bytes())
+    with Path(spec.submodule_search_locations[0]).joinpath(*_FILE).open("rb") as file:
+        text = mmap(file.fileno(), 0, access=ACCESS_READ)
+    schemas = Schemas(text)
+    # All of it was looked through once; what is asked for comes back from the file.
+    text.madvise(MADV_DONTNEED)
+    return schemas

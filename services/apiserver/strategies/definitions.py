@@ -1,7 +1,7 @@
 """CustomResourceDefinitions: their defaults, and their rules, which are in ``crds``."""
 
-from pilothouse.services.apiserver.crds import rules
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
+from pilothouse.services.machinery.errors import Cause
 
 
 def default(body: Body) -> None:
@@ -29,9 +29,30 @@ def _remember_storage(body: Body) -> None:
         status["storedVersions"] = [*kept, storage]
 
 
+# With the rules come CEL and RE2: loaded with the first definition.
+
+
+def _check_create(body: Body) -> list[Cause]:
+    from pilothouse.services.apiserver.crds import rules  # noqa: PLC0415 - as said
+
+    return rules.check(body)
+
+
+def _check_update(body: Body, old: Body) -> list[Cause]:
+    from pilothouse.services.apiserver.crds import rules  # noqa: PLC0415 - as said
+
+    return rules.check_update(body, old)
+
+
+def _check_status(body: Body, old: Body) -> list[Cause]:
+    from pilothouse.services.apiserver.crds import rules  # noqa: PLC0415 - as said
+
+    return rules.check_status(body, old)
+
+
 STRATEGY = Strategy(
     default=default,
-    check_create=rules.check,
-    check_update=rules.check_update,
-    check_status=rules.check_status,
+    check_create=_check_create,
+    check_update=_check_update,
+    check_status=_check_status,
 )
