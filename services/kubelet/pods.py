@@ -31,12 +31,19 @@ class Pods:
     """Keeps one worker a pod; the runtime's own record decides what is an orphan."""
 
     def __init__(
-        self, parts: Parts, runtime: Survey, exits: Exits, leftovers: Sequence[Leftovers]
+        self,
+        parts: Parts,
+        runtime: Survey,
+        exits: Exits,
+        leftovers: Sequence[Leftovers],
+        survey_seconds: float = SURVEY_SECONDS,
     ) -> None:
+        """``survey_seconds``: how often to look for what the runtime did not tell."""
         self._parts = parts
         self._runtime = runtime
         self._exits = exits
         self._leftovers = leftovers
+        self._survey_seconds = survey_seconds
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._early: list[tuple[Pod | None, Pod | None]] = []
@@ -144,7 +151,7 @@ class Pods:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(SURVEY_SECONDS):
+            async with asyncio.timeout(self._survey_seconds):
                 await self._again.wait()
         except TimeoutError:
             return

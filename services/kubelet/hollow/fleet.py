@@ -28,6 +28,8 @@ from pilothouse.services.runtime.clock import Clock
 BOUND = Selection(fields="spec.nodeName!=")
 LINGER_SECONDS = 0.05
 """A pod's start is over in less; its statuses until then are one write."""
+SURVEY_SECONDS = 3600.0
+"""A runtime in memory does nothing that it does not tell."""
 TELLING_AT_ONCE = 32
 """Pods whose status is being written; that of the others waits, and is the newest by then."""
 DOMAIN = Dns((), ("cluster.local",))
@@ -147,7 +149,7 @@ class Fleet:
         registration = Registration(
             view, view, weightless.Well(), self._clock, identity, self._machine
         )
-        pods = Pods(parts, runtime, runtime, ())
+        pods = Pods(parts, runtime, runtime, (), SURVEY_SECONDS)
         return HollowNode(registration, pods, identities.first_renewal_seconds(number))
 
 
