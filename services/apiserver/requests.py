@@ -115,12 +115,17 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of a collection, true at ``revision``."""
+    """A page of a collection, true at ``revision``.
+
+    ``texts`` are those of all items, where they are gathered already; ``size`` bytes in all.
+    """
 
     items: Sequence[Stored]
     revision: int
     continue_token: str = ""
     remaining: int | None = None
+    texts: Sequence[bytes] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
-import yaml
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -144,15 +144,16 @@ class Writer:
         elif wanted.encoding == "protobuf":
             kind = self._kind
             parts = _PACKING.list(listing.items, kind.api_version, kind.kind, metadata)
-            if self._goes_in_pieces(parts):
-                return await send_pieces(self._exchange.request, parts, PROTOBUF)
+            pieces = Pieces(parts, sum(map(len, parts)))
+            if self._goes_in_pieces(pieces.size):
+                return await send_pieces(self._exchange.request, pieces)
             body = b"".join(parts)
             return await compressed(self._exchange, self._reply(body, wanted, 200, ()))
         else:
-            parts = list_parts(self._kind, metadata, listing.items)
-            if wanted == PLAIN and self._goes_in_pieces(parts):
-                return await send_pieces(self._exchange.request, parts)
-            body = b",".join(parts)
+            pieces = list_pieces(self._kind, metadata, listing)
+            if wanted == PLAIN and self._goes_in_pieces(pieces.size):
+                return await send_pieces(self._exchange.request, pieces)
+            body = pieces.whole()
         if len(body) > ASIDE_BYTES_MIN:
             body = await asyncio.to_thread(self._rendered, body, wanted)
         else:
@@ -168,13 +169,12 @@ class Writer:
             return _PACKING.object(stored, kind.api_version, kind.kind)
         return packed(msgspec.json.decode(stored.json))
 
-    def _goes_in_pieces(self, parts: Sequence[bytes]) -> bool:
+    def _goes_in_pieces(self, size: int) -> bool:
         """Large, and sent as it is kept."""
         exchange = self._exchange
         plain = self._wanted.encoding == "protobuf" or not exchange.pretty
         as_kept = plain and exchange.request.method == "GET"
-        large = len(parts) > 1 and sum(map(len, parts)) > PIECE_BYTES
-        return as_kept and large and not takes_gzip(exchange)
+        return as_kept and size > PIECE_BYTES and not takes_gzip(exchange)
 
     def printer(self) -> Printer:
         """The printer of this kind, rows holding what ``includeObject`` says."""
@@ -225,34 +225,64 @@ class Writer:
         return web.Response(body=body, status=status, headers=headers)
 
 
-def list_parts(kind: Kind, metadata: dict[str, Any], items: Sequence[Stored]) -> list[bytes]:
-    """The list as JSON, of the bytes that are kept: what commas are to join."""
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A body of kept bytes: a head, parts with a separator between them, and an end."""
+
+    parts: Sequence[bytes]
+    parts_size: int
+    head: bytes = b""
+    end: bytes = b""
+    separator: bytes = b""
+    content_type: str = PROTOBUF
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        separators = len(self.separator) * max(len(self.parts) - 1, 0)
+        return len(self.head) + self.parts_size + separators + len(self.end)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        return b"".join((self.head, self.separator.join(self.parts), self.end))
+
+    def each(self, size: int) -> Iterator[bytes]:
+        """All of it in pieces of about ``size`` bytes."""
+        texts, join = [*self.parts] or [b""], self.separator.join
+        texts[0] = self.head + texts[0]
+        texts[-1] += self.end
+        step = max(1, size * len(texts) // max(self.size, 1))
+        last = len(texts) - step
+        for start in range(0, len(texts), step):
+            part = texts[start : start + step]
+            # An empty one behind them leaves a separator at the end.
+            yield join((*part, b"") if start < last else part)
+
+
+def list_pieces(kind: Kind, metadata: dict[str, Any], listing: Listing) -> Pieces:
+    """The list as JSON, of the bytes that are kept."""
     head = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % (
         (kind.list_kind or f"{kind.kind}List").encode(),
         kind.api_version.encode(),
         encode(metadata),
     )
-    if not items:
-        return [head + b"]}"]
-    parts = [stored.json for stored in items]
-    parts[0] = head + parts[0]
-    parts[-1] += b"]}"
-    return parts
+    texts = listing.texts or [stored.json for stored in listing.items]
+    size = listing.size or sum(map(len, texts))
+    return Pieces(texts, size, head, b"]}", b",", JSON)
 
 
-async def send_pieces(
-    request: web.BaseRequest, parts: Sequence[bytes], content_type: str = JSON
-) -> web.StreamResponse:
-    """The parts, of JSON joined by commas, sent in pieces that fit the processor's cache."""
-    comma = b"," if content_type == JSON else b""
-    size = sum(map(len, parts)) + len(comma) * (len(parts) - 1)
-    step = max(1, PIECE_BYTES * len(parts) // size)
-    response = web.StreamResponse(headers={"Content-Type": content_type, **PRIVATE})
-    response.content_length = size
+async def send_pieces(request: web.BaseRequest, pieces: Pieces) -> web.StreamResponse:
+    """The body, sent in pieces that fit the processor's cache."""
+    response = web.StreamResponse(headers={"Content-Type": pieces.content_type, **PRIVATE})
+    response.content_length = pieces.size
     await response.prepare(request)
-    for start in range(0, len(parts), step):
-        piece = comma.join(parts[start : start + step])
-        await response.write(piece if start + step >= len(parts) else piece + comma)
+    writer, transport = request.writer, request.transport
+    for piece in pieces.each(PIECE_BYTES):
+        if transport is None or transport.is_closing():
+            raise ConnectionError("the client has gone")
+        # Past aiohttp's writer: what it does for each piece, a piece does not need.
+        transport.write(piece)
+        await writer.drain()
     await response.write_eof()
     return response
 
@@ -300,6 +330,8 @@ def indented(document: Any) -> bytes:
 
 
 def _yaml(document: Any) -> bytes:
+    import yaml  # noqa: PLC0415 - few ask for it, and it is large
+
     text: str = yaml.dump(
         document, Dumper=yaml.CSafeDumper, sort_keys=True, default_flow_style=False,
         allow_unicode=True, width=2**16,
