@@ -1,7 +1,5 @@
 """CronJobs."""
 
-import zoneinfo
-
 from pilothouse.services.apiserver.strategies.batch import check_job_spec
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.apiserver.strategies.workloads import check_counts, default_template
@@ -81,6 +79,8 @@ def _zone(name: str) -> str:
         return (
             "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
         )
+    import zoneinfo  # noqa: PLC0415 - few name one, and it brings how Python was built
+
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

@@ -10,10 +10,10 @@ from pathlib import Path
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
 
 from pilothouse.services.runtime.rpc.channel import MESSAGE_BYTES_MAX
 from pilothouse.services.runtime.rpc.errors import ErrorInterceptor
+from pilothouse.services.runtime.rpc.reflecting import Reflection
 from pilothouse.services.runtime.rpc.tls import Identity
 
 DRAIN_SECONDS = 2.0
@@ -77,8 +77,8 @@ async def serve(
         await health.set(service.name, health_pb2.HealthCheckResponse.SERVING)
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     names = [service.name for service in services]
-    names += [health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-    reflection.enable_server_reflection(names, server)
+    names.append(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+    server.add_generic_rpc_handlers((Reflection(names),))
     for listen in listens:
         _bind(server, listen)
     await server.start()
