@@ -1,6 +1,7 @@
 """Priority and fairness, metrics, health and headers of a whole server."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 SCHEMA_UID, LEVEL_UID = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
@@ -78,6 +79,43 @@ def test_requests_are_sorted_by_a_schema_of_the_users(api):
     api.request("DELETE", f"{FLOW}/prioritylevelconfigurations/test-level")
     eventually(lambda: dangling(api, "test-schema") == {"True": "NotFound"})
     api.request("DELETE", f"{FLOW}/flowschemas/test-schema")
+
+
+def test_a_level_without_seats_sends_away(api):
+    """Of ten requests that hang, three run: the rest is told to come back, others are served."""
+    limited = {"nominalConcurrencyShares": 1, "lendablePercent": 0, "borrowingLimitPercent": 0}
+    created(api, "prioritylevelconfigurations", priority_level("narrow", **limited))
+    schema = flow_schema("narrow", "narrow", "crowd")
+    every = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}
+    schema["spec"]["rules"][0]["resourceRules"] = [every | {"clusterScope": True}]
+    schema = created(api, "flowschemas", schema)
+    eventually(lambda: dangling(api, "narrow") == {"False": "Found"})
+    path = "/api/v1/pods?resourceVersion=9000000&resourceVersionMatch=NotOlderThan"
+    crowd = {"Impersonate-User": "crowd", "Impersonate-Group": "system:authenticated"}
+    assert api.get("/version", headers=crowd).headers[SCHEMA_UID] == schema["metadata"]["uid"]
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "metadata": {"name": "narrow"},
+        "subjects": [{"kind": "User", "name": "crowd", "apiGroup": group}],
+        "roleRef": {"kind": "ClusterRole", "name": "view", "apiGroup": group},
+    }
+    assert api.request("POST", f"/apis/{group}/v1/clusterrolebindings", binding).code == 201
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(api.get, path, headers=crowd) for _ in range(10)]
+        answers = [each.result() for each in asked]
+    codes = [each.code for each in answers]
+    assert set(codes) == {429, 504}
+    assert codes.count(504) >= 3
+    refused = next(each for each in answers if each.code == 429)
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers[SCHEMA_UID] == schema["metadata"]["uid"]
+    assert refused.reason == "TooManyRequests"
+    told = {"flow_schema": "narrow", "priority_level": "narrow"}
+    count = sample(api, "apiserver_flowcontrol_rejected_requests_total", **told)
+    assert count == codes.count(429)
+    assert sample(api, "apiserver_flowcontrol_nominal_limit_seats", priority_level="narrow") == 3
+    for plural in ("flowschemas", "prioritylevelconfigurations"):
+        api.request("DELETE", f"{FLOW}/{plural}/narrow")
 
 
 def test_a_mandatory_one_comes_back_and_a_suggested_one_too(api):
