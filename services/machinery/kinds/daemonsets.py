@@ -1,5 +1,7 @@
 """Facts about DaemonSets: a pod on every node that will have it."""
 
+from functools import lru_cache
+
 import msgspec
 
 from pilothouse.services.machinery.kinds.pods import EMPTY, Toleration
@@ -49,6 +51,7 @@ class DaemonSet(View, frozen=True, kw_only=True):
     status: DaemonSetStatus = DaemonSetStatus()
 
 
+@lru_cache(maxsize=2)
 def tolerations(*, host_network: bool) -> tuple[Toleration, ...]:
     """What every daemon's pod tolerates, whatever its template says."""
     told = [(word, "NoExecute") for word in _EXECUTED]

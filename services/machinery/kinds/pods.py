@@ -148,11 +148,11 @@ def ready_since(pod: Pod) -> float | None:
 
 def available_in(pod: Pod, min_ready_seconds: int, now: float) -> float | None:
     """Seconds until it counts as available; 0 when it does, None when it is not ready."""
+    if min_ready_seconds == 0:
+        return 0.0 if is_ready(pod) else None
     since = ready_since(pod)
     if since is None:
         return None
-    if min_ready_seconds == 0:
-        return 0.0
     return max(since + min_ready_seconds - now, 0.0)
 
 

@@ -79,6 +79,8 @@ def fits(spec: pods.Spec, node: Node) -> tuple[bool, bool]:
         return False, False
     if not affinity.admits(spec.node_selector, spec.affinity, labels, name):
         return False, False
+    if not node.spec.taints:
+        return True, True
     told = (*spec.tolerations, *daemonsets.tolerations(host_network=spec.host_network))
     refused = {
         taint.effect for taint in node.spec.taints
