@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pilothouse.services.controllers.workload.daemons import placing, status, steps
-from pilothouse.services.controllers.workload.daemons.patience import Patience
 from pilothouse.services.machinery import adoption, labels
 from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.errors import ApiError
@@ -29,6 +28,7 @@ from pilothouse.services.machinery.kinds.revisions import (
 )
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
+from pilothouse.services.runtime.control.patience import Patience
 
 UNSEEN_SECONDS_MAX = 5.0
 

@@ -24,6 +24,7 @@ from pilothouse.services.machinery.kinds.revisions import ControllerRevision, Hi
 from pilothouse.services.machinery.kinds.statefulsets import StatefulSet, StatefulSetStatus
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
+from pilothouse.services.runtime.control.patience import Patience
 
 UNSEEN_SECONDS_MAX = 5.0
 
@@ -39,12 +40,13 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``rename`` are pods that have lost the labels which say who they are."""
+    """``ended`` are among those to delete; ``rename`` lost the labels that say who they are."""
 
     history: History
     members: Claim[Pod]
     create: tuple[Birth, ...]
     delete: tuple[Pod, ...]
+    ended: tuple[Pod, ...]
     rename: tuple[Pod, ...]
     claim: tuple[ClaimBirth, ...]
     own: tuple[Ownership, ...]
@@ -52,8 +54,11 @@ class Plan:
     again_after: float | None
 
 
-def plan(stateful: StatefulSet, seen: Observed, now: float) -> Plan:
-    """One step towards the wanted pods; one on its way out only tells how things are."""
+def plan(stateful: StatefulSet, seen: Observed, held: Mapping[str, float], now: float) -> Plan:
+    """One step towards the wanted pods; one on its way out only tells how things are.
+
+    ``held``: for how many seconds more an ended pod is to be left where it is, by its name.
+    """
     selector = labels.compile_selector(stateful.spec.selector)
     past = history.past(stateful, selector, seen.revisions)
     ours = adoption.claimed(
@@ -69,7 +74,7 @@ def plan(stateful: StatefulSet, seen: Observed, now: float) -> Plan:
     step = steps.Step()
     if not leaving:
         blocked = claims.blocked(stateful, absent, seen.claims)
-        step = steps.Walk(stateful, found, past.update.name, now).next(blocked)
+        step = steps.Walk(stateful, found, past.update.name, held, now).next(blocked)
     needing = [] if leaving else sorted({*step.create, *pending})
     waits = [pods.available_in(pod, spec.min_ready_seconds, now) for pod in owned]
     return Plan(
@@ -81,11 +86,12 @@ def plan(stateful: StatefulSet, seen: Observed, now: float) -> Plan:
         members=ours,
         create=tuple(past.birth(stateful, ordinal) for ordinal in step.create),
         delete=step.delete,
+        ended=step.ended,
         rename=() if leaving else tuple(pod for pod in owned if not _says_who(pod)),
         claim=tuple(claims.missing(stateful, needing, seen.claims)),
         own=() if leaving else tuple(claims.ownerships(stateful, owned, seen.claims)),
         status=status.counted(stateful, owned, past.current_name, past.update.name, now),
-        again_after=min((wait for wait in waits if wait), default=None),
+        again_after=min((wait for wait in (*waits, *held.values()) if wait), default=None),
     )
 
 
@@ -115,6 +121,7 @@ class StatefulSetController:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._patience = Patience()
 
     async def reconcile(self, key: Key) -> Result:
         stateful = self._cluster.find(key)
@@ -122,7 +129,13 @@ class StatefulSetController:
             return DONE
         if not self._cluster.settled(key):
             return Result(again_after=UNSEEN_SECONDS_MAX)
-        todo = plan(stateful, self._cluster.observe(stateful), self._cluster.now())
+        now = self._cluster.now()
+        # A change of the spec is another trial.
+        trial = (stateful.metadata.uid, stateful.status.observed_generation)
+        held = self._patience.held(trial, now)
+        todo = plan(stateful, self._cluster.observe(stateful), held, now)
+        for pod in todo.ended:
+            self._patience.failed(trial, pod.metadata.name, now)
         failure = await self._cluster.roll(stateful, todo)
         if todo.status != stateful.status:
             await self._cluster.write_status(stateful, todo.status)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from pilothouse.services.controllers.adapters import daemonsets as adapter
 from pilothouse.services.controllers.workload import daemonset
 from pilothouse.services.controllers.workload.daemons import steps
-from pilothouse.services.controllers.workload.daemons.patience import Patience
 from pilothouse.services.controllers.workload.daemonset import Observed
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.conditions import Condition
@@ -31,6 +30,7 @@ from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.revisions import POD_HASH, ControllerRevision
 from pilothouse.services.machinery.labels import LabelSelector, LabelSelectorRequirement
 from pilothouse.services.machinery.objects import Metadata, OwnerReference
+from pilothouse.services.runtime.control.patience import Patience
 
 NOW = 1_000_000.0
 LABELS = {"app": "agent"}

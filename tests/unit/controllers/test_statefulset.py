@@ -95,10 +95,10 @@ def pod(ordinal, image="v1", *, ready_ago=100.0, phase="Running", going=False, *
     )
 
 
-def look(stateful, *members, history=None, claims=()):
+def look(stateful, *members, history=None, claims=(), held=None):
     history = [kept("v1", 1), kept("v2", 2)] if history is None else history
     named = {item.metadata.name: item for item in claims}
-    return statefulset.plan(stateful, Observed(members, history, named), NOW)
+    return statefulset.plan(stateful, Observed(members, history, named), held or {}, NOW)
 
 
 def made(todo):
@@ -148,6 +148,8 @@ def test_ended_pods_are_made_anew(phase):
     assert (deleted(todo), made(todo)) == (["db-0"], [])
     going = look(wanting(2), pod(0, phase=phase, going=True), pod(1))
     assert (deleted(going), made(going)) == ([], [])
+    held = look(wanting(2), pod(0, phase=phase), pod(1), held={"db-0": 4.0})
+    assert (deleted(held), held.again_after) == ([], 4.0)
 
 
 def test_an_update_goes_from_the_highest_number_down():
@@ -339,7 +341,7 @@ class Simulation:
 
     def step(self):
         seen = Observed(list(self.members.values()), self.history, {})
-        todo = statefulset.plan(self.stateful, seen, NOW)
+        todo = statefulset.plan(self.stateful, seen, {}, NOW)
         for item in todo.delete:
             name = item.metadata.name
             metadata = replace(item.metadata, deletion_timestamp=GOING)

@@ -1,1 +1,1 @@
-"""Parts of the DaemonSet controller: where its pods belong, the next step, patience, the status."""
+"""Parts of the DaemonSet controller: where its pods belong, the next step, the status."""

@@ -5,7 +5,7 @@ One pod after the other, in the order of their numbers, each only when those bef
 number down, never more than ``maxUnavailable`` of them at a time, none below the partition.
 """
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -21,10 +21,11 @@ PERCENT = 100
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Ordinals of pods to create, and pods to delete, in this order."""
+    """Ordinals of pods to create, and pods to delete; ``ended`` are among them."""
 
     create: tuple[int, ...] = ()
     delete: tuple[Pod, ...] = ()
+    ended: tuple[Pod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,33 @@ def is_available(stateful: StatefulSet, pod: Pod, now: float) -> bool:
 class Walk:
     """A look at the members at one moment."""
 
-    def __init__(self, stateful: StatefulSet, found: Members, update: str, now: float) -> None:
+    def __init__(
+        self,
+        stateful: StatefulSet,
+        found: Members,
+        update: str,
+        held: Mapping[str, float],
+        now: float,
+    ) -> None:
+        """``held`` says for how many seconds more an ended pod is left where it is, by name."""
         self._stateful = stateful
         self._found = found
         self._update = update
+        self._held = held
         self._now = now
         self._ordered = stateful.spec.pod_management_policy != "Parallel"
 
     def next(self, blocked: Set[int]) -> Step:
         """``blocked``: ordinals whose pods can not be made now, since their claims are going."""
         create, delete, halted = self._fill(blocked)
+        ended = tuple(delete)
         if halted:
-            return Step(tuple(create), tuple(delete))
+            return Step(tuple(create), ended, ended)
         gone, halted = self._shrink()
         delete += gone
         if not halted and self._stateful.spec.update_strategy.type != "OnDelete":
             delete += self._outdated(skip={pod.metadata.uid for pod in delete})
-        return Step(tuple(create[:BURST_MAX]), tuple(delete[:BURST_MAX]))
+        return Step(tuple(create[:BURST_MAX]), tuple(delete[:BURST_MAX]), ended)
 
     def _serves(self, pod: Pod) -> bool:
         return is_available(self._stateful, pod, self._now) and not pod.metadata.deleting
@@ -95,7 +106,7 @@ class Walk:
                 if ordinal not in blocked:
                     create.append(ordinal)
             elif pods.is_terminal(pod):
-                if not pod.metadata.deleting:
+                if not pod.metadata.deleting and pod.metadata.name not in self._held:
                     delete.append(pod)
             elif self._serves(pod):
                 continue
