@@ -1,0 +1,86 @@
+"""The simulation as a process of its own, over TCP and mutual TLS."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+
+from pilothouse.ops.bench import server
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNTS
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.rpc.channel import open_channel
+
+NODE_COUNT = 5
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "there", "namespace": "kube-system"},
+    "spec": {
+        "nodeName": "fake-7",
+        "containers": [{"name": "c", "image": "i"}],
+        "automountServiceAccountToken": False,
+    },
+}
+
+
+async def eventually(ask, holds):
+    """The first answer that holds."""
+    async with asyncio.timeout(30):
+        while not holds(answer := await ask()):
+            await asyncio.sleep(0.05)
+    return answer
+
+
+@contextlib.asynccontextmanager
+async def simulating(process: server.Process, *flags: str):
+    pki = process.pki
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pilothouse.ops.cli", "simulate", f"--nodes={NODE_COUNT}",
+        f"--server={process.mesh}", f"--client-certificate={pki / 'admin.crt'}",
+        f"--client-key={pki / 'admin.key'}", f"--certificate-authority={pki / 'ca.crt'}", *flags,
+    )  # fmt: skip
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
+    async with (
+        server.running(tmp_path) as (process, _),
+        open_channel(f"unix://{tmp_path}/run/apiserver.sock") as channel,
+    ):
+        objects = Objects(channel)
+        flags = ("--name-prefix=fake-", "--first=5", "--labels=pool=big", "--cpu=8",
+                 "--register-with-taints=kwok.x-k8s.io/node=fake:NoSchedule")  # fmt: skip
+        async with simulating(process, *flags) as child:
+
+            async def nodes():
+                return [json.loads(text) for text in (await objects.list(NODES))[0]]
+
+            found = await eventually(nodes, lambda found: len(found) == NODE_COUNT)
+            names = [item["metadata"]["name"] for item in found]
+            assert names == [f"fake-{number}" for number in range(5, 10)]
+            assert {item["metadata"]["labels"]["pool"] for item in found} == {"big"}
+            assert found[0]["status"]["allocatable"]["cpu"] == "8"
+            taint = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
+            assert taint in found[0]["spec"]["taints"]
+
+            account = {"kind": "ServiceAccount", "metadata": {"name": "default"}}
+            await objects.create(SERVICE_ACCOUNTS, "kube-system", account)
+            await objects.create(PODS, "kube-system", POD)
+
+            async def pod():
+                return json.loads(await objects.get(PODS, Key("kube-system", "there")))
+
+            status = (await eventually(pod, lambda pod: "podIP" in pod["status"]))["status"]
+            assert status["phase"] == "Running"
+            # Nobody gives nodes their ranges here.
+            assert status["podIP"].startswith("100.64.")
+            assert status["hostIP"] == "198.18.0.8"
+            child.send_signal(signal.SIGTERM)
+            assert await child.wait() == 0
