@@ -1,7 +1,11 @@
 """The order of a merged list: as the client wants it, with what only the server has in between."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
+
+import msgspec
+
+_Places = Mapping[Hashable, int]
 
 
 def arrange(
@@ -15,24 +19,34 @@ def arrange(
     The others keep the order they had in ``live`` and stand before the first of the wanted that
     stood behind them there.
     """
-    asked = [item for item in items if identify(item) in wanted]
-    asked.sort(key=lambda item: wanted.index(identify(item)))
-    others = [item for item in items if identify(item) not in wanted]
-    others.sort(key=lambda item: _place(live, identify(item)))
-    result = list(asked)
+    asked_places, live_places = _places(wanted), _places(live)
+    marked = [(mark(identify(item)), item) for item in items]
+    asked = [pair for pair in marked if pair[0] in asked_places]
+    asked.sort(key=lambda pair: asked_places[pair[0]])
+    last = len(live)
+    others = [pair for pair in marked if pair[0] not in asked_places]
+    others.sort(key=lambda pair: live_places.get(pair[0], last))
+    result = []
     at = 0
-    for item in others:
-        place = _place(live, identify(item))
-        while at < len(result) and not _behind(live, identify(result[at]), place):
+    for identity, item in others:
+        place = live_places.get(identity, last)
+        while at < len(asked) and live_places.get(asked[at][0], -1) <= place:
+            result.append(asked[at][1])
             at += 1
-        result.insert(at, item)
-        at += 1
-    return result
+        result.append(item)
+    return result + [item for _, item in asked[at:]]
 
 
-def _place(live: Sequence[Any], identity: Any) -> int:
-    return live.index(identity) if identity in live else len(live)
+def mark(value: Any) -> Hashable:
+    """A JSON value as the key of a table: equal for equal values."""
+    if isinstance(value, str | int | float):
+        return value
+    return msgspec.json.encode(value, order="deterministic")
 
 
-def _behind(live: Sequence[Any], identity: Any, place: int) -> bool:
-    return identity in live and live.index(identity) > place
+def _places(values: Sequence[Any]) -> _Places:
+    """Where each value stands first."""
+    places: dict[Hashable, int] = {}
+    for place, value in enumerate(values):
+        places.setdefault(mark(value), place)
+    return places

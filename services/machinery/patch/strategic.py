@@ -4,16 +4,18 @@ Directives inside the patch: ``$patch`` (merge, replace, delete), ``$retainKeys`
 ``$deleteFromPrimitiveList/<list>`` and ``$setElementOrder/<list>``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from pilothouse.services.machinery.patch import ordering
+from pilothouse.services.machinery.patch.ordering import mark
 from pilothouse.services.machinery.schema.shape import Field, Shapes
 
 PATCH = "$patch"
 RETAIN = "$retainKeys"
 DELETE_FROM = "$deleteFromPrimitiveList/"
 ORDER = "$setElementOrder/"
+_SHOWN_MAX = 1000
 
 Document = dict[str, Any]
 
@@ -85,19 +87,21 @@ class _Merge:
         if any(_directive(item) == "replace" for item in new):
             return [clean(item) for item in new if _directive(item) != "replace"]
         key = shape.merge_key
-        gone = [_identity(item, key) for item in new if _is_deletion(item)]
-        result = [item for item in old if _key_of(item, key) not in gone]
+        gone = {mark(_identity(item, key)) for item in new if _is_deletion(item)}
+        result = [item for item in old if mark(_key_of(item, key)) not in gone]
+        places: dict[Hashable, int] = {}
+        for place, item in enumerate(result):
+            places.setdefault(mark(_key_of(item, key)), place)
         for item in new:
             if _is_deletion(item):
                 continue
-            identity = _identity(item, key)
-            place = next(
-                (at for at, found in enumerate(result) if _key_of(found, key) == identity), None
-            )
-            if place is None:
+            identity = mark(_identity(item, key))
+            found = places.get(identity)
+            if found is None:
+                places[identity] = len(result)
                 result.append(clean(item))
             else:
-                result[place] = self.maps(result[place], item, shape.definition)
+                result[found] = self.maps(result[found], item, shape.definition)
         return result
 
 
@@ -142,7 +146,8 @@ def _delete_from(result: Document, name: str, values: Any) -> None:
         raise Malformed(f"{DELETE_FROM}{name} must be a list")
     old = result.get(name)
     if isinstance(old, list):
-        result[name] = [item for item in old if item not in values]
+        gone = set(map(mark, values))
+        result[name] = [item for item in old if mark(item) not in gone]
 
 
 def _order(original: Document, result: Document, name: str, key: str, order: Any) -> None:
@@ -161,11 +166,10 @@ def _order(original: Document, result: Document, name: str, key: str, order: Any
 
 
 def _union(old: Sequence[Any], new: Sequence[Any]) -> list[Any]:
-    result: list[Any] = []
+    found: dict[Hashable, Any] = {}
     for item in (*old, *new):
-        if item not in result:
-            result.append(item)
-    return result
+        found.setdefault(mark(item), item)
+    return list(found.values())
 
 
 def _is_deletion(item: Any) -> bool:
@@ -183,5 +187,6 @@ def _key_of(item: Any, key: str) -> Any:
 def _identity(item: Any, key: str) -> Any:
     identity = _key_of(item, key)
     if identity is None:
-        raise Malformed(f"map: {item} does not contain declared merge key: {key}")
+        shown = str(item)[:_SHOWN_MAX]
+        raise Malformed(f"map: {shown} does not contain declared merge key: {key}")
     return identity

@@ -77,6 +77,22 @@ def test_much_of_everything_is_no_fault(api):
     no_fault(api.request("POST", f"{MAPS}&fieldValidation=Strict", unknown))
 
 
+def test_patches_of_many_elements_are_no_fault(api):
+    path = "/api/v1/namespaces/kube-system?dryRun=All"
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "x"}
+    owners = [{**owner, "uid": str(number)} for number in range(25_000)]
+    order = [{"uid": item["uid"]} for item in reversed(owners)]
+    metadata = {"ownerReferences": owners, "$setElementOrder/ownerReferences": order}
+    body = json.dumps({"metadata": metadata}).encode()
+    no_fault(api.request("PATCH", path, body, headers=headers))
+    doubling = [{"op": "copy", "from": "/metadata", "path": f"/metadata/{n}"} for n in range(40)]
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = api.request("PATCH", path, doubling, headers=headers)
+    no_fault(answer)
+    assert answer.code == 422
+
+
 def test_half_characters_are_replaced_as_go_does(api):
     body = f'{HEAD}"data":{{"a":"\\ud83d\\ude00 \\ud800 \\\\ud800"}}}}'.encode()
     for validation in ("Warn", "Ignore"):
