@@ -207,3 +207,17 @@ async def cluster(tmp_path, grace_seconds):
             yield running
             for task in tasks:
                 task.cancel()
+
+
+@pytest.fixture
+async def channel(tmp_path):
+    """To an API server of its own, without any controller."""
+    path = str(tmp_path / "bare.sock")
+    async with apiserver(path), open_channel(f"unix://{path}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def kubelet(channel):
+    """One for the pods of that server, not running yet."""
+    return Kubelet(Objects(channel))
