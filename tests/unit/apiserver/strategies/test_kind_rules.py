@@ -104,7 +104,8 @@ CASES = [
      'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "11.0.0.0/16": must be a strict '
      "subset of `cidr`"),
     ((NET, "ServiceCIDR"), spec(cidrs=["10.1.0.1/16"]),
-     'spec.cidrs[0]: Invalid value: "10.1.0.1/16": must be in canonical form ("10.1.0.0/16")'),
+     'spec.cidrs[0]: Invalid value: "10.1.0.1/16": must not have bits set beyond the prefix '
+     "length"),
     (("", "ConfigMap"), top(data={"": "x"}),
      'data[]: Invalid value: "": a valid config key must consist of'),
     (("", "ConfigMap"), top(data={"..": "x"}), "data[..]: Invalid value: \"..\": must not be '..'"),
