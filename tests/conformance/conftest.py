@@ -15,6 +15,7 @@ from typing import Any
 import kubernetes
 import pytest
 from kit.cluster import NODES, Cluster
+from kit.namespaces import furnished
 from kit.official import Official
 from kit.syllabus import Line, summary
 
@@ -76,9 +77,5 @@ def client(cluster: Cluster) -> Iterator[Official]:
 def namespace(cluster: Cluster, client: Official) -> Iterator[str]:
     """A namespace of the test's own, with its default account; deleted afterwards, not awaited."""
     name = f"conformance-{os.getpid()}-{next(_NUMBERS)}"
-    client.core.create_namespace({"metadata": {"name": name, "labels": {"conformance": "yes"}}})
-    cluster.eventually(
-        "the default account", lambda: cluster.try_get("serviceaccount", "default", "-n", name)
-    )
-    yield name
-    client.core.delete_namespace(name, propagation_policy="Background")
+    with furnished(cluster, client, name, labels={"conformance": "yes"}):
+        yield name

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kit.cluster import Cluster
+from kit.namespaces import furnished
 from kit.official import Official
 from kit.syllabus import line
 
@@ -122,11 +123,10 @@ class Lives:
 @pytest.fixture(scope="module")
 def lives(cluster: Cluster, client: Official) -> Iterator[Lives]:
     """All of them, started at once."""
-    client.core.create_namespace({"metadata": {"name": NAMESPACE}})
-    for pod in PODS:
-        client.core.create_namespaced_pod(NAMESPACE, pod)
-    yield Lives(cluster, client)
-    client.core.delete_namespace(NAMESPACE)
+    with furnished(cluster, client, NAMESPACE):
+        for pod in PODS:
+            client.core.create_namespaced_pod(NAMESPACE, pod)
+        yield Lives(cluster, client)
 
 
 @line(RUNTIME, "termination message empty on success")

@@ -232,9 +232,9 @@ PODS = [pod for table in (_environments, _expansions, _users) for pod in table()
 
 
 @pytest.fixture(scope="module")
-def started(client: Official) -> Iterator[str]:
+def started(cluster: Cluster, client: Official) -> Iterator[str]:
     """The namespace where all of them have been started."""
-    with printing.started(client, "conformance-environments", PODS) as name:
+    with printing.started(cluster, client, "conformance-environments", PODS) as name:
         yield name
 
 

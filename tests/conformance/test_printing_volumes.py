@@ -277,12 +277,12 @@ PODS = [pod for table in (_volumes, _downward, _empty_dirs, _sub_paths) for pod 
 
 
 @pytest.fixture(scope="module")
-def started(client: Official) -> Iterator[str]:
+def started(cluster: Cluster, client: Official) -> Iterator[str]:
     """The namespace where all of them have been started."""
     other = {"metadata": {"name": "things"}, "stringData": {"one": "another"}}
     client.core.create_namespaced_secret("default", other)
     try:
-        with printing.started(client, "conformance-volumes", PODS) as name:
+        with printing.started(cluster, client, "conformance-volumes", PODS) as name:
             yield name
     finally:
         client.core.delete_namespaced_secret("things", "default")

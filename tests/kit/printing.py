@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from kit.cluster import Cluster
+from kit.namespaces import furnished
 from kit.official import Official
 from kit.syllabus import syllabus
 
@@ -66,12 +67,13 @@ def cases(pods: Iterable[Printing]) -> list[Any]:
 
 
 @contextlib.contextmanager
-def started(client: Official, name: str, pods: Iterable[Printing]) -> Iterator[str]:
+def started(
+    cluster: Cluster, client: Official, name: str, pods: Iterable[Printing]
+) -> Iterator[str]:
     """All of them at once, in a namespace with a ConfigMap and a Secret called ``things``."""
     data = {"one": "value-1\n", "two": "value-2\n"}
     things = {"metadata": {"name": "things"}}
-    client.core.create_namespace({"metadata": {"name": name}})
-    try:
+    with furnished(cluster, client, name):
         binary = {"binary": "3q2+7w=="}
         client.core.create_namespaced_config_map(
             name, {**things, "data": data, "binaryData": binary}
@@ -80,8 +82,6 @@ def started(client: Official, name: str, pods: Iterable[Printing]) -> Iterator[s
         for pod in pods:
             client.core.create_namespaced_pod(name, pod.manifest())
         yield name
-    finally:
-        client.core.delete_namespace(name)
 
 
 def check(cluster: Cluster, client: Official, namespace: str, pod: Printing) -> None:
