@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from typing_extensions import override
+
+from pilothouse.services.runtime import web
 
 READ_BYTES = 64 * 1024
 BUFFERED_BYTES_MAX = 256 * 1024

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qs
 
-from aiohttp import web
-
 from pilothouse.services.apiserver.chain.attributes import Attributes
 from pilothouse.services.apiserver.chain.authentication import Authentication, is_public
 from pilothouse.services.apiserver.chain.authorization import Authorization
-from pilothouse.services.apiserver.chain.impersonation import impersonated
+from pilothouse.services.apiserver.chain.impersonation import impersonated, impersonates
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Target, User
@@ -34,7 +32,7 @@ from pilothouse.services.machinery.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime import telemetry, web
 
 NOT_FOUND = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
@@ -157,7 +155,8 @@ class Door:
             parts.services.counters.unauthenticated()
             raise
         parts.services.counters.authenticated(user.name)
-        user = impersonated(user, request.headers.items(), parts.authorization.require)
+        if impersonates(tuple(request.headers)):
+            user = impersonated(user, request.headers.items(), parts.authorization.require)
         if stream is None:
             await self._seated(request, call, user, asked, path, query)
         exchange = Exchange(request, user, query)
@@ -214,7 +213,8 @@ class Door:
         else:
             # Nothing that a client makes up becomes a series of its own.
             target = replace(target, subresource="")
-        call.key = key_of(replace(asked, target=target), dry_run=dry_run, applies=applies)
+        counted = asked if target is asked.target else replace(asked, target=target)
+        call.key = key_of(counted, dry_run=dry_run, applies=applies)
         if request.method == "OPTIONS" and stream is None:
             return web.Response(status=200, headers={"Allow": METHODS})
         if call.long_running:

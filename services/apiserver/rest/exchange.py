@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
@@ -28,6 +27,7 @@ from pilothouse.services.machinery.errors import (
     RequestEntityTooLarge,
     Subject,
 )
+from pilothouse.services.runtime import web
 
 OBJECT_SHAPES = frozenset({"Table", "PartialObjectMetadata"})
 LIST_SHAPES = frozenset({"Table", "PartialObjectMetadataList"})
@@ -76,6 +76,12 @@ class Exchange:
             await request.writer.write(CONTINUE)
             request.writer.output_size = 0
         content = request.content
+        if content.is_eof() and content.exception() is None:
+            # It came with the head, as most do.
+            whole = content.read_nowait()
+            if len(whole) > bodies.BODY_BYTES_MAX:
+                raise _too_large()
+            return whole
         read = bytearray()
         try:
             while chunk := await content.readany():

@@ -3,12 +3,12 @@
 import base64
 from collections.abc import Sequence
 
-from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pilothouse.services.apiserver.chain.tokens import key_id
 from pilothouse.services.apiserver.rest import replies
 from pilothouse.services.apiserver.rest.exchange import Exchange
+from pilothouse.services.runtime import web
 
 CONFIGURATION = "/.well-known/openid-configuration"
 KEYS = "/openid/v1/jwks"

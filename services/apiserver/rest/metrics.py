@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from aiohttp import web
-
 from pilothouse.services.apiserver.adapters.metering import BOUNDS, Calls
 from pilothouse.services.apiserver.adapters.proc import usage
 from pilothouse.services.apiserver.cache.cache import Cache
@@ -24,6 +22,7 @@ from pilothouse.services.apiserver.rest.exposition import (
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.version import version_document
 from pilothouse.services.machinery.storage import Unavailable
+from pilothouse.services.runtime import web
 
 Source: TypeAlias = Callable[[], Iterable[Family]]
 Size: TypeAlias = Callable[[], Awaitable[int]]

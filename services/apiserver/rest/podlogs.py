@@ -4,7 +4,6 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
-from aiohttp import web
 
 from pilothouse.services.apiserver.adapters.kubelet import Kubelets
 from pilothouse.services.apiserver.requests import Target
@@ -13,6 +12,7 @@ from pilothouse.services.apiserver.rest.paths import TRUE
 from pilothouse.services.apiserver.rest.places import Places, container_of
 from pilothouse.services.machinery import names, timestamps
 from pilothouse.services.machinery.errors import BadRequest, Cause, Invalid, Subject
+from pilothouse.services.runtime import web
 
 CHUNK_BYTES = 64 * 1024
 PING_SECONDS = 30.0

@@ -6,7 +6,6 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import web
 from multidict import CIMultiDict
 
 from pilothouse.services.apiserver.adapters.backends import Asked, Backends, Dialled, unverified
@@ -25,6 +24,7 @@ from pilothouse.services.apiserver.rest.proxying_places import (
 )
 from pilothouse.services.machinery.errors import NotFound, ServiceUnavailable, Subject
 from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime import web
 from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 CHUNK_BYTES = 64 * 1024

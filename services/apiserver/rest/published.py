@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from aiohttp import web
-
 from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.rest import replies
 from pilothouse.services.apiserver.rest.discovery import aggregated, legacy
 from pilothouse.services.apiserver.rest.exchange import Exchange
 from pilothouse.services.apiserver.rest.negotiation import MEDIA_TYPES
 from pilothouse.services.apiserver.rest.version import version_document
+from pilothouse.services.runtime import web
 
 Document: TypeAlias = dict[str, Any]
 _DISCOVERY = frozenset({aggregated.SHAPE})

@@ -3,10 +3,11 @@
 import asyncio
 from typing import TypeAlias
 
-from aiohttp import ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from pilothouse.services.apiserver.rest.channels import Form
 from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.runtime import web
 
 Socket: TypeAlias = "ClientWebSocketResponse | web.WebSocketResponse"
 GOING_AWAY = 1001

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
-from aiohttp import web
 from multidict import CIMultiDict
 
 from pilothouse.services.apiserver.kinds.kind import Kind
@@ -27,6 +26,7 @@ from pilothouse.services.apiserver.rest.packing import Packing
 from pilothouse.services.apiserver.rest.tables.table import Include, Printer, partial
 from pilothouse.services.machinery.errors import ApiError, BadRequest, NotAcceptable
 from pilothouse.services.machinery.protobuf import envelope
+from pilothouse.services.runtime import web
 
 Headers: TypeAlias = CIMultiDict[str]
 _PACKING = Packing()

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from aiohttp import web
 from typing_extensions import override
+
+from pilothouse.services.runtime import web
 
 Headers = tuple[tuple[str, str], ...]
 AUDIT_ID = "Audit-Id"

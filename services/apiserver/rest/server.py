@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage
@@ -24,7 +23,7 @@ from pilothouse.services.apiserver.rest.replies import refuse
 from pilothouse.services.apiserver.rest.request import Request
 from pilothouse.services.machinery import errors
 from pilothouse.services.machinery.errors import ApiError
-from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime import telemetry, web
 from pilothouse.services.runtime.clock import Clock
 
 BACKLOG = 1024

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qsl, quote
 
-from aiohttp import web
 from multidict import CIMultiDict
 
 from pilothouse.services.apiserver.adapters.backends import Asked, Backends, Dialled
@@ -21,6 +20,7 @@ from pilothouse.services.apiserver.rest.proxying import Proxies
 from pilothouse.services.apiserver.rest.relaying import relay
 from pilothouse.services.apiserver.rest.replies import encode
 from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.runtime import web
 from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 Stream: TypeAlias = Callable[[Exchange, Target], Awaitable[web.StreamResponse]]

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from aiohttp import web
-
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.requests import FieldValidation, Patch, Target, Written
@@ -21,6 +19,7 @@ from pilothouse.services.apiserver.rest.negotiation import patch_type
 from pilothouse.services.apiserver.rest.watching import Lines, Watches, duration_seconds
 from pilothouse.services.apiserver.rest.writing import write_options
 from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.runtime import web
 from pilothouse.services.runtime.clock import Clock
 
 Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import ReadOptions, Stored, WatchEvent
@@ -21,6 +20,7 @@ from pilothouse.services.apiserver.rest.replies import PRIVATE, Writer, encode, 
 from pilothouse.services.apiserver.rest.tables.table import Printer, partial
 from pilothouse.services.machinery.errors import ApiError, NotAcceptable
 from pilothouse.services.machinery.protobuf import envelope
+from pilothouse.services.runtime import web
 
 # Clients that name no end are sent away after a random time between these two.
 SECONDS_MIN = 1800.0

@@ -27,6 +27,7 @@ SWEEP_ROWS = 500
 TRIM_PAGES = 2_000
 STATEMENT_ROWS_MAX = 64
 WAL_BYTES_KEPT = 4 * 1024 * 1024
+CACHE_BYTES = 512 * 1024
 SCHEMA_VERSION = 1
 
 _ORDER_BITS = 24
@@ -173,6 +174,8 @@ async def _connect(path: str) -> _Connection:
             cached_statements=_CACHED_STATEMENTS,
         )
         connection.execute("PRAGMA busy_timeout = 5000")
+        # Rows are appended, and what is read often is in memory already.
+        connection.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
         # Joins here go by row id within a few rows; an index made on the fly would read them all.
         connection.execute("PRAGMA automatic_index = OFF")
         return connection

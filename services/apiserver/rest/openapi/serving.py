@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from aiohttp import web
-
 from pilothouse.services.apiserver.rest import replies
 from pilothouse.services.apiserver.rest.exchange import Exchange
 from pilothouse.services.apiserver.rest.negotiation import JSON as JSON_TYPE
@@ -20,6 +18,7 @@ from pilothouse.services.apiserver.rest.openapi.library import (
     plain,
 )
 from pilothouse.services.machinery.errors import NotAcceptable
+from pilothouse.services.runtime import web
 
 _FOREVER = timedelta(days=365)
 
