@@ -279,6 +279,23 @@ def test_each_index_may_have_its_own_limit():
     assert said(plan(job, second, *others)) == {"FailureTarget": "FailedIndexes"}
 
 
+def test_an_index_ends_in_one_way_only():
+    job = indexed(backoff_limit_per_index=0, status=JobStatus(failed_indexes="0"))
+    todo = plan(job, pod("a", "Succeeded", index=0), pod("b", "Succeeded", index=1))
+    assert (todo.status.failed_indexes, todo.status.completed_indexes) == ("0", "1")
+    late = pod("c", "Failed", index=1, failures=0)
+    job = indexed(backoff_limit_per_index=0, status=JobStatus(completed_indexes="1"))
+    todo = plan(job, late)
+    assert (todo.status.failed_indexes, todo.status.completed_indexes) == ("", "1")
+
+
+def test_one_that_ends_at_rest_has_a_start_all_the_same():
+    target = told("SuccessCriteriaMet", "CompletionsReached")
+    todo = plan(made(suspend=True, status=JobStatus(succeeded=1, conditions=(target,))))
+    assert "Complete" in said(todo)
+    assert todo.status.start_time == todo.status.completion_time == at(0)
+
+
 def test_an_index_waits_after_its_own_failures_only():
     job = indexed(backoff_limit_per_index=3, parallelism=2, completions=2)
     todo = plan(job, pod("a", "Failed", index=0, failures=1, ended=-5))

@@ -30,15 +30,13 @@ def indexes(job: Job, crew: Members) -> Indexes:
     completions = job.spec.completions or 0
     before = intervals.parse(job.status.completed_indexes, completions)
     counting = [pod for pod in crew.tracked if members.counts(job, pod)]
-    succeeded = intervals.union(
-        before, occupied(pod for pod in counting if pod.status.phase == "Succeeded")
-    )
+    lost = intervals.parse(job.status.failed_indexes or "", completions)
+    won = [pod for pod in counting if pod.status.phase == "Succeeded"]
+    succeeded = intervals.union(before, occupied(_outside(lost, won)))
     if job.spec.backoff_limit_per_index is None:
         return Indexes(before, succeeded, None)
-    failed = intervals.union(
-        intervals.parse(job.status.failed_indexes or "", completions),
-        occupied(pod for pod in counting if policies.fails_index(job, pod)),
-    )
+    gone = [pod for pod in counting if policies.fails_index(job, pod)]
+    failed = intervals.union(lost, occupied(_outside(succeeded, gone)))
     settled = intervals.union(succeeded, failed, occupied(crew.active))
     replaced: dict[int, Pod] = {}
     for pod in counting:
@@ -55,6 +53,11 @@ def occupied(pods: Iterable[Pod]) -> Intervals:
     """The indexes that these pods have."""
     found = (members.index_of(pod) for pod in pods)
     return intervals.of({index for index in found if index is not None})
+
+
+def _outside(known: Intervals, pods: Iterable[Pod]) -> list[Pod]:
+    """Those whose index is not in ``known``: an index ends in one way only."""
+    return [pod for pod in pods if not intervals.contains(known, members.index_of(pod) or 0)]
 
 
 def _later(pod: Pod, known: Pod) -> bool:

@@ -27,7 +27,7 @@ def claimed(job: Job, near: Iterable[Pod]) -> Claim:
     owned: list[Pod] = []
     adopt: list[Pod] = []
     release: list[Pod] = []
-    for pod in sorted(near, key=lambda pod: pod.metadata.name):
+    for pod in near:
         matches = selector is not None and selector.matches(pod.metadata.labels)
         owner = controller_of(pod.metadata)
         if owner is not None and owner.uid == job.metadata.uid:
@@ -38,6 +38,7 @@ def claimed(job: Job, near: Iterable[Pod]) -> Claim:
         elif owner is None and matches and not job.metadata.deleting and not pod.metadata.deleting:
             owned.append(pod)
             adopt.append(pod)
+    owned.sort(key=lambda pod: pod.metadata.name)
     return Claim(tuple(owned), tuple(adopt), tuple(release))
 
 

@@ -46,6 +46,7 @@ def status(job: Job, numbers: Numbers, count: Tally, end: Verdict | None, now: f
     return msgspec.structs.replace(
         present,
         conditions=_with(present.conditions, said, stamp),
+        start_time=present.start_time or stamp,  # one that ends at rest has no other
         completion_time=stamp if end.is_success else present.completion_time,
     )
 
