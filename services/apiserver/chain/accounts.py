@@ -20,7 +20,14 @@ from pilothouse.services.apiserver.chain.tokens import (
 )
 from pilothouse.services.apiserver.requests import User
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import Cause, Conflict, Invalid, NotFound, Subject
+from pilothouse.services.machinery.errors import (
+    BadRequest,
+    Cause,
+    Conflict,
+    Invalid,
+    NotFound,
+    Subject,
+)
 from pilothouse.services.machinery.objects import Key, Object, View
 from pilothouse.services.runtime.clock import Clock
 
@@ -59,6 +66,7 @@ class Accounts:
         spec = request.get("spec") or {}
         seconds = _lifetime(spec)
         metadata = account["metadata"]
+        _check_place(request.get("metadata") or {}, metadata)
         now = int(self._clock.now())
         bound = self._bound(metadata, spec.get("boundObjectRef") or {})
         claims = Claims(
@@ -138,7 +146,10 @@ class Accounts:
         kind, name = reference.get("kind", ""), reference.get("name", "")
         plural = _BOUND_KINDS.get(kind)
         if plural is None:
-            raise _invalid("spec.boundObjectRef.kind", f"Unsupported value: {kind!r}")
+            raise BadRequest(
+                f'cannot bind token for serviceaccount "{account["name"]}" to object of type '
+                f"{reference.get('apiVersion', '')}, Kind={kind}"
+            )
         key = Key("" if kind == "Node" else account["namespace"], name)
         stored = self._live.find("", plural, key)
         if stored is None:
@@ -147,11 +158,19 @@ class Accounts:
         found = msgspec.json.decode(stored.json, type=_Pod if kind == "Pod" else Object)
         uid = found.metadata.uid
         if reference.get("uid") not in (None, "", uid):
-            raise Conflict(f"the UID in the bound object reference is not the one of {kind} {name}")
+            raise Conflict(
+                f'Operation cannot be fulfilled on {plural} "{name}": the UID in the bound object '
+                f"reference ({reference['uid']}) does not match the UID in record. The object "
+                "might have been deleted and then recreated",
+                subject=Subject(kind=plural, name=name),
+            )
         bound = {kind.lower(): Binding(name, uid)}
         if isinstance(found, _Pod):
             if (found.spec.service_account_name or "default") != account["name"]:
-                raise _invalid("spec.boundObjectRef", f"pod {name} uses another service account")
+                raise BadRequest(
+                    f'cannot bind token for serviceaccount "{account["name"]}" to pod running '
+                    "with different serviceaccount name."
+                )
             bound |= self._node_binding(found.spec.node_name)
         return bound
 
@@ -163,16 +182,24 @@ class Accounts:
         return {"node": Binding(name, uid)}
 
 
+def _check_place(given: Mapping[str, Any], account: Mapping[str, Any]) -> None:
+    for member in ("name", "namespace"):
+        named = given.get(member)
+        if named and named != account[member]:
+            why = f'Invalid value: "{named}": must match the service account {member}'
+            raise _invalid(f"metadata.{member}", why)
+
+
 def _lifetime(spec: Mapping[str, Any]) -> int:
     seconds = spec.get("expirationSeconds")
     if seconds is None:
         return LIFETIME_SECONDS
     if seconds < LIFETIME_SECONDS_MIN:
-        raise _invalid("spec.expirationSeconds", "may not specify a duration less than 10 minutes")
+        why = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+        raise _invalid("spec.expirationSeconds", why)
     if seconds > LIFETIME_SECONDS_MAX:
-        raise _invalid(
-            "spec.expirationSeconds", "may not specify a duration larger than 2^32 seconds"
-        )
+        why = f"Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds"
+        raise _invalid("spec.expirationSeconds", why)
     return int(seconds)
 
 

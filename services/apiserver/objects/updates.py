@@ -69,8 +69,7 @@ class Updates:
         metadata.place_changed(kind, target.namespace, target.name, body)
 
         def build(old: Document) -> Document:
-            conditional = kind.custom is not None or kind.native in CONDITIONAL
-            if conditional and not body["metadata"].get("resourceVersion"):
+            if _conditional(kind, target) and not body["metadata"].get("resourceVersion"):
                 raise refusals.unconditional(kind, target.name)
             expect_revision(kind, target.name, body["metadata"], old["metadata"])
             _check_given(kind, target, body, old)
@@ -180,6 +179,12 @@ class Updates:
 
 
 show_scale = scale.show
+
+
+def _conditional(kind: Kind, target: Target) -> bool:
+    if target.subresource == "scale":
+        return False
+    return kind.custom is not None or kind.native in CONDITIONAL
 
 
 def _check_given(kind: Kind, target: Target, body: Document, old: Document) -> None:

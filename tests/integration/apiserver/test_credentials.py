@@ -98,6 +98,25 @@ def test_too_short_a_token_is_invalid(api):
     assert status_of(answer) == (422, "Invalid")
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        ({"spec": {"expirationSeconds": 10}}, 422,
+         "spec.expirationSeconds: Invalid value: 10: may not specify a duration less than"),
+        ({"metadata": {"name": "x"}}, 422,
+         'metadata.name: Invalid value: "x": must match the service account name'),
+        ({"spec": {"boundObjectRef": {"kind": "Cat", "apiVersion": "v1", "name": "x"}}}, 400,
+         'cannot bind token for serviceaccount "default" to object of type v1, Kind=Cat'),
+        ({"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "x"}}}, 404,
+         'pods "x" not found'),
+    ],
+)  # fmt: skip
+def test_tokens_that_nobody_gets(api, body, code, told):
+    answer = api.request("POST", TOKEN, body)
+    assert answer.code == code
+    assert told in answer.json["message"]
+
+
 def test_roles_grant_and_their_deletion_takes_back(api, namespace, token):
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     path = f"/api/v1/namespaces/{namespace}/configmaps"
