@@ -26,6 +26,11 @@ Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamRespons
 
 CREATED = 201
 
+PODS_STAY = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background"
+    " to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
+
 
 class Verbs:
     """Reads the request, asks the registry, writes the answer."""
@@ -120,7 +125,8 @@ class Verbs:
         writer = self._writer(exchange, kind)
         stored = await self._registry.delete(exchange.user, target, options)
         if not stored.deleted or kind.shown_when_deleted:
-            return writer.object(stored)
+            stays = kind.native == "jobs" and not options.propagation_policy
+            return writer.object(stored, warnings=(PODS_STAY,) if stays else ())
         return replies.document_reply(exchange, replies.deleted_status(kind, stored))
 
     async def delete_collection(
