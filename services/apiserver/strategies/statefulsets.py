@@ -38,7 +38,7 @@ def _default(body: Body) -> None:
     spec.setdefault("revisionHistoryLimit", HISTORY)
     if not spec.get("podManagementPolicy"):
         spec["podManagementPolicy"] = "OrderedReady"
-    default_rolling(spec.setdefault("updateStrategy", {}), partition=0)
+    default_rolling(spec.setdefault("updateStrategy", {}), partition=0, maxUnavailable=1)
     retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
     for field in ("whenDeleted", "whenScaled"):
         if not retention.get(field):

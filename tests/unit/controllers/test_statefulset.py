@@ -189,7 +189,8 @@ def test_what_does_not_serve_counts_as_missing_wherever_it_is():
     assert deleted(look(wanted, idle, pod(1), pod(2))) == ["db-0"]
     assert deleted(look(wanted, pod(0, "v2", ready_ago=None), pod(1), pod(2))) == []
     partly = wanting(3, "v2", parallel=True, partition=1)
-    assert deleted(look(partly, idle, pod(1), pod(2))) == []
+    assert deleted(look(partly, idle, pod(1), pod(2))) == ["db-2"]
+    assert deleted(look(partly, pod(0), pod(1, ready_ago=None), pod(2))) == ["db-1"]
 
 
 def test_on_delete_replaces_nothing_by_itself():
@@ -441,14 +442,14 @@ def watch_limits(run, number, partition, unavailable):
     for item in todo.delete:
         at = statefulsets.ordinal_of(run.stateful, item.metadata.name)
         assert at >= min(partition, number)
-    inside = {f"db-{at}" for at in range(number)}
+    inside = {f"db-{at}" for at in range(partition, number)}
     lost = [item for item in todo.delete if item.metadata.name in inside and pods.is_ready(item)]
     if lost:
         wanted_serving = sum(
             pods.is_ready(present[name]) and not present[name].metadata.deleting
             for name in inside & present.keys()
         )
-        assert wanted_serving - len(lost) >= number - unavailable
+        assert wanted_serving - len(lost) >= number - partition - unavailable
     assert serving - run.serving() == sum(pods.is_ready(item) for item in todo.delete)
     if run.stateful.spec.pod_management_policy != "Parallel":
         assert len(todo.create) <= 1

@@ -97,6 +97,9 @@ class Walk:
     def _serves(self, pod: Pod) -> bool:
         return is_available(self._stateful, pod, self._now) and not pod.metadata.deleting
 
+    def _is_new(self, pod: Pod) -> bool:
+        return pod.metadata.labels.get(POD_HASH) == self._update
+
     def _fill(self, blocked: Set[int]) -> tuple[list[int], list[Pod], bool]:
         """What is missing or has ended; True when all else must wait for it."""
         create: list[int] = []
@@ -143,15 +146,21 @@ class Walk:
         rolling = self._stateful.spec.update_strategy.rolling_update
         partition = rolling.partition if rolling is not None else 0
         room = max_unavailable(self._stateful)
-        serving = sum(pod is not None and self._serves(pod) for _, pod in self._found.slots)
-        spare = room - (len(self._found.slots) - serving)
+        missing = [
+            at
+            for at, (_, pod) in enumerate(self._found.slots)
+            if (pod is None or not self._serves(pod))
+            # What the update leaves alone does not hold it up.
+            and (at >= partition or (pod is not None and self._is_new(pod)))
+        ]
+        spare = room - len(missing)
         chosen: list[Pod] = []
         for _, pod in reversed(self._found.slots[partition:]):
             if room <= 0:
                 break
             if pod is None or pod.metadata.deleting or pod.metadata.uid in skip:
                 room -= 1
-            elif pod.metadata.labels.get(POD_HASH) != self._update:
+            elif not self._is_new(pod):
                 serves = self._serves(pod)
                 if serves and spare <= 0:
                     continue
