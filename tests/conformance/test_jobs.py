@@ -156,6 +156,25 @@ def test_a_deleted_job_goes_after_its_pods(client: Official, namespace: str) -> 
     assert found.pods("sleeps") == []
 
 
+def test_pods_of_a_job_deleted_without_a_word_stay_and_are_free(
+    client: Official, namespace: str
+) -> None:
+    found = Jobs(client, namespace)
+    found.create(job("left", SLEEPS, parallelism=2, pod={"nodeSelector": {"no": "such"}}))
+    eventually("two are made", lambda: len(found.pods("left")) == 2)
+    path = f"/apis/batch/v1/namespaces/{namespace}/jobs/left"
+    answer = client.raw("DELETE", path)
+    assert "child pods are preserved by default" in answer.headers["Warning"]
+    eventually("it is gone", lambda: client.raw("GET", path).code == 404)
+
+    def held() -> list[Any]:
+        kept = [pod.metadata for pod in found.pods("left")]
+        return [one.name for one in kept if one.finalizers or one.owner_references]
+
+    eventually("they are free", lambda: not held())
+    assert len(found.pods("left")) == 2
+
+
 @line(JOB, "adopt orphans, release non-matching")
 def test_pods_are_adopted_and_released_by_their_labels(client: Official, namespace: str) -> None:
     found = Jobs(client, namespace)
