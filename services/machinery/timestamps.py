@@ -1,6 +1,7 @@
 """RFC 3339 text to seconds since the epoch and back; reads no clock."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def parse(text: str) -> float:
@@ -10,7 +11,12 @@ def parse(text: str) -> float:
 
 def render(seconds: float) -> str:
     """``metav1.Time``: whole seconds, UTC, ``Z``."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _render(int(seconds))
+
+
+@lru_cache(maxsize=64)
+def _render(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def render_micro(seconds: float) -> str:

@@ -90,7 +90,7 @@ class Cache:
 
     def objects(self, group: str, plural: str, namespace: str = "") -> Sequence[Stored]:
         """Every object of the kind, or of one namespace, by name."""
-        return [item.stored for item in self._named(group, plural).items(namespace)]
+        return self._named(group, plural).items(namespace).stored
 
     def mark(self, group: str, plural: str) -> int:
         """The revision of the kind's last change."""

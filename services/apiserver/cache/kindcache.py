@@ -18,6 +18,7 @@ from pilothouse.services.machinery.storage import Entry
 
 Listener = Callable[[Stored | None, Stored | None], None]
 _NONE: dict[str, Item] = {}
+_NOTHING = Listed()
 
 
 class KindCache:
@@ -157,7 +158,7 @@ class KindCache:
             return listed
         items = self._items.get(namespace)
         if not items:
-            return Listed()
+            return _NOTHING
         names = self._ordered.get(namespace)
         if names is None:
             names = self._ordered[namespace] = sorted(items)

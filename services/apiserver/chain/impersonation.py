@@ -1,6 +1,7 @@
 """Acting as somebody else: the ``Impersonate-…`` headers, for those who may."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 from pilothouse.services.apiserver.chain.attributes import Attributes
 from pilothouse.services.apiserver.requests import User
@@ -10,12 +11,19 @@ USER = "Impersonate-User"
 GROUP = "Impersonate-Group"
 UID = "Impersonate-Uid"
 EXTRA_PREFIX = "impersonate-extra-"
+_PREFIX = "impersonate-"
 AUTHENTICATION = "authentication.k8s.io"
 ANONYMOUS = "system:anonymous"
 _ACCOUNT = "system:serviceaccount:"
 
 Headers = Iterable[tuple[str, str]]
 Require = Callable[[User, Attributes], None]
+
+
+@lru_cache(maxsize=64)
+def impersonates(names: tuple[str, ...]) -> bool:
+    """Whether headers of these names ask to act as somebody else."""
+    return any(name.lower().startswith(_PREFIX) for name in names)
 
 
 def impersonated(user: User, headers: Headers, require: Require) -> User:

@@ -1,7 +1,7 @@
 """Which FlowSchema a request belongs to: the first that matches, by precedence and then name."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pilothouse.services.apiserver.flow.schemas import (
     FlowSchema,
@@ -15,8 +15,7 @@ from pilothouse.services.apiserver.requests import User
 _ACCOUNT = "system:serviceaccount:"
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """What of a request schemas look at. ``path`` is empty for requests on resources."""
 
     verb: str

@@ -1,7 +1,6 @@
 """What the request path works with, put together once at start."""
 
 import secrets
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,16 +18,36 @@ from pilothouse.services.machinery.schema.shape import Shapes
 from pilothouse.services.machinery.schema.walker import Walkers
 from pilothouse.services.runtime.clock import Clock
 
+_POOL_BYTES = 4096
+_UID_BYTES = 16
+_SUFFIX_BYTES = 8
+
 
 class Entropy:
-    """Where uids and the ends of generated names come from."""
+    """Where uids and the ends of generated names come from.
+
+    The kernel is asked for many bytes at a time, and none is used twice.
+    """
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._used = 0
 
     def uid(self) -> str:
-        return str(uuid.uuid4())
+        """A random UUID (version 4)."""
+        text = self._take(_UID_BYTES).hex()
+        variant = "89ab"[int(text[16], 16) & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+    def _take(self, count: int) -> bytes:
+        if self._used + count > len(self._pool):
+            self._pool, self._used = secrets.token_bytes(_POOL_BYTES), 0
+        start, self._used = self._used, self._used + count
+        return self._pool[start : self._used]
 
     def suffix(self) -> str:
         """Five characters that form no word."""
-        number = secrets.randbits(64)
+        number = int.from_bytes(self._take(_SUFFIX_BYTES), "big")
         letters = []
         for _ in range(names.SUFFIX_LENGTH):
             number, index = divmod(number, len(names.SUFFIX_ALPHABET))

@@ -64,6 +64,8 @@ _ESCAPES = re.compile(
 )
 _PAIR_BYTES = 12
 _SHOWN_MAX = 32
+_FIRST_KEY_MAX = 256
+_encode = msgspec.json.Encoder().encode
 
 
 def _paired(body: bytes) -> bytes:
@@ -96,6 +98,9 @@ def _json(body: bytes, validation: FieldValidation) -> Decoded:
             return Decoded(msgspec.json.decode(body))
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadRequest(f"the body of the request is not valid JSON: {error}") from None
+    canonical = _canonical(body)
+    if canonical is not None:
+        return Decoded(canonical)
     duplicates: dict[int, tuple[Any, list[str]]] = {}
     try:
         text = body.decode()
@@ -115,6 +120,21 @@ def _json(body: bytes, validation: FieldValidation) -> Decoded:
         _refuse_excess(value)
         _locate(value, "", duplicates, told)
     return Decoded(value, told[:DUPLICATES_TOLD_MAX])
+
+
+def _canonical(body: bytes) -> dict[str, Any] | None:
+    """The object of a body that is just as our encoder writes it: no key stands in it twice.
+
+    So do programs send theirs, and this is several times quicker than to look at every key.
+    """
+    first = body.find(b'":', 0, _FIRST_KEY_MAX)
+    if first < 0 or body[first + 2 : first + 3].isspace():
+        return None
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return value if isinstance(value, dict) and _encode(value) == body.rstrip(b"\n") else None
 
 
 def _locate(

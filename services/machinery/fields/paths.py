@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ SELF = "."
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
+_REMEMBERED_LENGTH_MAX = 64
 _RANKS = {"f": 0, "k": 1, "v": 2, "i": 3}
 _TYPES: tuple[type | tuple[type, ...], ...] = ((int, float), str, bool)
 
@@ -29,6 +31,13 @@ def by_keys(keys: Mapping[str, Any]) -> str:
 
 def by_key(name: str, value: Any) -> str:
     """The same for a list with one key."""
+    if value.__class__ is str and len(value) <= _REMEMBERED_LENGTH_MAX:
+        return _by_key(name, value)
+    return f'k:{{"{name}":{_text(value)}}}'
+
+
+@lru_cache(maxsize=1024)
+def _by_key(name: str, value: str) -> str:
     return f'k:{{"{name}":{_text(value)}}}'
 
 
