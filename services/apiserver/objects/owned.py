@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.strategies import pod_birth
 from pilothouse.services.apiserver.strategies.batch import own_selector
-from pilothouse.services.machinery.kinds import qos
 
 Document = dict[str, Any]
 
@@ -83,12 +83,11 @@ _UNBORN: dict[str, Document] = {
 }
 
 
-def born(kind: Kind, document: Document) -> None:
-    """What a new object gets after its defaults."""
+def born(kind: Kind, document: Document) -> list[str]:
+    """What a new object gets after its defaults; the warnings to give."""
     match kind.native:
         case "pods":
-            quality = qos.of(document["spec"])
-            document["status"] = {"phase": "Pending", "qosClass": quality}
+            return pod_birth.born(document)
         case "namespaces":
             _namespace(document)
         case "services":
@@ -101,6 +100,7 @@ def born(kind: Kind, document: Document) -> None:
         case _:
             if kind.custom is None and ways_of(kind).has_status:
                 document.setdefault("status", {**_UNBORN.get(kind.native, {})})
+    return []
 
 
 def _namespace(document: Document) -> None:

@@ -128,7 +128,7 @@ class Writes:
         managed.put(document, owners)
         request = Admission(user, kind, key, document, parts.cache, parts.entropy.suffix())
         chain.admit_create(request)
-        owned.born(kind, document)
+        request.warnings.extend(owned.born(kind, document))
         causes = metadata.check(document["metadata"], served.strategy.name)
         causes += served.strategy.check(document)
         causes += served.strategy.check_create(document)

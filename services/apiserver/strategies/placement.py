@@ -218,13 +218,5 @@ def _constraint(item: Body, where: str) -> list[Cause]:
     keys = item.get("matchLabelKeys") or ()
     causes += _label_keys(keys, selector, f"{where}.matchLabelKeys")
     if selector is not None:
-        used = set(selector.get("matchLabels") or ())
-        used |= {part.get("key") for part in selector.get("matchExpressions") or ()}
-        detail = "exists in both matchLabelKeys and labelSelector"
-        causes += [
-            names.invalid(f"{where}.matchLabelKeys[{number}]", key, detail)
-            for number, key in enumerate(keys)
-            if key in used
-        ]
         causes += check_selector(selector, f"{where}.labelSelector")
     return causes

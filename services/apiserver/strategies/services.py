@@ -310,5 +310,5 @@ def check_host(host: str, field: str) -> list[Cause]:
 
 
 STRATEGY = Strategy(
-    default, check, check_update, name=names.label_1035, check_status=check_status, keep=keep
+    default, check, check_update, name=names.label, check_status=check_status, keep=keep
 )

@@ -33,8 +33,10 @@ _TYPES: dict[str, Scalar] = {
     "boolean": scalars.boolean,
 }
 _ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
-# Selectors of workloads: one that selects nothing is not one that is not there.
-_POINTERS = frozenset({"selector"})
+# What is required and may be nil in Go: nothing is not the same as a selector of everything.
+_POINTERS = frozenset(
+    {"selector", "sideEffects", "pathType", "parentRef", "secretRef", "priority", "quantity", "min"}
+)
 _NOT_REQUIRED = frozenset(
     {
         # Slices that may be null on the wire, and are then empty.
