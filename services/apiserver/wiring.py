@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -13,6 +12,7 @@ from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
 from pilothouse.services.apiserver.adapters.metering import MeteredStore
+from pilothouse.services.apiserver.adapters.proc import host_name
 from pilothouse.services.apiserver.advertising import Advertising
 from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
@@ -108,7 +108,7 @@ class _Server:
         self._advertising = Advertising(
             self._registry, config.advertise_address, config.secure_port
         )
-        place = Place(socket.gethostname(), config.advertise_address, config.secure_port)
+        place = Place(host_name(), config.advertise_address, config.secure_port)
         self._identity = ServerIdentity(self._registry, place)
         pki = config.pki
         self._kubelets = Kubelets(

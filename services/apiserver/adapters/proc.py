@@ -11,6 +11,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _UTIME, _STIME, _STARTED, _SIZE, _RESIDENT = 11, 12, 19, 20, 21
 
 
+def host_name() -> str:
+    """What this machine calls itself."""
+    return os.uname().nodename
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Seconds, bytes and numbers of files."""

@@ -1,7 +1,7 @@
 """The order of admission: first what changes an object, then its rules, then what only refuses."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import TypeAlias, TypeVar
 
 from pilothouse.services.apiserver.admission import (
     accounts,
@@ -16,9 +16,10 @@ from pilothouse.services.apiserver.admission import (
     security,
     storage,
 )
+from pilothouse.services.apiserver.admission.measures import MEASURES, Step
 from pilothouse.services.apiserver.admission.request import Admission
 
-Step: TypeAlias = Callable[[Admission], None]
+_Place = TypeVar("_Place")
 Steps: TypeAlias = Mapping[tuple[str, str], tuple[Step, ...]]
 
 _PROTECTED = {
@@ -68,6 +69,45 @@ _REVIEW_PART: Mapping[tuple[str, str, str], tuple[Step, ...]] = {
 }
 
 
+# What the real server calls whoever does this.
+_PLUGINS: Mapping[Step, str] = {
+    accounts.admit: "ServiceAccount",
+    certificates.review_subject: "CertificateSubjectRestriction",
+    certificates.stamp: "CertificateApproval",
+    defaults.admit_claim: "DefaultStorageClass",
+    defaults.admit_ingress: "DefaultIngressClass",
+    limits.admit: "LimitRanger",
+    limits.review_claim: "LimitRanger",
+    limits.review_pod: "LimitRanger",
+    namespaces.admit: "NamespaceLifecycle",
+    nodes.admit: "NodeRestriction",
+    nodes.admit_pod: "NodeRestriction",
+    nodes.admit_taint: "TaintNodesByCondition",
+    pods.admit_priority: "Priority",
+    pods.admit_tolerations: "DefaultTolerationSeconds",
+    priorities.review: "Priority",
+    runtimes.admit: "RuntimeClass",
+    security.review_namespace: "PodSecurity",
+    security.review_pod: "PodSecurity",
+    security.review_template: "PodSecurity",
+    storage.admit_protection: "StorageObjectInUseProtection",
+    storage.review_resize: "PersistentVolumeClaimResize",
+}
+_FIRST = ((_PLUGINS[namespaces.admit], namespaces.admit),)
+_Named: TypeAlias = Mapping[_Place, tuple[tuple[str, Step], ...]]
+
+
+def _named(table: Mapping[_Place, tuple[Step, ...]]) -> _Named[_Place]:
+    return {
+        place: tuple((_PLUGINS[step], step) for step in steps) for place, steps in table.items()
+    }
+
+
+_ADMITTING = {place: (*_FIRST, *steps) for place, steps in _named(_ADMIT).items()}
+_REVIEWING, _REVIEWING_UPDATES = _named(_REVIEW), _named(_REVIEW_UPDATE)
+_REVIEWING_PARTS = _named(_REVIEW_PART)
+
+
 def admit_create(request: Admission) -> None:
     """What a new object gets, or why it may not be.
 
@@ -75,24 +115,22 @@ def admit_create(request: Admission) -> None:
         NotFound: its namespace is not there.
         Forbidden: a step refuses it.
     """
-    namespaces.admit(request)
-    for step in _ADMIT.get((request.kind.group, request.kind.plural), ()):
-        step(request)
+    place = (request.kind.group, request.kind.plural)
+    MEASURES.run(_ADMITTING.get(place, _FIRST), request, "admit")
 
 
 def review_create(request: Admission) -> None:
     """After its rules have been kept: Forbidden when a policy of the cluster is not."""
-    for step in _REVIEW.get((request.kind.group, request.kind.plural), ()):
-        step(request)
+    place = (request.kind.group, request.kind.plural)
+    MEASURES.run(_REVIEWING.get(place, ()), request, "validate")
 
 
 def review_update(request: Admission) -> None:
     """The same for a change; ``request.subresource`` says of which part."""
     kind, part = request.kind, request.subresource
     found = (
-        _REVIEW_PART.get((kind.group, kind.plural, part), ())
+        _REVIEWING_PARTS.get((kind.group, kind.plural, part), ())
         if part
-        else _REVIEW_UPDATE.get((kind.group, kind.plural), ())
+        else _REVIEWING_UPDATES.get((kind.group, kind.plural), ())
     )
-    for step in found:
-        step(request)
+    MEASURES.run(found, request, "validate")

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from pilothouse.services.apiserver.adapters.metering import BOUNDS, Calls
 from pilothouse.services.apiserver.adapters.proc import usage
+from pilothouse.services.apiserver.admission.measures import BOUNDS as ADMISSION_BOUNDS
+from pilothouse.services.apiserver.admission.measures import Measures
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.flow.control import Control
 from pilothouse.services.apiserver.flow.measures import WAIT_BUCKETS
@@ -131,6 +133,26 @@ def call_families(catalog: Catalog, calls: Mapping[tuple[str, bytes], Calls]) ->
         if series.errors:
             errors.add(series.errors, *labels)
     yield from (seconds, total, errors)
+
+
+def admission_families(measures: Measures) -> Iterator[Family]:
+    """How long admission took, by plugin and in all."""
+    head = "apiserver_admission_"
+    each = Family(
+        head + "controller_admission_duration_seconds", "histogram",
+        "How long each plugin took, in seconds.",
+    )  # fmt: skip
+    every = Family(
+        head + "step_admission_duration_seconds", "histogram",
+        "How long all plugins together took, in seconds.",
+    )  # fmt: skip
+    for (name, operation, phase, refused), took in measures.took.items():
+        labels = {"operation": operation, "rejected": str(refused).lower(), "type": phase}
+        if name:
+            labels["name"] = name
+        family = each if name else every
+        family.observe(ADMISSION_BOUNDS, took.counts, took.seconds, labels_of(labels))
+    yield from (each, every)
 
 
 def watch_families(sent: Mapping[tuple[str, str, str], int]) -> Iterator[Family]:

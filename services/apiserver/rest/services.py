@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pilothouse.services.apiserver.adapters.metering import MeteredStore
+from pilothouse.services.apiserver.admission.measures import MEASURES
 from pilothouse.services.apiserver.config import Requests
 from pilothouse.services.apiserver.flow.control import Control
 from pilothouse.services.apiserver.registry import Registry
@@ -14,6 +15,7 @@ from pilothouse.services.apiserver.rest.deadlines import Deadlines
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.metrics import (
     Metrics,
+    admission_families,
     call_families,
     flow_families,
     process_families,
@@ -68,6 +70,7 @@ def assemble(
 ) -> Services:
     """All of them, for one server."""
     parts = registry.parts
+    MEASURES.now = parts.clock.monotonic
     counters, health = Counters(), readiness.health()
     sources = [
         counters.families,
@@ -75,6 +78,7 @@ def assemble(
         lambda: storage_families(parts.catalog, parts.cache),
         lambda: call_families(parts.catalog, store.calls),
         lambda: watch_families(watches.sent),
+        lambda: admission_families(MEASURES),
     ]
     control, upkeep, seating = None, None, None
     if limits.fair:

@@ -160,6 +160,8 @@ def test_metrics_can_be_read(api):
         "process_resident_memory_bytes", "kubernetes_build_info",
         "apiserver_flowcontrol_dispatched_requests_total", "apiserver_storage_size_bytes",
         "apiserver_request_sli_duration_seconds_bucket", "authentication_attempts",
+        "apiserver_admission_controller_admission_duration_seconds_bucket",
+        "apiserver_admission_step_admission_duration_seconds_sum",
         "authenticated_user_requests", "etcd_request_duration_seconds_bucket",
     }  # fmt: skip
     open_ = api.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
