@@ -8,6 +8,7 @@ from pilothouse.services.apiserver.chain.attributes import Attributes
 from pilothouse.services.apiserver.chain.authorization import MASTERS, Authorization
 from pilothouse.services.apiserver.chain.tokens import InvalidToken
 from pilothouse.services.apiserver.requests import Target, User
+from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import BadRequest, Cause, Invalid, Subject
 
 Document: TypeAlias = dict[str, Any]
@@ -65,17 +66,22 @@ class Reviews:
 
     def _own_access(self, user: User, target: Target, spec: Document) -> Document:
         del target
+        _refuse("SelfSubjectAccessReview", _check_attributes(spec))
         return self._decide(user, spec)
 
     def _access(self, user: User, target: Target, spec: Document) -> Document:
         del user, target
+        _refuse("SubjectAccessReview", _check_attributes(spec) + _check_user(spec))
         return self._decide(_reviewed_user(spec), spec)
 
     def _local_access(self, user: User, target: Target, spec: Document) -> Document:
         del user
+        _refuse("LocalSubjectAccessReview", _check_attributes(spec) + _check_user(spec))
         namespace = (spec.get("resourceAttributes") or {}).get("namespace", "")
         if namespace != target.namespace:
-            raise BadRequest("spec.resourceAttributes.namespace must match the namespace asked in")
+            raise BadRequest(
+                f"spec.resourceAttributes.namespace must match namespace: {target.namespace}"
+            )
         return self._decide(_reviewed_user(spec), spec)
 
     def _decide(self, user: User, spec: Document) -> Document:
@@ -102,18 +108,37 @@ class Reviews:
         }  # fmt: skip
 
 
+def _check_attributes(spec: Mapping[str, Any]) -> list[Cause]:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        return [names.invalid("spec.nonResourceAttributes", path, why)]
+    if resource is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return [names.invalid("spec.resourceAttributes", None, why)]
+    return []
+
+
+def _check_user(spec: Mapping[str, Any]) -> list[Cause]:
+    if spec.get("user") or spec.get("groups"):
+        return []
+    return [names.invalid("spec.user", "", "at least one of user or group must be specified")]
+
+
+def _refuse(kind: str, causes: Sequence[Cause]) -> None:
+    if not causes:
+        return
+    told = [f"{cause.field}: {cause.message}" for cause in causes]
+    shown = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    subject = Subject(group=AUTHORIZATION, kind=kind)
+    raise Invalid(f'{kind}.{AUTHORIZATION} "" is invalid: {shown}', subject=subject, causes=causes)
+
+
 def _attributes(spec: Mapping[str, Any]) -> Attributes:
     path: Mapping[str, Any] | None = spec.get("nonResourceAttributes")
-    asked: Mapping[str, Any] = spec.get("resourceAttributes") or {}
-    if ("resourceAttributes" in spec) == (path is not None):
-        message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        raise Invalid(
-            f"spec: Invalid value: {message}",
-            subject=Subject(group=AUTHORIZATION),
-            causes=[Cause("spec", message)],
-        )
     if path is not None:
         return Attributes(verb=path.get("verb", ""), path=path.get("path") or "/")
+    asked: Mapping[str, Any] = spec.get("resourceAttributes") or {}
     return Attributes(
         verb=asked.get("verb", ""),
         group=asked.get("group", ""),
@@ -127,13 +152,6 @@ def _attributes(spec: Mapping[str, Any]) -> Attributes:
 
 def _reviewed_user(spec: Mapping[str, Any]) -> User:
     name, groups = spec.get("user") or "", tuple(spec.get("groups") or ())
-    if not name and not groups:
-        message = "at least one of user or group must be specified"
-        raise Invalid(
-            f"spec.user: Invalid value: {message}",
-            subject=Subject(group=AUTHORIZATION),
-            causes=[Cause("spec.user", message)],
-        )
     return User(name=name, groups=groups, uid=spec.get("uid") or "")
 
 

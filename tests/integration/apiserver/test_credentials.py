@@ -117,6 +117,24 @@ def test_tokens_that_nobody_gets(api, body, code, told):
     assert told in answer.json["message"]
 
 
+@pytest.mark.parametrize(
+    ("plural", "spec", "told"),
+    [
+        ("selfsubjectaccessreviews", {},
+         'SelfSubjectAccessReview.authorization.k8s.io "" is invalid: spec.resourceAttributes: '
+         "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes"),
+        ("subjectaccessreviews", {"resourceAttributes": {}, "nonResourceAttributes": {}},
+         "spec.nonResourceAttributes: Invalid value: {}: cannot be specified in combination with"),
+        ("subjectaccessreviews", {"resourceAttributes": {}},
+         'spec.user: Invalid value: "": at least one of user or group must be specified'),
+    ],
+)  # fmt: skip
+def test_questions_that_are_none(api, plural, spec, told):
+    answer = api.request("POST", f"{REVIEWS}/{plural}", {"spec": spec})
+    assert answer.code == 422
+    assert told in answer.json["message"]
+
+
 def test_roles_grant_and_their_deletion_takes_back(api, namespace, token):
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
     path = f"/api/v1/namespaces/{namespace}/configmaps"
