@@ -66,6 +66,11 @@ class ObjectsStub:
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchRequest.SerializeToString,
                 response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.PatchMany = channel.unary_unary(
+                '/pilothouse.mesh.v1.Objects/PatchMany',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyResponse.FromString,
+                _registered_method=True)
         self.Delete = channel.unary_unary(
                 '/pilothouse.mesh.v1.Objects/Delete',
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.DeleteRequest.SerializeToString,
@@ -115,6 +120,13 @@ class ObjectsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PatchMany(self, request, context):
+        """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Delete(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -153,6 +165,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.Patch,
                     request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchRequest.FromString,
                     response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'PatchMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.PatchMany,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyResponse.SerializeToString,
             ),
             'Delete': grpc.unary_unary_rpc_method_handler(
                     servicer.Delete,
@@ -324,6 +341,33 @@ class Objects:
             '/pilothouse.mesh.v1.Objects/Patch',
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchRequest.SerializeToString,
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PatchMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Objects/PatchMany',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.PatchManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

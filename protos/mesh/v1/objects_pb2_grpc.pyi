@@ -42,6 +42,8 @@ class ObjectsStub:
     Create: _grpc.UnaryUnaryMultiCallable[_objects_pb2.CreateRequest, _objects_pb2.Object]
     Update: _grpc.UnaryUnaryMultiCallable[_objects_pb2.UpdateRequest, _objects_pb2.Object]
     Patch: _grpc.UnaryUnaryMultiCallable[_objects_pb2.PatchRequest, _objects_pb2.Object]
+    PatchMany: _grpc.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]
+    """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another."""
     Delete: _grpc.UnaryUnaryMultiCallable[_objects_pb2.DeleteRequest, _objects_pb2.Object]
 
 @_typing.type_check_only
@@ -58,6 +60,8 @@ class ObjectsAsyncStub(ObjectsStub):
     Create: _aio.UnaryUnaryMultiCallable[_objects_pb2.CreateRequest, _objects_pb2.Object]  # type: ignore[assignment]
     Update: _aio.UnaryUnaryMultiCallable[_objects_pb2.UpdateRequest, _objects_pb2.Object]  # type: ignore[assignment]
     Patch: _aio.UnaryUnaryMultiCallable[_objects_pb2.PatchRequest, _objects_pb2.Object]  # type: ignore[assignment]
+    PatchMany: _aio.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]  # type: ignore[assignment]
+    """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another."""
     Delete: _aio.UnaryUnaryMultiCallable[_objects_pb2.DeleteRequest, _objects_pb2.Object]  # type: ignore[assignment]
 
 class ObjectsServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +111,14 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.PatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_objects_pb2.Object, _abc.Awaitable[_objects_pb2.Object]]: ...
+
+    @_abc_1.abstractmethod
+    def PatchMany(
+        self,
+        request: _objects_pb2.PatchManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_objects_pb2.PatchManyResponse, _abc.Awaitable[_objects_pb2.PatchManyResponse]]:
+        """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another."""
 
     @_abc_1.abstractmethod
     def Delete(

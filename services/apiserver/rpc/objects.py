@@ -4,6 +4,7 @@ Watch streams are bounded by the registry's watcher: one that falls behind is cu
 RESOURCE_EXHAUSTED and lists again.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,15 +25,19 @@ from pilothouse.services.apiserver.requests import (
     ReadOptions,
     Stored,
     Target,
+    User,
     WatchEvent,
     WriteOptions,
 )
 from pilothouse.services.apiserver.rpc.peers import Peers, program_of
-from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.machinery.errors import ApiError, BadRequest, InternalError
+from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["Objects"].full_name
+
+PATCHES_MAX = 256
 
 _PATCHES: dict[int, PatchType] = {
     pb.PatchRequest.MERGE: "merge",
@@ -109,11 +114,35 @@ class Objects(ObjectsServicer):
 
     @override
     async def Patch(self, request: pb.PatchRequest, context: Context) -> pb.Object:
+        return await self._patch(self._peers.user(context), request)
+
+    @override
+    async def PatchMany(
+        self, request: pb.PatchManyRequest, context: Context
+    ) -> pb.PatchManyResponse:
+        if len(request.patches) > PATCHES_MAX:
+            raise BadRequest(f"patches: at most {PATCHES_MAX} in one message")
+        user = self._peers.user(context)
+        outcomes = [pb.Outcome() for _ in request.patches]
+        async with asyncio.TaskGroup() as group:
+            for patch, outcome in zip(request.patches, outcomes, strict=True):
+                group.create_task(self._try_patch(user, patch, outcome))
+        return pb.PatchManyResponse(outcomes=outcomes)
+
+    async def _try_patch(self, user: User, request: pb.PatchRequest, outcome: pb.Outcome) -> None:
+        try:
+            outcome.object.CopyFrom(await self._patch(user, request))
+        except Exception as error:  # noqa: BLE001 - a bug with one is not the others' failure
+            if not isinstance(error, ApiError):
+                telemetry.logger().error("patch failed", exc_info=error)
+                error = InternalError("internal error; the service's log has the trace")
+            outcome.status = msgspec.json.encode(error.status()).decode()
+
+    async def _patch(self, user: User, request: pb.PatchRequest) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
         kind = _PATCHES.get(request.type)
         if kind is None:
             raise BadRequest("type: must be one of MERGE, STRATEGIC, JSON_PATCH, APPLY")
-        user = self._peers.user(context)
         options = WriteOptions(
             dry_run=request.dry_run,
             field_manager=request.field_manager,

@@ -9,6 +9,7 @@ from grpc import aio
 
 from pilothouse.protos.mesh.v1 import objects_pb2 as pb
 from pilothouse.protos.mesh.v1.objects_pb2_grpc import ObjectsStub
+from pilothouse.services.machinery.errors import ApiError, from_status
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
 from pilothouse.services.runtime.rpc.errors import from_rpc
@@ -40,6 +41,17 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A patch of one object, as :meth:`Objects.patch` takes it."""
+
+    resource: Resource
+    key: Key
+    patch: dict[str, Any]
+    subresource: str = ""
+    strategic: bool = False
 
 
 class Objects:
@@ -133,15 +145,19 @@ class Objects:
         strategic: bool = False,
     ) -> str:
         """Merge ``patch``; ``metadata.uid`` or ``resourceVersion`` in it make it conditional."""
-        request = pb.PatchRequest(
-            resource=_named(resource),
-            namespace=key.namespace,
-            name=key.name,
-            subresource=subresource,
-            type=pb.PatchRequest.STRATEGIC if strategic else pb.PatchRequest.MERGE,
-            json=_text(patch),
-        )
+        request = _patch_request(Change(resource, key, patch, subresource, strategic))
         return (await _answer(self._stub.Patch(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def patch_many(self, changes: Sequence[Change]) -> Sequence[str | ApiError]:
+        """Patch all, side by side; what came of each, in their order."""
+        request = pb.PatchManyRequest(patches=[_patch_request(change) for change in changes])
+        answer = await _answer(self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX))
+        return [
+            from_status(msgspec.json.decode(outcome.status))
+            if outcome.HasField("status")
+            else outcome.object.json
+            for outcome in answer.outcomes
+        ]
 
     async def delete(
         self,
@@ -166,6 +182,17 @@ class Objects:
 
 def _named(resource: Resource) -> pb.Resource:
     return pb.Resource(group=resource.group, version=resource.version, resource=resource.plural)
+
+
+def _patch_request(change: Change) -> pb.PatchRequest:
+    return pb.PatchRequest(
+        resource=_named(change.resource),
+        namespace=change.key.namespace,
+        name=change.key.name,
+        subresource=change.subresource,
+        type=pb.PatchRequest.STRATEGIC if change.strategic else pb.PatchRequest.MERGE,
+        json=_text(change.patch),
+    )
 
 
 def _text(body: dict[str, Any]) -> str:

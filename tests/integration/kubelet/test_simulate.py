@@ -6,10 +6,13 @@ import json
 import signal
 import sys
 
+import pytest
+
 from pilothouse.ops.bench import server
+from pilothouse.services.machinery.errors import BadRequest, Invalid, NotFound
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNTS
-from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.machinery.resources import LEASES, NODES, PODS, SERVICE_ACCOUNTS
+from pilothouse.services.runtime.client.objects import Change, Objects
 from pilothouse.services.runtime.rpc.channel import open_channel
 
 NODE_COUNT = 5
@@ -49,12 +52,33 @@ async def simulating(process: server.Process, *flags: str):
         await child.wait()
 
 
+async def patches_in_one_message_are_judged_alone(objects):
+    for name in ("one", "two"):
+        lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name}}
+        await objects.create(LEASES, "kube-node-lease", lease)
+    said = {"one": {"leaseDurationSeconds": 7}, "none": {}, "two": {"leaseDurationSeconds": -1}}
+    good, absent, bad = await objects.patch_many(
+        [
+            Change(LEASES, Key("kube-node-lease", name), {"spec": spec})
+            for name, spec in said.items()
+        ]
+    )
+    assert json.loads(good)["spec"] == {"holderIdentity": "one", "leaseDurationSeconds": 7}
+    assert isinstance(absent, NotFound)
+    assert isinstance(bad, Invalid)
+    assert "leaseDurationSeconds" in bad.message
+    many = [Change(LEASES, Key("kube-node-lease", "one"), {})] * 257
+    with pytest.raises(BadRequest, match="at most 256"):
+        await objects.patch_many(many)
+
+
 async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
     async with (
         server.running(tmp_path) as (process, _),
         open_channel(f"unix://{tmp_path}/run/apiserver.sock") as channel,
     ):
         objects = Objects(channel)
+        await patches_in_one_message_are_judged_alone(objects)
         flags = ("--name-prefix=fake-", "--first=5", "--labels=pool=big", "--cpu=8",
                  "--register-with-taints=kwok.x-k8s.io/node=fake:NoSchedule")  # fmt: skip
         async with simulating(process, *flags) as child:

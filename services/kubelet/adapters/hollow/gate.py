@@ -1,24 +1,47 @@
-"""Calls of all simulated nodes on one API server, a bounded number of them at a time."""
+"""Calls of all simulated nodes on one API server: few at a time, and many patches in one."""
 
 import asyncio
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 from grpc import aio
 from typing_extensions import override
 
+from pilothouse.services.machinery.errors import ApiError, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
-from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.client.objects import Change, Objects
 
 WRITES_AT_ONCE = 64
+MESSAGES_AT_ONCE = 3
+PATCHES_MAX = 64
+"""In one message."""
+GATHER_SECONDS = 0.03
+"""How long the first patch of a message waits for others."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    change: Change
+    answer: asyncio.Future[str] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    is_taken: bool = False
 
 
 class GatedObjects(Objects):
-    """Writes wait here for their turn, so that none of thousands waits past its deadline."""
+    """Writes wait here for their turn, so that none of thousands waits past its deadline.
+
+    Patches (leases, statuses) go out together: whoever's turn comes first takes along those that
+    wait behind it.
+    """
 
     def __init__(self, channel: aio.Channel) -> None:
         super().__init__(channel)
         self._room = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._messages = asyncio.Semaphore(MESSAGES_AT_ONCE)
+        self._waiting: deque[_Waiting] = deque()
 
     @override
     async def create(
@@ -45,10 +68,33 @@ class GatedObjects(Objects):
         subresource: str = "",
         strategic: bool = False,
     ) -> str:
-        async with self._room:
-            return await super().patch(
-                resource, key, patch, subresource=subresource, strategic=strategic
-            )
+        mine = _Waiting(Change(resource, key, patch, subresource, strategic))
+        self._waiting.append(mine)
+        try:
+            async with self._messages:
+                if not mine.is_taken:
+                    await asyncio.sleep(GATHER_SECONDS)
+                if not mine.is_taken:
+                    await self._send()
+            return await mine.answer
+        finally:
+            if not mine.is_taken:
+                self._waiting.remove(mine)
+
+    async def _send(self) -> None:
+        """The oldest that wait, as one message."""
+        taken = [self._waiting.popleft() for _ in range(min(PATCHES_MAX, len(self._waiting)))]
+        for item in taken:
+            item.is_taken = True
+        answers = list[str | ApiError]()
+        failure: ApiError = ServiceUnavailable("the message was not sent to its end")
+        try:
+            answers += await self.patch_many([item.change for item in taken])
+        except ApiError as error:
+            failure = error
+        finally:
+            for index, item in enumerate(taken):
+                _settle(item.answer, answers[index] if index < len(answers) else failure)
 
     @override
     async def delete(
@@ -68,3 +114,13 @@ class GatedObjects(Objects):
                 grace_period_seconds=grace_period_seconds,
                 propagation_policy=propagation_policy,
             )
+
+
+def _settle(answer: asyncio.Future[str], said: str | ApiError) -> None:
+    if answer.done():
+        return
+    if isinstance(said, ApiError):
+        answer.set_exception(said)
+        answer.exception()  # whoever asked may have gone
+    else:
+        answer.set_result(said)
