@@ -215,8 +215,11 @@ def test_the_life_of_a_job(client: Official, namespace: str) -> None:
     batch.delete_collection_namespaced_job(
         namespace, label_selector=selector, propagation_policy="Background"
     )
-    listed = lambda: batch.list_namespaced_job(namespace, label_selector=selector).items  # noqa: E731
-    eventually("none is left", lambda: not listed())
+
+    def left() -> list[Any]:
+        return batch.list_namespaced_job(namespace, label_selector=selector).items
+
+    eventually("none is left", lambda: not left())
 
 
 def update_until_done(found: Jobs, name: str, change: Callable[[Any], None]) -> None:
