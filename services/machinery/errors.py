@@ -184,6 +184,13 @@ BY_REASON: dict[str, type[ApiError]] = {
 }  # fmt: skip
 
 
+def is_ending(error: ApiError | None) -> bool:
+    """Whether nothing could be made since its namespace is on its way out: no use to try again."""
+    return error is not None and any(
+        cause.reason == "NamespaceTerminating" for cause in error.causes
+    )
+
+
 def from_status(status: dict[str, Any]) -> ApiError:
     """The error that a ``metav1.Status`` describes; unknown reasons become InternalError."""
     details = status.get("details") or {}

@@ -17,7 +17,7 @@ from pilothouse.services.controllers.workload.daemonset import (
     Observed,
     Plan,
 )
-from pilothouse.services.machinery import labels
+from pilothouse.services.machinery import errors, labels
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.kinds import affinity, daemonsets
 from pilothouse.services.machinery.kinds.daemonsets import DaemonSet, DaemonSetStatus
@@ -102,6 +102,8 @@ class DaemonSets:
             self._say(daemonset, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
 
         failure = await batches.slow_start(len(todo.step.create), create)
+        if errors.is_ending(failure):
+            return None
         if failure is not None:
             told = f"Error creating: {failure.message}"
             self._say(daemonset, "Warning", "FailedCreate", told)

@@ -15,7 +15,7 @@ from pilothouse.services.controllers.workload.replicaset import ReplicaSetContro
 from pilothouse.services.controllers.workload.replicationcontroller import (
     ReplicationControllerController,
 )
-from pilothouse.services.machinery import conditions, labels
+from pilothouse.services.machinery import conditions, errors, labels
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.replicas import Plan
@@ -101,6 +101,8 @@ class Replicas(Generic[R]):
 
         if todo.create:
             failure = await batches.slow_start(todo.create, create)
+            if errors.is_ending(failure):
+                return None
             if failure is not None:
                 self._say(owner, "Warning", "FailedCreate", f"Error creating: {failure.message}")
             return failure

@@ -20,7 +20,7 @@ from pilothouse.services.controllers.workload.statefulset import (
     Plan,
     StatefulSetController,
 )
-from pilothouse.services.machinery import labels
+from pilothouse.services.machinery import errors, labels
 from pilothouse.services.machinery.adoption import Claim
 from pilothouse.services.machinery.errors import AlreadyExists, ApiError, NotFound
 from pilothouse.services.machinery.kinds import revisions, statefulsets, volumes
@@ -87,6 +87,8 @@ class StatefulSets:
             answer = await self._objects.patch(PODS, pod.metadata.key, _renamed(stateful, pod))
             self._settled.wrote(stateful.metadata.key, answer)
         failure = await self._fill(stateful, todo)
+        if errors.is_ending(failure):
+            return None
         if failure is not None:
             return failure
         for ownership_ in todo.own:
@@ -135,10 +137,9 @@ class StatefulSets:
         name = statefulsets.pod_name(stateful, birth.ordinal)
         try:
             answer = await self._objects.create(PODS, key.namespace, _body(stateful, birth))
-        except AlreadyExists:
-            raise
         except ApiError as error:
-            self._say(stateful, "create", f"Pod {name}", error)
+            if not (isinstance(error, AlreadyExists) or errors.is_ending(error)):
+                self._say(stateful, "create", f"Pod {name}", error)
             raise
         self._settled.wrote(key, answer)
         self._say(stateful, "create", f"Pod {name}")
