@@ -7,9 +7,12 @@ import json
 import pytest
 
 from pilothouse.services.controllers import manager
+from pilothouse.services.controllers.adapters import indexes, jobs
 from pilothouse.services.controllers.adapters.world import World
-from pilothouse.services.machinery.errors import ApiError
-from pilothouse.services.machinery.kinds.jobs import TRACKING
+from pilothouse.services.controllers.workload.job import JobController
+from pilothouse.services.machinery.errors import ApiError, Conflict
+from pilothouse.services.machinery.kinds.jobs import TRACKING, Job
+from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import CRON_JOBS, JOBS, PODS, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.objects import Objects, Selection
@@ -122,6 +125,55 @@ async def test_two_at_a_time_count_each_pod_once(channel, workers):
     ended = await status(workers.objects)
     assert COMPLETIONS <= ended["succeeded"] <= len(workers.won)
     assert (ended.get("failed", 0), ended["uncountedTerminatedPods"]) == (0, {})
+
+
+async def test_who_sees_old_pods_counts_none_of_them_again(channel, kubelet):
+    """Its Job is newer than its pods: one that is still to be counted there is counted already."""
+    objects, key = kubelet.objects, Key("default", "j")
+    await begin(objects)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(kubelet.run()), group.create_task(lead(channel))]
+        workers = Workers(objects)
+        while not (found := [pod for pod in await workers.pods() if is_running(pod)]):
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+    await workers.end(found[0])
+    late = World(Objects(channel), SystemClock())
+    owners, pods = late.cache(JOBS, Job), late.cache(PODS, Pod)
+    for cache in (owners, pods):
+        indexes.add_controller(cache)
+    behind = jobs.Jobs(late, owners, pods)
+    await follow(pods, lambda: True)
+    await lead_until(channel, lambda told: told.get("succeeded") == 1)
+    await follow(owners, lambda: owners.get(key).status.succeeded == 1)
+    before = await status(objects)
+    with pytest.raises(Conflict, match="has been counted"):
+        await JobController(behind).reconcile(key)
+    assert await status(objects) == before
+
+
+def is_running(pod):
+    return pod["status"]["phase"] == "Running"
+
+
+async def follow(cache, seen):
+    """Until that is seen, and no further."""
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        following = group.create_task(cache.run())
+        await cache.wait_synced()
+        while not seen():
+            await asyncio.sleep(0.02)
+        following.cancel()
+
+
+async def lead_until(channel, seen):
+    objects = Objects(channel)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        leading = group.create_task(lead(channel))
+        while not seen(await status(objects)):
+            await asyncio.sleep(0.02)
+        leading.cancel()
 
 
 async def test_one_start_of_a_cronjob_makes_one_job(cluster):
