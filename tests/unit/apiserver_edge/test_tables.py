@@ -214,6 +214,15 @@ def test_events_that_come_in_series():
     assert shown["Message"] == "text"
 
 
+def test_flow_schemas_say_whether_their_level_is_missing():
+    spec = {"priorityLevelConfiguration": {"name": "level"}, "matchingPrecedence": 5}
+    document = {"metadata": {"name": "f"}, "spec": spec}
+    group = "flowcontrol.apiserver.k8s.io"
+    assert cells(group, "flowschemas", document)["MissingPL"] == "?"
+    document["status"] = {"conditions": [{"type": "Dangling", "status": "True"}]}
+    assert cells(group, "flowschemas", document)["MissingPL"] == "True"
+
+
 def test_every_kind_prints_an_object_that_says_nothing():
     """Whatever is missing, a list must not fail."""
     for kind in builtin_catalog().all():

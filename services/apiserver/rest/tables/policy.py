@@ -91,12 +91,22 @@ def _available(document: Document, now: float) -> str:
 
 API_SERVICES = (NAME, Column("Service", _api_service), Column("Available", _available), AGE)
 
+
+def _dangling(document: Document, now: float) -> str:
+    del now
+    for item in at(document, "status.conditions") or ():
+        if item.get("type") == "Dangling":
+            return str(item.get("status"))
+    return "?"
+
+
 FLOW_SCHEMAS = (
     NAME,
     Column("PriorityLevel", field("spec.priorityLevelConfiguration.name")),
     Column("MatchingPrecedence", number("spec.matchingPrecedence"), type="integer"),
     Column("DistinguisherMethod", field("spec.distinguisherMethod.type", NONE)),
     AGE,
+    Column("MissingPL", _dangling),
 )
 PRIORITY_LEVEL_CONFIGURATIONS = (
     NAME,
