@@ -4,6 +4,7 @@ Looked at once a write, at the document as it will be stored. What clients send 
 counts where it differs from what is stored: no entry forgets all, malformed ones are passed over.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from typing_extensions import override
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion
-from pilothouse.services.apiserver.objects.owned import STATUS_LABELS
+from pilothouse.services.apiserver.objects.owned import fixed_metadata
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Served
 from pilothouse.services.apiserver.requests import WriteOptions
@@ -33,10 +34,6 @@ Owners: TypeAlias = Callable[[Document, Document, Document], Entries]
 MEMBER = "managedFields"
 _CLAIMED = ("generateName", "labels", "annotations", "ownerReferences", "finalizers")
 _STATUS = fieldset.of_paths(("status",))
-_BUT_STATUS = fieldset.of_paths(
-    ("spec",), ("metadata", "ownerReferences"), ("metadata", "finalizers")
-)
-_LABELS = fieldset.of_paths(("metadata", "labels"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +172,14 @@ def reset_fields(served: Served, subresource: str) -> FieldSet:
     if not subresource:
         return _STATUS if served.ways.has_status else {}
     if subresource in {"status", "approval"}:
-        labelled = served.rests.native in STATUS_LABELS
-        return _BUT_STATUS if labelled else fieldset.union(_BUT_STATUS, _LABELS)
+        return _beside(fixed_metadata(served.rests, subresource))
     return {}
+
+
+@functools.cache
+def _beside(fixed: tuple[str, ...]) -> FieldSet:
+    """The spec, and these members of the metadata."""
+    return fieldset.of_paths(("spec",), *(("metadata", field) for field in fixed))
 
 
 def settle_times(document: Document, old: Document) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects.metadata import FREE
 from pilothouse.services.apiserver.strategies import pod_birth
 from pilothouse.services.apiserver.strategies.batch import own_selector
 
@@ -24,7 +25,14 @@ _COUNTED = frozenset(
      "validatingwebhookconfigurations", "mutatingadmissionpolicies",
      "mutatingadmissionpolicybindings", "validatingadmissionpolicybindings"}
 )  # fmt: skip
-STATUS_LABELS = frozenset({"pods", "nodes"})
+# A status is written beside the metadata of these, as of custom kinds.
+_META_APART = frozenset(
+    {"apiservices", "flowschemas", "prioritylevelconfigurations", "podcertificaterequests",
+     "resourceclaims", "storageversionmigrations", "validatingadmissionpolicies",
+     "volumeattachments"}
+)  # fmt: skip
+_META_OF_WHOLE = frozenset({"ephemeralcontainers", "resize"})
+_META_FIXED = {"deployments": ("labels",), "pods": ("ownerReferences",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,18 @@ def combine(kind: Kind, part: str, new: Document, old: Document) -> Document:
         result["spec"] = {**(old.get("spec") or {}), "finalizers": finalizers}
         return result
     _take(result, "status", new)
+    if kind.native == "pods":
+        _keep_quality(result, old)
     return result
+
+
+def _keep_quality(pod: Document, old: Document) -> None:
+    """What kubelets leave out of a status and have no say in."""
+    status = {**(pod.get("status") or {})}
+    for field in ("qosClass", "observedGeneration"):
+        if not status.get(field) and (before := (old.get("status") or {}).get(field)):
+            status[field] = before
+    pod["status"] = status
 
 
 def _take(document: Document, member: str, source: Document) -> None:
@@ -184,12 +203,17 @@ def _take(document: Document, member: str, source: Document) -> None:
         document.pop(member, None)
 
 
-def status_metadata(kind: Kind, new: Document, old: Document) -> Document:
-    """The free metadata after a write of status: annotations, and of some kinds labels."""
-    result = dict(old)
-    if kind.custom is not None:
-        return result
-    fields = ("annotations", "labels") if kind.native in STATUS_LABELS else ("annotations",)
-    for field in fields:
-        _take(result, field, new)
+def part_metadata(kind: Kind, part: str, new: Document, old: Document) -> Document:
+    """The free metadata after a write of ``part``: as sent, but for what stays."""
+    fixed = fixed_metadata(kind, part)
+    result = {**new}
+    for field in fixed:
+        _take(result, field, old)
     return result
+
+
+def fixed_metadata(kind: Kind, part: str) -> tuple[str, ...]:
+    """What of the metadata stays when ``part`` is written."""
+    if kind.custom is not None or kind.native in _META_APART or part in _META_OF_WHOLE:
+        return FREE
+    return _META_FIXED.get(kind.native, ()) if part == "status" else ()

@@ -39,6 +39,7 @@ RACES_MAX = 1000
 """Whoever loses so often has lost to so many: the request's time is over long before."""
 GENERATED_MAX = 8
 _PARTS = {"scale": ""}
+_DEFAULTED_STATUSES = frozenset({"nodes", "services"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +257,11 @@ class Writes:
         document = own.take(new, old) if own else owned.combine(kind, part, new, old)
         given = new.get("metadata") or {}
         if part:
-            given = owned.status_metadata(kind, given, old["metadata"])
+            given = owned.part_metadata(kind, part, given, old["metadata"])
         document["metadata"] = metadata.changed(given, old["metadata"])
         if part and not (own and own.is_desired):
+            if part == "status" and kind.native in _DEFAULTED_STATUSES:
+                served.strategy.default(document)
             return document
         if not part:
             owned.kept(kind, document, old)

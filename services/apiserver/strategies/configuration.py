@@ -26,10 +26,9 @@ def _default_secret(body: Body) -> None:
         body["type"] = "Opaque"
     plain = body.pop("stringData", None)
     if plain:
-        data = body.get("data") or {}
-        for key, value in plain.items():
-            data[key] = base64.b64encode(value.encode()).decode()
-        body["data"] = data
+        # A new dictionary: a patched body shares what it left alone with the object it changes.
+        written = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
+        body["data"] = {**(body.get("data") or {}), **written}
 
 
 def _check_secret(body: Body) -> list[Cause]:

@@ -36,11 +36,7 @@ def default(body: Body) -> None:
     if not spec.get("type"):
         spec["type"] = "ClusterIP"
     _default_affinity(spec)
-    for port in spec.get("ports") or ():
-        if not port.get("protocol"):
-            port["protocol"] = "TCP"
-        if port.get("targetPort") in (None, 0, ""):
-            port["targetPort"] = port.get("port")
+    _default_ports(spec)
     if reachable(spec) and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if spec["type"] == "LoadBalancer":
@@ -48,6 +44,22 @@ def default(body: Body) -> None:
     if spec["type"] != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
         _default_families(spec)
+    if spec["type"] == "LoadBalancer":
+        _default_ingress((body.get("status") or {}).get("loadBalancer") or {})
+
+
+def _default_ports(spec: Body) -> None:
+    for port in spec.get("ports") or ():
+        if not port.get("protocol"):
+            port["protocol"] = "TCP"
+        if port.get("targetPort") in (None, 0, ""):
+            port["targetPort"] = port.get("port")
+
+
+def _default_ingress(balancer: Body) -> None:
+    for item in balancer.get("ingress") or ():
+        if item.get("ip"):
+            item.setdefault("ipMode", "VIP")
 
 
 def _default_affinity(spec: Body) -> None:

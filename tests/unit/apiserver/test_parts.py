@@ -1,5 +1,7 @@
 """What subresources change, and what they refuse: guests, resources, approval, budgets."""
 
+import copy
+
 import pytest
 
 from pilothouse.services.apiserver.objects import budgets
@@ -142,3 +144,32 @@ def test_who_counts_for_a_budget():
     assert budgets.lets_unready_go(
         {**budget(unhealthyPodEvictionPolicy="AlwaysAllow"), "status": {}}
     )
+
+
+MARKS = {"labels": {"a": "1"}, "annotations": {"b": "2"}, "finalizers": ["x.y/z"]}
+
+
+async def marked(client, kind, name):
+    """What of the marks a write of the status leaves behind."""
+    body = await client.get(kind, name)
+    body["metadata"] |= copy.deepcopy(MARKS)
+    body["status"] = body.get("status") or {}
+    await client.update(kind, name, body, sub="status")
+    after = (await client.get(kind, name))["metadata"]
+    return {field for field, value in MARKS.items() if after.get(field) == value}
+
+
+async def test_metadata_written_beside_a_status(client):
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await client.create("apps/deployments", {"metadata": {"name": "d"}, "spec": spec})
+    await client.create("apps/replicasets", {"metadata": {"name": "r"}, "spec": spec})
+    flow = {"priorityLevelConfiguration": {"name": "x"}}
+    schemas = "flowcontrol.apiserver.k8s.io/flowschemas"
+    await client.create(schemas, {"metadata": {"name": "f"}, "spec": flow})
+    assert await marked(client, "apps/replicasets", "r") == {*MARKS}
+    assert await marked(client, "apps/deployments", "d") == {"annotations", "finalizers"}
+    assert await marked(client, schemas, "f") == set()
