@@ -298,6 +298,9 @@ async def test_secrets_take_plain_text(client):
     made = await client.create("secrets", body)
     assert (made["type"], made["data"]) == ("Opaque", {"a": "Yg=="})
     assert "stringData" not in made
+    changed = await client.patch("secrets", "s", {"stringData": {"a": "c"}})
+    assert changed["data"] == {"a": "Yw=="}
+    assert (await client.get("secrets", "s"))["data"] == {"a": "Yw=="}
 
 
 async def test_a_namespace_knows_its_name_and_finalizer(client):
