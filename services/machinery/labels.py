@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.machinery.objects import View
@@ -58,6 +59,7 @@ class Selector:
 EVERYTHING = Selector()
 # Numbers of 64 bits, with their sign.
 _BOUND_LENGTH_MAX = 20
+_REMEMBERED_LENGTH_MAX = 256
 
 
 class LabelSelectorRequirement(View, frozen=True, kw_only=True):
@@ -103,6 +105,15 @@ def compile_map(labels: Mapping[str, str]) -> Selector | None:
 
 def parse(text: str) -> Selector:
     """``a=b,c!=d,e in (f,g),h,!i``; BadRequest on anything else."""
+    return _remembered(text) if len(text) <= _REMEMBERED_LENGTH_MAX else _parsed(text)
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str) -> Selector:
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Selector:
     requirements: list[Requirement] = []
     position = 0
     while position < len(text):

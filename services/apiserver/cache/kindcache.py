@@ -19,6 +19,8 @@ from pilothouse.services.machinery.storage import Entry
 Listener = Callable[[Stored | None, Stored | None], None]
 _NONE: dict[str, Item] = {}
 _NOTHING = Listed()
+SELECTIONS_MAX = 64
+"""Found selections that are kept until an object changes: whoever polls asks the same again."""
 
 
 class KindCache:
@@ -33,6 +35,7 @@ class KindCache:
         self._items: dict[str, dict[str, Item]] = {}
         self._ordered: dict[str, list[str]] = {}
         self._listed: dict[str, Listed] = {}
+        self._selected: dict[Selection, Listed] = {}
         self._labels = LabelIndex()
         self.audience = Audience(namespaced=kind.namespaced)
         self._listeners: list[Listener] = []
@@ -66,6 +69,14 @@ class KindCache:
             return [found] if found is not None and selection.matches(found) else []
         if not selection.selects:
             return self.items(selection.namespace)
+        found_before = self._selected.get(selection)
+        if found_before is None:
+            if len(self._selected) >= SELECTIONS_MAX:
+                self._selected.clear()
+            found_before = self._selected[selection] = Listed(self._find(selection))
+        return found_before
+
+    def _find(self, selection: Selection) -> list[Item]:
         matches = selection.matches
         every = (item for items in self._items.values() for item in items.values())
         found_by_label = self._labels.candidates(selection.labels.requirements, every)
@@ -151,6 +162,7 @@ class KindCache:
     def _changed(self, namespace: str) -> None:
         self._listed.pop(namespace, None)
         self._listed.pop("", None)
+        self._selected.clear()
 
     def _sorted(self, namespace: str) -> Listed:
         listed = self._listed.get(namespace)
