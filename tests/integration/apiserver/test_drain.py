@@ -1,5 +1,6 @@
 """A server with limits of its own, on its way down: not ready first, then no more, then gone."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,8 +16,8 @@ WATCH = "/api/v1/namespaces?watch=1&timeoutSeconds=60"
 EVENTS = "/api/v1/namespaces/default/events"
 
 
-@pytest.fixture
-def other(api, tmp_path):
+@contextlib.contextmanager
+def started(api, tmp_path, *flags):
     """Another server with the certificates of the first, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -23,8 +25,7 @@ def other(api, tmp_path):
     command = [
         sys.executable, "-m", "pilothouse.ops.cli", "apiserver", f"--pki-dir={api.pki}",
         f"--data-dir={tmp_path}", f"--run-dir={tmp_path}", f"--secure-port={port}",
-        "--shutdown-delay-duration=2s", "--event-ttl=1s", "--enable-priority-and-fairness=false",
-        "--max-requests-inflight=2", "--request-timeout=1s",
+        *flags,
     ]  # fmt: skip
     server = type(api)(api.folder, f"https://127.0.0.1:{port}")
     with (tmp_path / "log").open("wb") as log:
@@ -40,6 +41,14 @@ def other(api, tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def other(api, tmp_path):
+    limits = ("--enable-priority-and-fairness=false", "--max-requests-inflight=2")
+    times = ("--shutdown-delay-duration=2s", "--event-ttl=1s", "--request-timeout=1s")
+    with started(api, tmp_path, *limits, *times) as found:
+        yield found
 
 
 def test_limits_and_the_way_down(other):
@@ -72,3 +81,27 @@ def test_limits_and_the_way_down(other):
     assert process.wait(20) == 0
     with pytest.raises((urllib.error.URLError, OSError)):
         server.get("/readyz")
+
+
+def test_what_runs_is_finished_and_watches_end_in_good_order(api, tmp_path):
+    """No delay: nobody new comes in, and who is in goes out with what was asked for."""
+    hanging = "/api/v1/pods?resourceVersion=9000000&resourceVersionMatch=NotOlderThan"
+    with started(api, tmp_path) as (server, process), ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(server.get, hanging)
+        watch = pool.submit(server.get, WATCH)
+        open_ = (
+            'apiserver_longrunning_requests{component="apiserver",group="",resource="namespaces"'
+        )
+        both = 'apiserver_current_inflight_requests{request_kind="readOnly"} 2'
+        for _ in range(100):
+            told = server.get("/metrics").body.decode()
+            if open_ in told and both in told:
+                break
+        process.send_signal(signal.SIGTERM)
+        late = slow.result()
+        assert (late.code, late.headers["Connection"]) == (504, "close")
+        events = [json.loads(line) for line in watch.result().body.splitlines()]
+        assert {event["type"] for event in events} == {"ADDED"}
+        with pytest.raises((urllib.error.URLError, OSError)):
+            server.get("/readyz")
+        assert process.wait(20) == 0
