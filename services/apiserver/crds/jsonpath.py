@@ -9,9 +9,11 @@ from typing import Any
 Find = Callable[[Any], list[Any]]
 
 _STEP = re.compile(
-    r"\.(?P<field>(?:\\.|[^.\[\\])+)"
+    r"(?P<deep>\.(?=\.))"
+    r"|\.(?P<field>(?:\\.|[^.\[\\])+)"
     r"|\[(?P<quote>['\"])(?P<key>.*?)(?P=quote)\]"
     r"|\[(?P<index>-?\d+)\]"
+    r"|\[(?P<start>-?\d*):(?P<stop>-?\d*)(?::(?P<stride>\d*))?\]"
     r"|\[(?P<every>\*)\]|\.(?P<star>\*)"
     r"|\[\?\(@(?P<left>[^=!<>\s]*)\s*(?:(?P<sign>==|!=|<=|>=|<|>)\s*(?P<right>[^)]*?))?\s*\)\]"
 )
@@ -53,6 +55,8 @@ def compile_path(path: str) -> Find:
 
 
 def _step(match: re.Match[str]) -> Find:
+    if match["deep"]:
+        return _below
     if match["field"] == "*" or match["every"] or match["star"]:
         return _every
     if match["field"] is not None or match["key"] is not None:
@@ -61,7 +65,23 @@ def _step(match: re.Match[str]) -> Find:
     if match["index"] is not None:
         index = int(match["index"])
         return lambda value: _at(value, index)
+    if match["start"] is not None:
+        start, stop, stride = (_number(match[name]) for name in ("start", "stop", "stride"))
+        part = slice(start, stop, stride or None)
+        return lambda value: value[part] if isinstance(value, list) else []
     return _filter(match["left"], match["sign"], match["right"])
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text != "-" else None
+
+
+def _below(value: Any) -> list[Any]:
+    """The value and all that is in it, from the top down."""
+    found = [value]
+    for item in _every(value):
+        found += _below(item)
+    return found
 
 
 def _every(value: Any) -> list[Any]:
