@@ -5,6 +5,7 @@ import contextlib
 import json
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -25,6 +26,7 @@ from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.controllers.rpc import controllers as rpc
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import ApiError, NotFound, ServiceUnavailable
+from pilothouse.services.machinery.kinds import affinity, pods
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.objects import Objects, Selection
@@ -34,6 +36,12 @@ from pilothouse.services.runtime.rpc.server import Listen, serve
 from pilothouse.services.store.embedded import open_store
 
 PATIENCE_SECONDS = 20.0
+
+
+def meant_for(pod):
+    """The node that a daemon's pod is made for; empty for others."""
+    spec = msgspec.convert(pod["spec"], pods.Spec)
+    return affinity.named_node(spec.affinity)
 
 
 @dataclass
@@ -64,7 +72,7 @@ class Kubelet:
             return
         if not pod["spec"].get("nodeName"):
             body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
-                    "target": {"kind": "Node", "name": "node-1"}}  # fmt: skip
+                    "target": {"kind": "Node", "name": meant_for(pod) or "node-1"}}  # fmt: skip
             await self.objects.create(
                 PODS, key.namespace, body, name=key.name, subresource="binding"
             )
