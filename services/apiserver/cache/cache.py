@@ -283,16 +283,26 @@ class _Rounds:
         self._begun = 0
         self._answered = 0
         self._newest = 0
+        self._refused = ""
 
     async def newest(self) -> int:
-        """The newest revision, at some moment after the call."""
+        """The newest revision, at some moment after the call.
+
+        Raises:
+            Unavailable: the store does not say; then to none of those who waited for it.
+        """
         came = self._begun
         async with self._lock:
             if self._answered <= came:
                 self._begun += 1
                 round_ = self._begun
-                self._newest = await self._storage.revision()
+                try:
+                    self._newest, self._refused = await self._storage.revision(), ""
+                except Unavailable as error:
+                    self._refused = str(error)
                 self._answered = round_
+            if self._refused:
+                raise Unavailable(self._refused)
             return self._newest
 
 

@@ -13,9 +13,9 @@ from pilothouse.services.apiserver.cache.selection import Selection
 from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.registry import Registry
-from pilothouse.services.machinery.errors import AlreadyExists, Expired
+from pilothouse.services.machinery.errors import AlreadyExists, Expired, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.storage import Change, Compacted, Entry
+from pilothouse.services.machinery.storage import Change, Compacted, Entry, Unavailable
 from pilothouse.services.runtime.clock import SystemClock
 
 
@@ -151,3 +151,32 @@ async def _try(client):
         return await client.create("pods", pod())
     except AlreadyExists:
         return None
+
+
+class Silent:
+    """A storage that others write to as well, and that does not answer."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def newest(self) -> int | None:
+        return None
+
+    async def revision(self) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        raise Unavailable("no answer")
+
+
+async def test_who_waits_together_is_refused_together():
+    storage = Silent()
+    cache = Cache(storage, builtin_catalog(), SystemClock())
+
+    async def ask():
+        with pytest.raises(ServiceUnavailable, match="no answer"):
+            await cache.wait_fresh()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(ask())
+    assert storage.asked == 2
