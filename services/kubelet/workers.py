@@ -62,6 +62,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._strays = strays
         self._rejected: dict[str, Any] = {}
+        self._cleared = False
         self._exited: set[str] = set()
         self._writer = StatusWriter(parts)
         self._performer = Performer(parts, self._memory, self.wake)
@@ -76,7 +77,7 @@ class PodWorker:
     @property
     def is_expected(self) -> bool:
         """Whether the pod is meant to be here, and has not ended."""
-        return self._in_api and self.phase not in lifecycle.TERMINAL
+        return self._in_api and not self._cleared and self.phase not in lifecycle.TERMINAL
 
     def reject(self, rejection: Rejection) -> None:
         """The pod is not to start: it has failed."""
@@ -200,6 +201,7 @@ class PodWorker:
         if self._in_api:
             await self._writer.wait_written()
         await self._performer.clear(pod, observed)
+        self._cleared = True
         if self._in_api:
             await self._parts.cluster.remove(pod)
         self._parts.runtime.forget(observed)
