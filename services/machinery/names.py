@@ -56,6 +56,10 @@ _QUALIFIED_NAME = (
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
     "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+_MANY_PARTS = (
+    f"a valid label key {_QUALIFIED_NAME.removeprefix('name part ')} with an optional DNS "
+    "subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
 _LABEL_VALUE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
     "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
@@ -127,6 +131,8 @@ def config_key(name: str) -> str:
 def qualified(name: str) -> str:
     """A key of a label, annotation or finalizer: ``[prefix/]name``."""
     prefix, slash, last = name.rpartition("/")
+    if "/" in prefix:
+        return _MANY_PARTS
     if slash and not prefix:
         return "prefix part must be non-empty"
     if prefix and (wrong := subdomain(prefix)):

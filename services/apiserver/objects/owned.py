@@ -137,6 +137,11 @@ def _keep_service(spec: Document, before: Document) -> None:
         for field in ("clusterIP", "clusterIPs"):
             if not spec.get(field) and before.get(field):
                 spec[field] = before[field]
+        # Old clients know of one address only.
+        if spec.get("clusterIP") != before.get("clusterIP") and (
+            before.get("clusterIPs") and spec.get("clusterIPs") == before["clusterIPs"]
+        ):
+            spec["clusterIPs"] = [spec["clusterIP"], *before["clusterIPs"][1:]]
     if type_ in EXTERNAL:
         _keep_node_ports(spec, before)
     elif before["type"] in EXTERNAL:

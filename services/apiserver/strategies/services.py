@@ -15,6 +15,12 @@ _AFFINITIES = ("ClientIP", "None")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _POLICIES = ("Cluster", "Local")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
+_HINTS = "service.kubernetes.io/topology-aware-hints"
+_MODE = "service.kubernetes.io/topology-mode"
+_KUBELET = 10250
+_BARE_PORT = {
+    "Name": "", "Protocol": "", "AppProtocol": None, "Port": 0, "TargetPort": 0, "NodePort": 0,
+}  # fmt: skip
 _ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -88,9 +94,16 @@ def check(body: Body) -> list[Cause]:
     """The rules of type, ports, selector, addresses and traffic."""
     spec = body.get("spec") or {}
     kind = spec.get("type", "")
-    causes: list[Cause] = []
+    causes = _modes((body.get("metadata") or {}).get("annotations") or {})
     if not spec.get("ports") and not headless(spec) and kind != "ExternalName":
         causes.append(names.required("spec.ports"))
+    if kind == "LoadBalancer":
+        detail = f"may not expose port {_KUBELET} externally since it is used by kubelet"
+        causes += [
+            names.invalid(f"spec.ports[{index}]", _KUBELET, detail)
+            for index, port in enumerate(spec.get("ports") or ())
+            if port.get("port") == _KUBELET
+        ]
     if headless(spec) and kind in _OUTSIDE:
         detail = f"may not be set to 'None' for {kind} services"
         causes.append(names.invalid("spec.clusterIPs[0]", "None", detail))
@@ -107,6 +120,15 @@ def check(body: Body) -> list[Cause]:
         causes.append(names.unsupported("spec.type", kind, _TYPES))
     causes += _balancer(spec)
     return causes + _traffic(spec)
+
+
+def _modes(annotations: Body) -> list[Cause]:
+    """The old annotation and the new one say the same."""
+    new, old = annotations.get(_MODE), annotations.get(_HINTS)
+    if new is None or old is None or new == old:
+        return []
+    detail = f"must match annotations[{_HINTS}] when both are specified"
+    return [names.invalid(f"metadata.annotations[{_MODE}]", new, detail)]
 
 
 def _external_name(spec: Body) -> list[Cause]:
@@ -147,7 +169,7 @@ def _ports(spec: Body) -> list[Cause]:
             doubles.append(names.duplicate(f"{where}.nodePort", node))
         seen["node"].add((protocol, node))
         if (protocol, number) in seen["port"]:
-            shown = {"protocol": protocol, "port": number, "targetPort": 0}
+            shown = {**_BARE_PORT, "Protocol": protocol, "Port": number}
             doubles.append(names.duplicate(where, shown))
         seen["port"].add((protocol, number))
     return causes + doubles
