@@ -45,6 +45,8 @@ def test_nodes_are_ready_and_say_what_they_are(plane):
             -1
         ].items()
         assert "taints" not in item["spec"]
+    names = [f"lease/simulated-{i}" for i in range(NODES)]
+    plane.kubectl("wait", "--for=create", *names, "-n", "kube-node-lease", "--timeout=20s")
     leases = get(plane, "leases", "-n", "kube-node-lease")["items"]
     assert len(leases) == NODES
     assert leases[0]["metadata"]["ownerReferences"][0]["kind"] == "Node"
