@@ -110,7 +110,9 @@ def of_service(
 
 
 def of_node(name: Name, address: str, kubelet_port: int) -> Destination:
-    """The node's kubelet, or another port of the node."""
+    """The node's kubelet, or another port of the node; port 0: nobody listens, it is simulated."""
+    if not kubelet_port:
+        raise ServiceUnavailable(f'node "{name.name}" serves nothing: its kubelet tells no port')
     port = _number(name.port) if name.port else kubelet_port
     if port == kubelet_port:
         return Destination("https", address, port, kubelet=name.name)

@@ -138,6 +138,12 @@ def test_there_is_nothing_to_look_into(plane, verb):
     plane.kubectl("delete", "pod", name, "--wait=false")
 
 
+def test_a_node_serves_nothing(plane):
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        plane.kubectl("get", "--raw", "/api/v1/nodes/simulated-0/proxy/healthz")
+    assert "its kubelet tells no port" in failed.value.stderr
+
+
 def test_a_node_that_is_deleted_stays_away_until_it_is_created_again(plane):
     plane.kubectl("delete", "node", "simulated-2", "--timeout=20s")
     plane.kubectl("wait", "--for=delete", "lease/simulated-2", "-n", "kube-node-lease",
