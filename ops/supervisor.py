@@ -12,7 +12,6 @@ pods go on until its guardian has put another in its place.
 """
 
 import gc
-import importlib
 import os
 import resource
 import signal
@@ -26,7 +25,7 @@ from typing import NoReturn
 
 import setproctitle
 
-from pilothouse.ops.cli.dispatch import SERVICES, run_service
+from pilothouse.ops.cli.dispatch import SERVICES, import_service, run_service
 from pilothouse.ops.local import kernel, processes
 from pilothouse.ops.local.cluster import Cluster, load
 from pilothouse.ops.local.fabric import netns_path
@@ -195,7 +194,7 @@ def _import_services() -> None:
     """Import every service once, so that all of them share its pages."""
     for service in SERVICES.values():
         try:
-            importlib.import_module(service)
+            import_service(service)
         except Exception:  # noqa: BLE001 - the service itself says so in its own log, and is retried
             _say(f"{service} can not be imported: {sys.exc_info()[1]}")
     gc.collect()

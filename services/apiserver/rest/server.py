@@ -25,6 +25,7 @@ from pilothouse.services.machinery import errors
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry, web
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.heap import Heap
 
 BACKLOG = 1024
 # Selectors and field paths travel in the request line.
@@ -42,6 +43,8 @@ CONNECTIONS_MAX = 10_000
 HANDSHAKE_SECONDS = 10.0
 # What may wait for a client: OpenSSL never gives back the memory of what once waited.
 UNSENT_BYTES_MAX = 64 * 1024
+# After an answer over this size, what its pieces took is given back.
+LARGE_BYTES = 1024 * 1024
 
 Answer = Callable[[Request, User | None], Awaitable[web.StreamResponse]]
 
@@ -155,12 +158,16 @@ class _Server(web.Server):
 
     def __init__(self, answer: Answer, judge: Judge) -> None:
         self._judge = judge
+        heap = Heap()
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             assert isinstance(request, Request)  # noqa: S101 - the factory below makes them
             connection = request.protocol
             certified = connection.certified if isinstance(connection, _Connection) else None
-            return await answer(request, certified)
+            response = await answer(request, certified)
+            if type(response) is web.StreamResponse and _is_large(response):
+                heap.give_back_later()
+            return response
 
         super().__init__(handle, request_factory=_request, handler_cancellation=True)
 
@@ -192,6 +199,10 @@ class _Server(web.Server):
             lingering_time=LINGER_SECONDS,
             keepalive_timeout=IDLE_SECONDS_MAX,
         )
+
+
+def _is_large(response: web.StreamResponse) -> bool:
+    return (response.content_length or 0) > LARGE_BYTES
 
 
 def _request(
