@@ -63,6 +63,11 @@ class History:
 
 def snapshot(template: msgspec.Raw) -> bytes:
     """The patch that puts ``template`` back, its keys in order."""
+    return _snapshot(bytes(template))
+
+
+@lru_cache(maxsize=1024)
+def _snapshot(template: bytes) -> bytes:
     said = {**msgspec.json.decode(template), "$patch": "replace"}
     return msgspec.json.encode({"spec": {"template": said}}, order="sorted")
 
