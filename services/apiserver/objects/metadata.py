@@ -1,5 +1,6 @@
 """``metadata``: what the server writes into it, and its rules."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ FREE = ("labels", "annotations", "ownerReferences", "finalizers")
 GENERATED_BASE_MAX = 58
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+STANDARD = frozenset({ORPHAN, FOREGROUND, "kubernetes"})
+"""Finalizers that belong to no domain."""
+_UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 IMMUTABLE = "field is immutable"
 
 
@@ -96,10 +100,21 @@ def _copy_free(source: Mapping[str, Any], target: Document) -> None:
         value = source.get(field)
         if value:
             target[field] = value
+    owners = target.get("ownerReferences")
+    if owners and len(owners) > 1:
+        target["ownerReferences"] = _once(owners)
 
 
-def check(metadata: Document, rule: names.Rule) -> list[Cause]:
-    """What is wrong with an object's metadata."""
+def _once(owners: list[Document]) -> list[Document]:
+    """Each owner once, at its first place."""
+    found: dict[str, Document] = {}
+    for owner in owners:
+        found.setdefault(json.dumps(owner, sort_keys=True), owner)
+    return list(found.values())
+
+
+def check(metadata: Document, rule: names.Rule, *, free: bool = False) -> list[Cause]:
+    """What is wrong with an object's metadata; ``free`` lets finalizers be of no domain."""
     name = metadata["name"]
     causes: list[Cause] = []
     if generated := metadata.get("generateName"):
@@ -114,7 +129,7 @@ def check(metadata: Document, rule: names.Rule) -> list[Cause]:
     if annotations:
         causes += names.check_annotations(annotations, "metadata.annotations")
     if finalizers := metadata.get("finalizers"):
-        causes += _check_finalizers(finalizers)
+        causes += _check_finalizers(finalizers, free=free)
     return causes + _check_owners(metadata.get("ownerReferences") or ())
 
 
@@ -124,13 +139,14 @@ def _check_generated(generated: str, rule: names.Rule) -> list[Cause]:
     return names.check(rule, begun, "metadata.generateName")
 
 
-def _check_finalizers(finalizers: Any) -> list[Cause]:
+def _check_finalizers(finalizers: Any, *, free: bool) -> list[Cause]:
     field = "metadata.finalizers"
-    causes = [
-        names.invalid(field, finalizer, bad)
-        for finalizer in finalizers
-        if (bad := names.qualified(finalizer))
-    ]
+    causes = []
+    for index, finalizer in enumerate(finalizers):
+        if bad := names.qualified(finalizer):
+            causes.append(names.invalid(field, finalizer, bad))
+        elif not free and "/" not in finalizer and finalizer not in STANDARD:
+            causes.append(names.invalid(f"{field}[{index}]", finalizer, _UNQUALIFIED))
     if ORPHAN in finalizers and FOREGROUND in finalizers:
         detail = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
         causes.append(names.invalid(field, list(finalizers), detail))
@@ -168,6 +184,18 @@ def _check_owner(owner: Document, field: str) -> list[Cause]:
         detail = "/v1, Kind=Event is disallowed from being an owner"
         causes.append(names.invalid(field, owner, detail))
     return causes
+
+
+def warn(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+    """What is told of the names of a custom object's new finalizers."""
+    added = {*(new.get("finalizers") or ())} - {*(old.get("finalizers") or ())}
+    return [
+        f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name '
+        f"{'including a path (/) ' if '.' in finalizer else ''}to avoid accidental conflicts with "
+        "other finalizer writers"
+        for finalizer in sorted(added)
+        if "/" not in finalizer and finalizer not in STANDARD
+    ]
 
 
 def check_update(new: Document, old: Document) -> list[Cause]:

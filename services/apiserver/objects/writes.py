@@ -130,14 +130,15 @@ class Writes:
         request = Admission(user, kind, key, document, parts.cache, parts.entropy.suffix())
         chain.admit_create(request)
         request.warnings.extend(owned.born(kind, document))
-        causes = metadata.check(document["metadata"], served.strategy.name)
+        free = _finalizers_are_free(kind)
+        causes = metadata.check(document["metadata"], served.strategy.name, free=free)
         causes += served.strategy.check(document)
         causes += served.strategy.check_create(document)
         if causes:
             raise refusals.invalid(served.kind, name, causes)
         if str(given.get("resourceVersion") or "0").strip("0").isdigit():
             raise BadRequest("resourceVersion should not be set on objects to be created")
-        request.warnings.extend(warnings.of(kind, document))
+        request.warnings.extend(_warnings(kind, document, None))
 
         async def put() -> Stored:
             return await self._put_new(served, key, document, options)
@@ -211,8 +212,10 @@ class Writes:
         self._admit(change, old)
         causes = metadata.check_update(document["metadata"], old["metadata"])
         if not change.part:
-            causes += metadata.check(document["metadata"], served.strategy.name)
-            causes += served.strategy.check(document)
+            free = _finalizers_are_free(kind)
+            causes += metadata.check(document["metadata"], served.strategy.name, free=free)
+            if custom or not _keeps_to(document, old):
+                causes += served.strategy.check(document)
             causes += served.strategy.check_update(document, old)
         elif change.part == "status":
             causes += served.strategy.check_status(document, old)
@@ -222,7 +225,7 @@ class Writes:
         if causes:
             raise refusals.invalid(served.kind, change.key.name, causes)
         if not change.part:
-            change.warnings[:] = warnings.of(kind, document, old)
+            change.warnings[:] = _warnings(kind, document, old)
         if _gone(document):
             return await self._commits.delete(kind, item, dry_run=change.dry_run)
         request = Admission(
@@ -316,9 +319,28 @@ def _generates(kind: Kind, given: Document) -> bool:
     )
 
 
+def _finalizers_are_free(kind: Kind) -> bool:
+    """Whether finalizers may be named without a domain: of custom kinds, and what defines them."""
+    return kind.custom is not None or kind.native in {"apiservices", "customresourcedefinitions"}
+
+
+def _warnings(kind: Kind, document: Document, old: Document | None) -> list[str]:
+    if kind.custom is not None:
+        return metadata.warn(document["metadata"], old["metadata"] if old else {})
+    return warnings.of(kind, document, old)
+
+
 def _desired(document: Document) -> Document:
     """What generation counts: everything but metadata and status."""
     return {name: value for name, value in document.items() if name not in {"metadata", "status"}}
+
+
+def _keeps_to(document: Document, old: Document) -> bool:
+    """Whether all that rules look at is as it was stored, and so was checked before."""
+    before, now = old["metadata"], document["metadata"]
+    if len(old) != len(document) or now.get("annotations") != before.get("annotations"):
+        return False
+    return all(old.get(name) == document[name] for name in document if name != "metadata")
 
 
 def _beside_metadata(document: Document) -> Document:

@@ -8,8 +8,8 @@ from pilothouse.services.machinery import names
 OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "1"}
 
 
-def told(document, rule=names.subdomain):
-    found = metadata.check({"name": "x", **document}, rule)
+def told(document, rule=names.subdomain, **ways):
+    found = metadata.check({"name": "x", **document}, rule, **ways)
     return [(cause.field.removeprefix("metadata."), cause.message) for cause in found]
 
 
@@ -47,6 +47,23 @@ def test_one_owner_controls():
 def test_dependents_are_orphaned_or_deleted():
     ((_, message),) = told({"finalizers": ["orphan", "foregroundDeletion"]})
     assert message.endswith("finalizer orphan and foregroundDeletion cannot be both set")
+
+
+def test_finalizers_have_a_domain():
+    assert told({"finalizers": ["kubernetes", "a.b/c", "orphan"]}) == []
+    ((field, message),) = told({"finalizers": ["a.b/c", "mine"]})
+    assert field == "finalizers[1]"
+    assert message.endswith("is neither a standard finalizer name nor is it fully qualified")
+    assert told({"finalizers": ["mine"]}, free=True) == []
+    warned = metadata.warn({"finalizers": ["old", "mine", "a.b"]}, {"finalizers": ["old"]})
+    assert [text.partition(": prefer a domain-qualified finalizer name")[0] for text in warned] == [
+        'metadata.finalizers: "a.b"', 'metadata.finalizers: "mine"'
+    ]  # fmt: skip
+
+
+def test_owners_are_told_once():
+    given = {"ownerReferences": [OWNER, {**OWNER, "uid": "2"}, dict(OWNER)]}
+    assert metadata.changed(given, {})["ownerReferences"] == [OWNER, {**OWNER, "uid": "2"}]
 
 
 def test_new_finalizers_of_what_goes_are_told_together():
