@@ -250,6 +250,20 @@ def test_kinds_rights_and_levels_of_one_are_those_of_all(three):
     path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
     assert one.request("POST", path, binding).code == 201
     wait(lambda: three_.get(CONFIGMAPS, headers=joe).code == 200)
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": "joe"}}],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    spec = {
+        "matchingPrecedence": 700,
+        "priorityLevelConfiguration": {"name": "workload-low"},
+        "rules": [rule],
+    }
+    path = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+    made = two.request("POST", path, {"metadata": {"name": "side"}, "spec": spec})
+    sorted_by = "X-Kubernetes-PF-FlowSchema-UID"
+    uid = made.json["metadata"]["uid"]
+    wait(lambda: one.get("/version", headers=joe).headers[sorted_by] == uid)
 
 
 def test_pages_and_watches_go_on_elsewhere(three):
