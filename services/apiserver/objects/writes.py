@@ -27,7 +27,7 @@ from pilothouse.services.apiserver.requests import (
 )
 from pilothouse.services.apiserver.strategies import parts, warnings
 from pilothouse.services.machinery import names, timestamps
-from pilothouse.services.machinery.errors import ApiError, BadRequest
+from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Changed
 
@@ -214,8 +214,7 @@ class Writes:
         if not change.part:
             free = _finalizers_are_free(kind)
             causes += metadata.check(document["metadata"], served.strategy.name, free=free)
-            if custom or not _keeps_to(document, old):
-                causes += served.strategy.check(document)
+            causes += _broken(served, document, old)
             causes += served.strategy.check_update(document, old)
         elif change.part == "status":
             causes += served.strategy.check_status(document, old)
@@ -335,8 +334,14 @@ def _desired(document: Document) -> Document:
     return {name: value for name, value in document.items() if name not in {"metadata", "status"}}
 
 
+def _broken(served: Served, document: Document, old: Document) -> list[Cause]:
+    """Which rules of its kind a document breaks: none where all that they look at is as it was."""
+    if served.rests.custom is None and _keeps_to(document, old):
+        return []
+    return served.strategy.check(document)
+
+
 def _keeps_to(document: Document, old: Document) -> bool:
-    """Whether all that rules look at is as it was stored, and so was checked before."""
     before, now = old["metadata"], document["metadata"]
     if len(old) != len(document) or now.get("annotations") != before.get("annotations"):
         return False
