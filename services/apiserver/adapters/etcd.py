@@ -267,10 +267,23 @@ class EtcdStorage:
     async def _call(self, call: Callable[[_Endpoint], Awaitable[_Answer]]) -> _Answer:
         """Call the endpoint in use; a refusal becomes one of Storage's own.
 
-        A write whose answer was lost may have happened, so nothing is sent twice.
+        What certainly did not happen is asked of each endpoint in turn. A write whose answer was
+        lost may have happened, so that is not sent twice.
         """
+        for last in (*(False for _ in self._endpoints[1:]), True):
+            try:
+                return await self._ask(call)
+            except Undecided:
+                raise
+            except Unavailable:
+                if last:
+                    raise
+        raise Unavailable("there is no etcd endpoint")
+
+    async def _ask(self, call: Callable[[_Endpoint], Awaitable[_Answer]]) -> _Answer:
         if self._closed:
             raise Unavailable("the connection to etcd is closed")
+        at = self._at
         try:
             return await call(self._endpoint())
         except asyncio.CancelledError:
@@ -278,7 +291,8 @@ class EtcdStorage:
             raise
         except aio.AioRpcError as error:
             if error.code() in _GONE:
-                self._at += 1
+                if self._at == at:
+                    self._at += 1
                 lost = Unavailable if _unsent(error) else Undecided
                 raise lost(f"etcd: {error.details()}") from error
             details = error.details() or ""

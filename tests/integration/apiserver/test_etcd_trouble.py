@@ -40,6 +40,14 @@ async def test_a_write_that_was_never_sent_is_certain(monkeypatch):
     await nowhere.close()
 
 
+async def test_of_several_endpoints_one_that_is_not_there_is_passed_over(etcd):
+    (port,) = free_ports(1)
+    several = await open_etcd([f"http://127.0.0.1:{port}", f"http://{etcd.address}"])
+    revision = await several.put(b"/passed", b"v", expect=0)
+    assert await several.revision() >= revision
+    await several.close()
+
+
 async def test_a_write_without_an_answer_is_not(etcd, storage, monkeypatch):
     monkeypatch.setattr(adapter, "REQUEST_SECONDS", 0.3)
     await storage.put(b"/there", b"v", expect=0)
