@@ -16,24 +16,31 @@ class Listed(list[Item]):
     @property
     def stored(self) -> list[Stored]:
         """The objects themselves."""
-        self._gather()
-        return self._stored
+        try:
+            return self._stored
+        except AttributeError:
+            self._gather()
+            return self._stored
 
     @property
     def texts(self) -> list[bytes]:
         """What readers get of each."""
-        self._gather()
-        return self._texts
+        try:
+            return self._texts
+        except AttributeError:
+            self._gather()
+            return self._texts
 
     @property
     def size(self) -> int:
         """Bytes of all texts."""
-        self._gather()
-        return self._size
+        try:
+            return self._size
+        except AttributeError:
+            self._gather()
+            return self._size
 
     def _gather(self) -> None:
-        if hasattr(self, "_size"):
-            return
         self._stored = [item.stored for item in self]
         self._texts = [stored.json for stored in self._stored]
         self._size = sum(map(len, self._texts))

@@ -20,7 +20,8 @@ from pilothouse.services.runtime.clock import Clock
 
 _POOL_BYTES = 4096
 _UID_BYTES = 16
-_SUFFIX_BYTES = 8
+_SUFFIX_BYTES = 7
+_LETTERS = len(names.SUFFIX_ALPHABET)
 
 
 class Entropy:
@@ -48,11 +49,11 @@ class Entropy:
     def suffix(self) -> str:
         """Five characters that form no word."""
         number = int.from_bytes(self._take(_SUFFIX_BYTES), "big")
-        letters = []
+        letters = ""
         for _ in range(names.SUFFIX_LENGTH):
-            number, index = divmod(number, len(names.SUFFIX_ALPHABET))
-            letters.append(names.SUFFIX_ALPHABET[index])
-        return "".join(letters)
+            letters += names.SUFFIX_ALPHABET[number % _LETTERS]
+            number //= _LETTERS
+        return letters
 
 
 @dataclass(frozen=True)
