@@ -108,3 +108,13 @@ async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
             assert status["hostIP"] == "198.18.0.8"
             child.send_signal(signal.SIGTERM)
             assert await child.wait() == 0
+
+        async def restarts():
+            found = (await pod())["status"]["containerStatuses"][0]
+            return found["restartCount"] if "running" in found["state"] else 0
+
+        async with simulating(process, *flags) as child:
+            # To its pods a new process is a machine that was replaced.
+            assert await eventually(restarts, bool) == 1
+            child.kill()
+        assert len(await nodes()) == NODE_COUNT
