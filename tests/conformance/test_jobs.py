@@ -175,6 +175,19 @@ def test_pods_of_a_job_deleted_without_a_word_stay_and_are_free(
     assert len(found.pods("left")) == 2
 
 
+def test_a_namespace_goes_with_its_jobs(cluster: Cluster, client: Official, namespace: str) -> None:
+    """Each failed pod of an index is kept for its successor, which here can not come."""
+    found = Jobs(client, namespace)
+    per_index = {"completions": 2, "parallelism": 2, "completionMode": "Indexed"}
+    found.create(job("per-index", SLEEPS, backoffLimitPerIndex=3, **per_index))
+    found.create(job("waits", SLEEPS, podReplacementPolicy="Failed"))
+    eventually("all run", lambda: found.running("per-index") + found.running("waits") == 3)
+    client.core.delete_namespace(namespace, propagation_policy="Background")
+    path = f"/api/v1/namespaces/{namespace}"
+    cluster.eventually("it is gone", lambda: client.raw("GET", path).code == 404)
+    client.core.create_namespace({"metadata": {"name": namespace}})
+
+
 @line(JOB, "adopt orphans, release non-matching")
 def test_pods_are_adopted_and_released_by_their_labels(client: Official, namespace: str) -> None:
     found = Jobs(client, namespace)

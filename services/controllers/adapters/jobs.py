@@ -15,14 +15,15 @@ from pilothouse.services.controllers.workload.completion import backoff
 from pilothouse.services.controllers.workload.completion.backoff import Backoff
 from pilothouse.services.controllers.workload.completion.sizes import Birth
 from pilothouse.services.controllers.workload.job import JobController, Plan
-from pilothouse.services.machinery import labels
+from pilothouse.services.machinery import labels, timestamps
 from pilothouse.services.machinery.errors import ApiError, Conflict, NotFound
-from pilothouse.services.machinery.kinds import jobs
+from pilothouse.services.machinery.kinds import jobs, namespaces
 from pilothouse.services.machinery.kinds.jobs import Job, JobStatus, Uncounted
+from pilothouse.services.machinery.kinds.namespaces import Namespace
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.labels import Selector
 from pilothouse.services.machinery.objects import Key, Object, controller_of
-from pilothouse.services.machinery.resources import JOBS, PODS
+from pilothouse.services.machinery.resources import JOBS, NAMESPACES, PODS
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.control import batches
 from pilothouse.services.runtime.control.queue import WorkQueue
@@ -42,6 +43,7 @@ class Jobs:
         self._clock = world.clock
         self._jobs = owners
         self._pods = found
+        self._namespaces = world.cache(NAMESPACES, Namespace)
         self._written = Settled(owners)
         self._settled = Settled(found)
         self._histories: dict[Key, Backoff] = {}
@@ -54,6 +56,11 @@ class Jobs:
         if job is None:
             self._settled.forget(key)
             self._written.forget(key)
+            return None
+        namespace = self._namespaces.get(Key("", key.namespace))
+        if namespace is not None and not namespaces.is_active(namespace):
+            # Its pods go first, and none comes in their place: it lets them go as if it went.
+            return _leaving(job)
         return job
 
     def pods_near(self, job: Job) -> Sequence[Pod]:
@@ -196,6 +203,12 @@ class Jobs:
 
     def _say(self, job: Job, type_: str, reason: str, message: str) -> None:
         self._recorder.note(reference(JOBS, job.metadata), type_, reason, message)
+
+
+def _leaving(job: Job) -> Job:
+    gone = job.metadata.deletion_timestamp or timestamps.render(0)
+    metadata = msgspec.structs.replace(job.metadata, deletion_timestamp=gone)
+    return msgspec.structs.replace(job, metadata=metadata)
 
 
 def selector_of(job: Job) -> Selector | None:
