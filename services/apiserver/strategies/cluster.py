@@ -16,6 +16,7 @@ _COORDINATED = ("OldestEmulationVersion",)
 _POD_CIDR = 'node updates may not change podCIDR except from "" to valid'
 _PROVIDER = 'node updates may not change providerID except from "" to valid'
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+_RESERVED = "priority class names with 'system-' prefix are reserved for system use only. error: "
 _SYSTEM_PREFIX = re.compile("system-")
 
 
@@ -141,11 +142,10 @@ def _check_priority_class(body: Body) -> list[Cause]:
     causes = []
     if name in SYSTEM:
         if value != SYSTEM[name]:
-            detail = f"value of {name} must be {SYSTEM[name]}"
+            detail = f"{_RESERVED}value of {name} PriorityClass must be {SYSTEM[name]}"
             causes.append(names.forbidden("metadata.name", detail))
     elif _SYSTEM_PREFIX.match(name):
-        detail = "priority class names with 'system-' prefix are reserved for system use only. "
-        detail += "error: the name is not one of the system priority classes"
+        detail = f"{_RESERVED}{name} is not a known system priority class"
         causes.append(names.forbidden("metadata.name", detail))
     elif value > PRIORITY_MAX:
         detail = f"maximum allowed value of a user defined priority is {PRIORITY_MAX}"

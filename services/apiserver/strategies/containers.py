@@ -20,6 +20,10 @@ _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _RESIZE = ("NotRequired", "RestartContainer")
 _RESIZED = ("cpu", "memory")
 _RESTARTS = ("Always", "Never", "OnFailure")
+RULES_MAX = 20
+CODES_MAX = 255
+_RESTART_ACTIONS = ("Restart", "RestartAllContainers")
+_CODE_OPERATORS = ("In", "NotIn")
 _EPHEMERAL_FIELDS = frozenset(
     {
         "name", "image", "command", "args", "workingDir", "env", "envFrom", "volumeMounts",
@@ -81,6 +85,27 @@ def _restarts(container: Body, where: str) -> list[Cause]:
     if rules and policy is None:
         detail = "must specify restartPolicy when restart rules are used"
         causes.append(names.required(f"{where}.restartPolicy", detail))
+    if len(rules) > RULES_MAX:
+        causes.append(names.too_many(f"{where}.restartPolicyRules", len(rules), RULES_MAX))
+    for index, rule in enumerate(rules):
+        causes += _restart_rule(rule, f"{where}.restartPolicyRules[{index}]")
+    return causes
+
+
+def _restart_rule(rule: Body, where: str) -> list[Cause]:
+    """With which exit codes a container starts again, whatever its policy."""
+    causes = []
+    action, codes = rule.get("action", ""), rule.get("exitCodes")
+    if action not in _RESTART_ACTIONS:
+        causes.append(names.unsupported(f"{where}.action", action, _RESTART_ACTIONS))
+    if codes is None:
+        return [*causes, names.required(f"{where}.exitCodes", "must be specified")]
+    operator, values = codes.get("operator", ""), codes.get("values") or ()
+    if operator not in _CODE_OPERATORS:
+        field = f"{where}.exitCodes.operator"
+        causes.append(names.unsupported(field, operator, _CODE_OPERATORS))
+    if len(values) > CODES_MAX:
+        causes.append(names.too_many(f"{where}.exitCodes.values", len(values), CODES_MAX))
     return causes
 
 

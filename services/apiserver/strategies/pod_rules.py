@@ -19,6 +19,7 @@ DNS_SERVERS_MAX = 3
 DNS_SEARCHES_MAX = 32
 DNS_SEARCH_LETTERS_MAX = 2048
 SECONDS_MAX = 2**31 - 1
+HOST_NAME_MAX = 64
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
@@ -232,6 +233,20 @@ def _scheduling_gates(gates: Any, _spec: Body, path: str) -> list[Cause]:
     return causes
 
 
+def _host_name(name: Any, spec: Body, field: str) -> list[Cause]:
+    """A name that the pod has instead of its own, and then in no other way."""
+    path = field.rpartition(".")[0]
+    detail = "may not be specified when `hostnameOverride` is specified"
+    causes = [
+        names.forbidden(f"{path}.{other}", detail)
+        for other in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(other)
+    ]
+    if len(name) > HOST_NAME_MAX:
+        causes.append(names.too_long(field, HOST_NAME_MAX))
+    return causes + names.check(names.subdomain, name, field)
+
+
 def _host_aliases(aliases: Any, _spec: Body, path: str) -> list[Cause]:
     causes: list[Cause] = []
     for index, alias in enumerate(aliases):
@@ -258,6 +273,7 @@ _PARTS: tuple[tuple[str, Part], ...] = (
     ("activeDeadlineSeconds", _deadline),
     ("hostname", _named(names.label)),
     ("subdomain", _named(names.label)),
+    ("hostnameOverride", _host_name),
     ("tolerations", _tolerations),
     ("hostAliases", _host_aliases),
     ("priorityClassName", _named(names.subdomain)),
