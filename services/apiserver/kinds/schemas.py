@@ -25,7 +25,9 @@ class Schemas:
     """Definitions by name (``io.k8s.api.core.v1.Pod``), as the published JSON schema has them."""
 
     def __init__(self, text: bytes | mmap) -> None:
+        self._text = text
         self._raw = msgspec.json.decode(text, type=_Published).definitions
+        self._let_go()
         self._decoded: dict[str, dict[str, Any]] = {}
         self._added: dict[str, dict[str, Any]] = {}
 
@@ -33,8 +35,8 @@ class Schemas:
         """The schema; KeyError when there is none of that name. Not to be changed."""
         found = self._decoded.get(name) or self._added.get(name)
         if found is None:
-            found = msgspec.json.decode(self._raw[name])
-            self._decoded[name] = found
+            found = self._decoded[name] = self.copy(name)
+            self._let_go()
         return found
 
     def add(self, name: str, schema: dict[str, Any]) -> None:
@@ -60,6 +62,11 @@ class Schemas:
         """Every published definition's name."""
         return iter(self._raw)
 
+    def _let_go(self) -> None:
+        """Keep nothing of a file in memory: what is asked for next comes back from it."""
+        if isinstance(self._text, mmap):
+            self._text.madvise(MADV_DONTNEED)
+
 
 def reference(schema: dict[str, Any]) -> str:
     """The definition that a ``$ref`` names; empty when it is none."""
@@ -76,8 +83,4 @@ def published_schemas() -> Schemas:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the package kubernetes-validate is not installed")
     with Path(spec.submodule_search_locations[0]).joinpath(*_FILE).open("rb") as file:
-        text = mmap(file.fileno(), 0, access=ACCESS_READ)
-    schemas = Schemas(text)
-    # All of it was looked through once; what is asked for comes back from the file.
-    text.madvise(MADV_DONTNEED)
-    return schemas
+        return Schemas(mmap(file.fileno(), 0, access=ACCESS_READ))
