@@ -221,6 +221,13 @@ def test_suspended_it_has_no_pods_and_no_start():
     assert (last.status, last.reason) == ("False", "JobResumed")
 
 
+def test_a_start_that_somebody_set_for_a_suspended_one_stays():
+    rests = (JobCondition(type="Suspended", status="True", reason="JobSuspended"),)
+    resumed = plan(made(status=JobStatus(start_time=at(-20), conditions=rests)))
+    assert resumed.status.start_time == at(-20)
+    assert resumed.status.conditions[0].reason == "JobResumed"
+
+
 def test_one_on_its_way_out_only_lets_go():
     todo = plan(made(going=True), pod("a"), pod("free", owners=()))
     assert (todo.create, todo.stop, todo.retire, todo.adopt) == ((), (), (), ())

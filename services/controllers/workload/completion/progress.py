@@ -52,7 +52,7 @@ def status(job: Job, numbers: Numbers, count: Tally, end: Verdict | None, now: f
 
 
 def _rested(job: Job, present: JobStatus, stamp: str) -> JobStatus:
-    """Suspended, its clock is put back; resumed, it starts anew."""
+    """Suspended, its clock is put back, so that it starts anew when resumed."""
     if job.spec.suspend:
         said = JobCondition(
             type=jobs.SUSPENDED, status="True", reason="JobSuspended", message="Job suspended"
@@ -64,7 +64,7 @@ def _rested(job: Job, present: JobStatus, stamp: str) -> JobStatus:
         said = JobCondition(
             type=jobs.SUSPENDED, status="False", reason="JobResumed", message="Job resumed"
         )
-        start = stamp
+        start = present.start_time  # it was put back, and one that somebody set may not change
     told = _with(present.conditions, said, stamp)
     if told == present.conditions:
         return present
