@@ -49,13 +49,13 @@ class Kinds:
         found = self._served.get(id(kind))
         if found is None or found[0] is not kind:
             rests = self._parts.catalog.stored(kind)
-            # Each version of a custom kind has rules of its own; others those of what they rest as.
+            # Each version of a custom kind has ways of its own; others those of what they rest as.
             ruled = rests if kind.custom is None else kind
             served = Served(
                 kind,
                 rests,
                 ways_of(ruled, self._parts.event_seconds),
-                every.of(ruled),
+                every.of(kind),
                 self._parts.cache.of(rests),
             )
             self._served[id(kind)] = found = (kind, served)

@@ -6,11 +6,13 @@ from pilothouse.services.machinery.errors import Cause
 
 NAME_BYTES_MAX = 128
 NOTE_BYTES_MAX = 1024
+SERIES_MIN = 2
 _TYPES = ("Normal", "Warning")
 _FIXED = (
     "involvedObject", "reason", "message", "type", "eventTime", "reportingComponent",
     "reportingInstance", "action", "related", "source", "firstTimestamp", "lastTimestamp", "count",
 )  # fmt: skip
+_OLD_FIELDS = ("firstTimestamp", "lastTimestamp", "count", "source")
 _CLUSTER_NAMESPACES = ("", "default", "kube-system")
 
 
@@ -51,19 +53,30 @@ def _place(body: Body) -> list[Cause]:
 
 
 def _check_create(body: Body) -> list[Cause]:
-    if body.get("eventTime") is None or body.get("type") in _TYPES:
-        return []
-    detail = "has invalid value: " + str(body.get("type", ""))
-    return [names.invalid("type", "", detail)]
+    """What the newer group asks of those who write by it."""
+    causes = []
+    series = body.get("series")
+    if series is not None and (series.get("count") or 0) < SERIES_MIN:
+        causes.append(names.invalid("series.count", "", f"should be at least {SERIES_MIN}"))
+    if series is not None and not series.get("lastObservedTime"):
+        causes.append(names.required("series.lastObservedTime"))
+    if body.get("eventTime") is None:
+        causes.append(names.required("eventTime"))
+    if body.get("type") not in _TYPES:
+        detail = "has invalid value: " + str(body.get("type", ""))
+        causes.append(names.invalid("type", "", detail))
+    return causes + [
+        names.invalid(field, "", "needs to be unset") for field in _OLD_FIELDS if body.get(field)
+    ]
 
 
 def _check_update(new: Body, old: Body) -> list[Cause]:
-    if old.get("eventTime") is None:
-        return []
     causes: list[Cause] = []
     for field in _FIXED:
         causes += immutable(field, new.get(field), new.get(field), old.get(field))
     return causes
 
 
-EVENT = Strategy(check=_check, check_create=_check_create, check_update=_check_update)
+EVENT = Strategy(check=_check)
+NEW_EVENT = Strategy(check=_check, check_create=_check_create, check_update=_check_update)
+"""The same, written by ``events.k8s.io``."""

@@ -71,6 +71,7 @@ BY_KIND: dict[tuple[str, str], Strategy] = {
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): flowcontrol.SCHEMA,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): flowcontrol.LEVEL,
     ("", "Event"): events.EVENT,
+    ("events.k8s.io", "Event"): events.NEW_EVENT,
     ("", "LimitRange"): budgets.LIMIT_RANGE,
     ("", "ResourceQuota"): budgets.RESOURCE_QUOTA,
     ("policy", "PodDisruptionBudget"): budgets.DISRUPTION_BUDGET,
