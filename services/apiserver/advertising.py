@@ -4,6 +4,7 @@ Each server keeps a key of its own in the store that goes by itself when it is n
 Kubernetes; whoever looks writes down whom it finds.
 """
 
+import contextlib
 from collections.abc import Sequence
 
 from pilothouse.services.apiserver.bootstrap import publish
@@ -44,20 +45,22 @@ class Advertising:
         Raises:
             Unavailable: the store does not answer.
         """
-        if self._storage.newest() is not None:
-            # The store is this process's own: there is nobody else.
-            return (self._address,)
         entries, _ = await self._storage.load(PREFIX)
         living = {entry.key[len(PREFIX) :].decode() for entry in entries} | {self._address}
         return sorted(living)
 
     async def _renew(self) -> None:
+        ttl_seconds = LEASE_SECONDS
         if self._storage.newest() is not None:
-            return
+            if self._revision:
+                return
+            # The store is this process's own, and goes with it: who was there before has gone.
+            await self._forget_all()
+            ttl_seconds = 0
         for _ in range(_TRIES):
             try:
                 self._revision = await self._storage.put(
-                    self._key, b"", expect=self._revision, ttl_seconds=LEASE_SECONDS
+                    self._key, b"", expect=self._revision, ttl_seconds=ttl_seconds
                 )
                 break
             except Changed as other:
@@ -66,7 +69,7 @@ class Advertising:
     async def run(self) -> None:
         """Renew until cancelled."""
         clock = self._registry.parts.clock
-        while self._storage.newest() is None:
+        while True:
             try:
                 await self._renew()
                 await publish(self._registry, self.living, self._port)
@@ -76,7 +79,7 @@ class Advertising:
 
     async def withdraw(self) -> None:
         """This server ends: the others need not wait until its key has gone."""
-        if not self._revision:
+        if not self._revision or self._storage.newest() is not None:
             return
         try:
             for _ in range(_TRIES):
@@ -91,6 +94,12 @@ class Advertising:
             await publish(self._registry, self._others, self._port)
         except (ApiError, Unavailable) as error:
             telemetry.logger().warning("endpoints are not withdrawn", error=str(error))
+
+    async def _forget_all(self) -> None:
+        entries, _ = await self._storage.load(PREFIX)
+        for entry in entries:
+            with contextlib.suppress(Changed):
+                await self._storage.delete(entry.key, expect=entry.mod_revision)
 
     async def _others(self) -> Sequence[str]:
         entries, _ = await self._storage.load(PREFIX)

@@ -1,5 +1,6 @@
 """An API server of its own, as a process on loopback, with a self-made authority and kubectl."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -150,3 +151,27 @@ def namespace(api, request):
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
     assert api.request("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account).code == 201
     return name
+
+
+@pytest.fixture
+def started(api, tmp_path):
+    """A way to start another server, with the certificates of the first; yields its process too."""
+
+    @contextlib.contextmanager
+    def start(*flags):
+        port = free_port()
+        command = [
+            sys.executable, "-m", "pilothouse.ops.cli", "apiserver", f"--pki-dir={api.pki}",
+            f"--data-dir={tmp_path}", f"--run-dir={tmp_path}", f"--secure-port={port}", *flags,
+        ]  # fmt: skip
+        server = Api(api.folder, f"https://127.0.0.1:{port}")
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_ready(server, process)
+            yield server, process
+        finally:
+            process.kill()
+            process.wait()
+
+    return start

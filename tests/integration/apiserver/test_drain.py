@@ -1,11 +1,7 @@
 """A server with limits of its own, on its way down: not ready first, then no more, then gone."""
 
-import contextlib
 import json
 import signal
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
@@ -16,38 +12,11 @@ WATCH = "/api/v1/namespaces?watch=1&timeoutSeconds=60"
 EVENTS = "/api/v1/namespaces/default/events"
 
 
-@contextlib.contextmanager
-def started(api, tmp_path, *flags):
-    """Another server with the certificates of the first, and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "pilothouse.ops.cli", "apiserver", f"--pki-dir={api.pki}",
-        f"--data-dir={tmp_path}", f"--run-dir={tmp_path}", f"--secure-port={port}",
-        *flags,
-    ]  # fmt: skip
-    server = type(api)(api.folder, f"https://127.0.0.1:{port}")
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        for _ in range(300):
-            try:
-                if server.get("/readyz").code == 200:
-                    break
-            except OSError:
-                time.sleep(0.1)
-        yield server, process
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture
-def other(api, tmp_path):
+def other(started):
     limits = ("--enable-priority-and-fairness=false", "--max-requests-inflight=2")
     times = ("--shutdown-delay-duration=2s", "--event-ttl=1s", "--request-timeout=1s")
-    with started(api, tmp_path, *limits, *times) as found:
+    with started(*limits, *times) as found:
         yield found
 
 
@@ -83,10 +52,10 @@ def test_limits_and_the_way_down(other):
         server.get("/readyz")
 
 
-def test_what_runs_is_finished_and_watches_end_in_good_order(api, tmp_path):
+def test_what_runs_is_finished_and_watches_end_in_good_order(started):
     """No delay: nobody new comes in, and who is in goes out with what was asked for."""
     hanging = "/api/v1/pods?resourceVersion=9000000&resourceVersionMatch=NotOlderThan"
-    with started(api, tmp_path) as (server, process), ThreadPoolExecutor(2) as pool:
+    with started() as (server, process), ThreadPoolExecutor(2) as pool:
         slow = pool.submit(server.get, hanging)
         watch = pool.submit(server.get, WATCH)
         open_ = (

@@ -312,3 +312,17 @@ def test_an_etcd_that_is_away_for_a_while(fleet, three):
             for line in watch.result().body.splitlines()
         ]
     assert seen == ["back"]
+
+
+def test_a_server_on_the_store_of_another(api, started, namespace):
+    """One has the store in its own process, the other comes to its socket."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    with started(f"--etcd-servers=unix://{api.folder}/run/store.sock") as (guest, process):
+        for number in range(10):
+            writer, reader = (api, guest) if number % 2 else (guest, api)
+            made = writer.request("POST", path, configmap(f"c{number}")).json
+            assert reader.get(f"{path}/c{number}").json == made
+            assert len(writer.get(path).json["items"]) == number + 1
+        process.terminate()
+        assert process.wait(20) == 0
+    assert api.get(f"{path}/c9").code == 200
