@@ -31,6 +31,7 @@ _WHAT_FOR = {
     "system-node-critical": "Used for system critical pods that must not be moved from their "
     "current node.",
 }
+_MENDED = "rbac.authorization.kubernetes.io/autoupdate"
 _API_LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -43,7 +44,8 @@ async def bootstrap(
 ) -> None:
     """Create what is absent, and bring the API's endpoints in line with ``addresses`` and ``port``.
 
-    ``more`` are the objects of others (roles), created in the same way.
+    ``more`` are the objects of others (roles), created in the same way; those that an older server
+    made get what they lack.
     """
     await registry.parts.claims.repair(registry.parts.cache.objects("", "services"))
     service_address = str(ipaddress.ip_network(service_range)[1])
@@ -123,12 +125,43 @@ async def _service_range(registry: Registry, text: str) -> None:
 async def _create(registry: Registry, target: Target, document: Document) -> None:
     kind = registry.parts.catalog.lookup(target.group, target.version, target.plural)
     name = document["metadata"]["name"]
-    if registry.parts.cache.of(kind).get(Target("", "", "", target.namespace, name).key):
+    present = registry.parts.cache.of(kind).get(Target("", "", "", target.namespace, name).key)
+    if present is not None:
+        there = msgspec.json.decode(present.stored.json)
+        whole = mended(there, document)
+        if whole != there:
+            with contextlib.suppress(Conflict, NotFound):
+                await registry.update(SERVER, replace(target, name=name), whole, _OPTIONS)
         return
     try:
         await registry.create(SERVER, target, document, _OPTIONS)
     except AlreadyExists:
         return
+
+
+def mended(there: Document, wanted: Document) -> Document:
+    """A role or binding of an older cluster with what it lacks, unless its owner forbids that.
+
+    What was added by hand stays. The rules of an aggregated role are the aggregator's affair.
+    """
+    metadata, given = there.get("metadata") or {}, wanted["metadata"]
+    notes = metadata.get("annotations") or {}
+    if notes.get(_MENDED, given.get("annotations", {}).get(_MENDED)) != "true":
+        return there
+    whole = {**there, "metadata": {**metadata}}
+    for field in ("labels", "annotations"):
+        if field in given:
+            whole["metadata"][field] = {**given[field], **(metadata.get(field) or {})}
+    for field in ("aggregationRule", "rules", "subjects"):
+        if field not in wanted or (field == "rules" and "aggregationRule" in wanted):
+            continue
+        present = there.get(field)
+        if isinstance(wanted[field], list):
+            lacking = [item for item in wanted[field] if item not in (present or ())]
+            whole[field] = [*(present or ()), *lacking]
+        elif present is None:
+            whole[field] = wanted[field]
+    return whole
 
 
 def _objects(service_address: str, port: int) -> Iterator[tuple[Target, Document]]:
