@@ -1,5 +1,7 @@
 """Facts about StatefulSets: pods with a number, a name and claims of their own."""
 
+import re
+
 import msgspec
 
 from pilothouse.services.machinery.kinds.pods import EMPTY
@@ -8,6 +10,8 @@ from pilothouse.services.machinery.objects import Metadata, View
 
 POD_NAME = "statefulset.kubernetes.io/pod-name"
 POD_INDEX = "apps.kubernetes.io/pod-index"
+
+_ORDINAL = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class Ordinals(View, frozen=True, kw_only=True):
@@ -75,7 +79,7 @@ def pod_name(stateful: StatefulSet, ordinal: int) -> str:
 def ordinal_of(stateful: StatefulSet, name: str) -> int | None:
     """The number of the pod ``name``; None when it is none of the set's names."""
     parent, dash, number = name.rpartition("-")
-    if not dash or parent != stateful.metadata.name or not number.isdecimal():
+    if not dash or parent != stateful.metadata.name or not _ORDINAL.fullmatch(number):
         return None
     return int(number)
 

@@ -239,8 +239,8 @@ def test_revisions_of_no_pod_are_dropped_beyond_the_limit():
 
 def test_only_pods_with_a_name_of_the_set_are_its_own():
     free = pod(1, owner_references=())
-    foreign = pod("x", owner_references=())
-    todo = look(wanting(2), pod(0), free, foreign)
+    strangers = [pod(end, owner_references=()) for end in ("x", "01", "9" * 20, "-1")]
+    todo = look(wanting(2), pod(0), free, *strangers)
     assert [item.metadata.name for item in todo.members.adopt] == ["db-1"]
     assert todo.create == ()
 
