@@ -19,7 +19,7 @@ from pilothouse.services.apiserver.objects import (
     refusals,
     scale,
 )
-from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.decoding import decode, to_stored
 from pilothouse.services.apiserver.objects.managed import Entries, ServedVersions, Writer, claimed
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds, Served
@@ -147,7 +147,7 @@ class Applies:
             if causes:
                 raise refusals.invalid(kind, target.name, causes)
             if kind is not asked.served.rests:
-                return conversion.to_stored(kind, asked.served.rests, body)
+                return to_stored(self._parts.walkers, kind, asked.served.rests, body)
             return body
 
         def owners(old: Document, new: Document, document: Document) -> Entries:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.apiserver.kinds.kind import Kind
+from pilothouse.services.apiserver.objects import autoscaling
 from pilothouse.services.apiserver.requests import Stored
 
 Document = dict[str, Any]
@@ -19,8 +20,6 @@ _EVENT = {
     "deprecatedSource": "source",
 }
 _EVENT_BACK = {stored: served for served, stored in _EVENT.items()}
-_PERCENT = "targetCPUUtilizationPercentage"
-_PERCENT_NOW = "currentCPUUtilizationPercentage"
 
 
 def to_stored(kind: Kind, stored_kind: Kind, document: Document) -> Document:
@@ -28,7 +27,7 @@ def to_stored(kind: Kind, stored_kind: Kind, document: Document) -> Document:
     if kind.custom is not None:
         return {**document, "apiVersion": stored_kind.api_version}
     event = kind.plural == "events"
-    result = _renamed(document, _EVENT) if event else _autoscaler_up(document)
+    result = _renamed(document, _EVENT) if event else autoscaling.up(document)
     return {**result, "apiVersion": stored_kind.api_version}
 
 
@@ -39,7 +38,7 @@ def to_served(kind: Kind, document: Document) -> Document:
         kind.custom.treatment.trim(shown)
         return {**shown, "apiVersion": kind.api_version}
     event = kind.plural == "events"
-    result = _event_back(document) if event else _autoscaler_down(document)
+    result = _event_back(document) if event else autoscaling.down(document)
     return {**result, "apiVersion": kind.api_version}
 
 
@@ -61,37 +60,3 @@ def _renamed(document: Document, words: dict[str, str]) -> Document:
 def _event_back(document: Document) -> Document:
     """Its time is always there, and null in events that were written without."""
     return {"eventTime": None, **_renamed(document, _EVENT_BACK)}
-
-
-def _autoscaler_up(document: Document) -> Document:
-    spec = dict(document.get("spec") or {})
-    percent = spec.pop(_PERCENT, None)
-    if percent is not None:
-        target = {"type": "Utilization", "averageUtilization": percent}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
-    status = dict(document.get("status") or {})
-    now = status.pop(_PERCENT_NOW, None)
-    if now is not None:
-        current = {"averageUtilization": now}
-        status["currentMetrics"] = [
-            {"type": "Resource", "resource": {"name": "cpu", "current": current}}
-        ]
-    return {**document, "spec": spec, **({"status": status} if status else {})}
-
-
-def _autoscaler_down(document: Document) -> Document:
-    spec = {key: value for key, value in document["spec"].items() if key != "behavior"}
-    for metric in spec.pop("metrics", None) or ():
-        resource = metric.get("resource") or {}
-        percent = (resource.get("target") or {}).get("averageUtilization")
-        if resource.get("name") == "cpu" and percent is not None:
-            spec[_PERCENT] = percent
-    # Both are always there in v1.
-    status = {"currentReplicas": 0, "desiredReplicas": 0, **(document.get("status") or {})}
-    status.pop("conditions", None)
-    for metric in status.pop("currentMetrics", None) or ():
-        resource = metric.get("resource") or {}
-        percent = (resource.get("current") or {}).get("averageUtilization")
-        if resource.get("name") == "cpu" and percent is not None:
-            status[_PERCENT_NOW] = percent
-    return {**document, "spec": spec, "status": status}

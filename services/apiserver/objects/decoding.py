@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.objects import refusals
+from pilothouse.services.apiserver.objects import conversion, refusals
 from pilothouse.services.apiserver.requests import FieldValidation
 from pilothouse.services.apiserver.strategies import every
 from pilothouse.services.machinery.errors import BadRequest
@@ -52,6 +52,18 @@ def decode(walkers: Walkers, kind: Kind, body: Any, validation: FieldValidation)
         name = named.get("name") or named.get("generateName") or ""
         raise refusals.invalid(kind, name, report.missing)
     return warnings
+
+
+def to_stored(walkers: Walkers, kind: Kind, stored: Kind, body: Document) -> Document:
+    """A body of ``kind`` in the shape that rests, where types are right again.
+
+    Raises:
+        BadRequest: what annotations of it carry is of other types.
+    """
+    made = conversion.to_stored(kind, stored, body)
+    if kind.custom is None:
+        decode(walkers, stored, made, "Ignore")
+    return made
 
 
 def _told(kind: Kind, unknown: Sequence[str], validation: FieldValidation) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion, managed, metadata, refusals, scale
 from pilothouse.services.apiserver.objects.applies import Applies
-from pilothouse.services.apiserver.objects.decoding import Unfit, decode
+from pilothouse.services.apiserver.objects.decoding import Unfit, decode, to_stored
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds
 from pilothouse.services.apiserver.objects.writes import (
@@ -158,7 +158,8 @@ class Updates:
         if target.subresource == "scale":
             return scale.scaled(kind, old, body)
         if kind.stored_as:
-            return conversion.to_stored(kind, self._parts.catalog.stored(kind), body)
+            rests = self._parts.catalog.stored(kind)
+            return to_stored(self._parts.walkers, kind, rests, body)
         return body
 
     def _patched(self, kind: Kind, shown: Document, patch: Patch) -> Document:

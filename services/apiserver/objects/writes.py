@@ -14,7 +14,7 @@ from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import conversion, managed, metadata, owned, refusals
 from pilothouse.services.apiserver.objects.charging import Charging
 from pilothouse.services.apiserver.objects.commits import Commits
-from pilothouse.services.apiserver.objects.decoding import decode
+from pilothouse.services.apiserver.objects.decoding import decode, to_stored
 from pilothouse.services.apiserver.objects.managed import Entries, Owners, Tracking
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.served import Kinds, Served
@@ -86,7 +86,7 @@ class Writes:
         metadata.place(kind, target.namespace, target.name, body)
         served = self._kinds.served(kind)
         if kind is not served.rests:
-            body = conversion.to_stored(kind, served.rests, body)
+            body = to_stored(self._parts.walkers, kind, served.rests, body)
         tries = GENERATED_MAX if _generates(served.rests, body["metadata"]) else 1
         while True:
             tries -= 1

@@ -50,6 +50,18 @@ SPECS = [
       "hostNetwork": True},
      'spec.securityContext.sysctls[0].name: Invalid value: "net.core.somaxconn": may not be '
      "specified when 'hostNetwork' is true"),
+    ({"hostnameOverride": "a.b", "setHostnameAsFQDN": True},
+     "spec.setHostnameAsFQDN: Forbidden: may not be specified when `hostnameOverride` is "
+     "specified"),
+    ({"hostnameOverride": "a" * 65}, "spec.hostnameOverride: Too long: may not be more than 64 "
+     "bytes"),
+    ({"containers": [{"name": "c", "image": "i", "restartPolicy": "Never",
+                      "restartPolicyRules": [{"action": "Restart"}]}]},
+     "spec.containers[0].restartPolicyRules[0].exitCodes: Required value: must be specified"),
+    ({"containers": [{"name": "c", "image": "i", "restartPolicy": "Never", "restartPolicyRules": [
+        {"action": "Restart", "exitCodes": {"operator": "Is", "values": [1]}}]}]},
+     'spec.containers[0].restartPolicyRules[0].exitCodes.operator: Unsupported value: "Is": '
+     'supported values: "In", "NotIn"'),
     ({"securityContext": {"runAsUser": -1}},
      "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, "
      "inclusive"),
