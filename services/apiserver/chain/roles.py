@@ -172,6 +172,21 @@ CLUSTER_ROLES: dict[str, tuple[RuleText, ...]] = {
         for signer in SIGNERS
     },
     "system:kube-dns": ((READ, "''", "endpoints services"),),
+    "system:kubelet-api-admin": (
+        (READ, "''", "nodes"),
+        ("proxy", "''", "nodes"),
+        ("*", "''", "nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy "
+         "nodes/stats"),
+    ),
+    "system:node-problem-detector": (
+        ("get", "''", "nodes"),
+        ("patch", "''", "nodes/status"),
+        EVENTS,
+    ),
+    "system:volume-scheduler": (
+        (READ + " patch update", "''", "persistentvolumeclaims persistentvolumes"),
+        (READ, "storage.k8s.io", "storageclasses"),
+    ),
     "system:persistent-volume-provisioner": (
         ("create delete get list watch", "''", "persistentvolumes"),
         ("get list update watch", "''", "persistentvolumeclaims"),
@@ -209,6 +224,7 @@ CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("User/system:kube-proxy", "Group/system:node-proxier"),
     ),
     "system:node": ("system:node", ()),
+    "system:volume-scheduler": ("system:volume-scheduler", ("User/system:kube-scheduler",)),
     "system:service-account-issuer-discovery": (
         "system:service-account-issuer-discovery",
         ("Group/system:serviceaccounts",),
