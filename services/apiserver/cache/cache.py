@@ -32,7 +32,7 @@ FUTURE_SECONDS_MAX = 3.0
 """How long a reader waits for a revision that is not here yet."""
 BATCH_MAX = 100
 """Changes after which the watchers get a turn before the next ones come."""
-PROGRESS_SECONDS = 0.05
+PROGRESS_SECONDS = 0.15
 """When the watch is asked how far it is: what is waited for may be no change of ours."""
 
 
