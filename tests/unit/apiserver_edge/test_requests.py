@@ -138,6 +138,28 @@ def test_duplicates_are_found_where_asked():
         bodies.decode(body, "json", "Strict")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":{"b":[1,"\xc3\xa9"]}}\n',
+        b'{"a":{"b":[1,"\\u00e9"]}}',
+        b'{"a": {"b": [1.0, "\xc3\xa9"]}}',
+    ],
+)
+def test_bodies_say_the_same_however_they_are_written(body):
+    decoded = bodies.decode(body, "json", "Strict")
+    assert decoded.value == {"a": {"b": [1, "é"]}}
+    assert decoded.duplicates == []
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a":1,"a":1}', b'{"a":1e400}', b'{"a":1.0,"b":NaN}', b'{"a":1']
+)
+def test_what_only_looks_canonical_is_refused(body):
+    with pytest.raises(BadRequest):
+        bodies.decode(body, "json", "Strict")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
