@@ -126,17 +126,47 @@ class Jobs:
         return self.read(name).status
 
 
+def evicted(marks: Path) -> Any:
+    """A Job that sleeps, and ends well when it is begun anew; ``marks`` is a folder of its own."""
+    rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    kept = {"path": str(marks), "type": "Directory"}
+    return job(
+        "evicted",
+        f"test -f {MARKED} && exit 0; touch {MARKED}; {SLEEPS}",
+        completions=1,
+        backoffLimit=0,
+        completionMode="Indexed",
+        podFailurePolicy={"rules": [rule]},
+        pod={"volumes": [{"name": "data", "hostPath": kept}]},
+    )
+
+
+def evict(found: Jobs, name: str) -> None:
+    """The pod of a Job that has one."""
+    eventually("one runs", lambda: found.running(name) == 1)
+    (pod,) = found.pods(name)
+    named = {"name": pod.metadata.name}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": named}
+    path = f"/api/v1/namespaces/{found.namespace}/pods/{pod.metadata.name}/eviction"
+    assert found.client.raw("POST", path, eviction).code == 201
+
+
 @pytest.fixture(scope="module")
-def slow(cluster: Cluster, client: Official) -> Iterator[Jobs]:
-    """The Jobs of ``SLOW``, begun."""
+def slow(
+    cluster: Cluster, client: Official, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Jobs]:
+    """The Jobs of ``SLOW``, begun, and one whose pod was evicted."""
     name = f"conformance-{os.getpid()}-jobs"
     client.core.create_namespace({"metadata": {"name": name, "labels": {"conformance": "yes"}}})
     cluster.eventually(
         "the default account", lambda: cluster.try_get("serviceaccount", "default", "-n", name)
     )
     found = Jobs(client, name)
-    for body in SLOW:
+    marks = tmp_path_factory.mktemp("marks")
+    for body in (evicted(marks), *SLOW):
         found.create(body)
+    eventually("it has left its mark", (marks / Path(MARKED).name).exists)
+    evict(found, "evicted")
     yield found
     client.core.delete_namespace(name, propagation_policy="Background")
 
@@ -254,34 +284,6 @@ def wake(body: Any) -> None:
     body["metadata"].setdefault("annotations", {})["updated"] = "true"
 
 
-@line(JOB, "podFailurePolicy ignore DisruptionTarget")
-def test_an_eviction_does_not_count(client: Official, namespace: str, tmp_path: Path) -> None:
-    found = Jobs(client, namespace)
-    rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
-    kept = {"path": str(tmp_path), "type": "Directory"}
-    found.create(
-        job(
-            "evicted",
-            f"test -f {MARKED} && exit 0; touch {MARKED}; {SLEEPS}",
-            completions=1,
-            backoffLimit=0,
-            completionMode="Indexed",
-            podFailurePolicy={"rules": [rule]},
-            pod={"volumes": [{"name": "data", "hostPath": kept}]},
-        )
-    )
-    eventually("one runs", lambda: found.running("evicted") == 1)
-    (pod,) = found.pods("evicted")
-    name = pod.metadata.name
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
-    path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
-    assert client.raw("POST", path, eviction).code == 201
-    ended = found.ends(
-        "evicted", "SuccessCriteriaMet:CompletionsReached", "Complete:CompletionsReached"
-    )
-    assert (ended.failed or 0, ended.succeeded) == (0, 1)
-
-
 @line(JOB, "podFailurePolicy exit code fails job early")
 def test_an_exit_code_fails_the_job(slow: Jobs) -> None:
     ended = slow.ends("fails-early", "FailureTarget:PodFailurePolicy", "Failed:PodFailurePolicy")
@@ -348,3 +350,11 @@ def test_each_index_has_its_own_tries(slow: Jobs) -> None:
     ended = slow.ends("per-index", "FailureTarget:FailedIndexes", "Failed:FailedIndexes")
     assert (ended.failed_indexes, ended.completed_indexes) == ("1,3", "0,2")
     assert (ended.failed, ended.succeeded) == (4, 2)
+
+
+@line(JOB, "podFailurePolicy ignore DisruptionTarget")
+def test_an_eviction_does_not_count(slow: Jobs) -> None:
+    ended = slow.ends(
+        "evicted", "SuccessCriteriaMet:CompletionsReached", "Complete:CompletionsReached"
+    )
+    assert (ended.failed or 0, ended.succeeded) == (0, 1)
