@@ -32,7 +32,7 @@ from pilothouse.services.apiserver.identity import Place
 from pilothouse.services.apiserver.kinds.catalog import Catalog, builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import Schemas, published_schemas
 from pilothouse.services.apiserver.objects.parts import Parts
-from pilothouse.services.apiserver.offered import Offered
+from pilothouse.services.apiserver.offering import Offering
 from pilothouse.services.apiserver.ports import Store
 from pilothouse.services.apiserver.registry import Registry
 from pilothouse.services.apiserver.repairs import Repairs
@@ -167,7 +167,7 @@ class _Server:
             self._advertising.run(),
             self._identity.run(),
             Repairs(self._registry).run(),
-            Offered(self._registry).run(),
+            Offering(self._registry).run(),
         ]
         if self._services.upkeep is not None:
             await self._services.upkeep.bring_up()
