@@ -85,8 +85,8 @@ def _metric(metric: Body, where: str) -> list[Cause]:
     given = [field for field in _SOURCES.values() if metric.get(field) is not None]
     if len(given) == 1:
         causes += _source(given[0], metric[given[0]], f"{where}.{given[0]}")
-    expected = _SOURCES.get(kind, kind.lower())
-    if expected not in given:
+    expected = _SOURCES.get(kind)
+    if expected is not None and expected not in given:
         detail = "must populate information for the given metric source"
         causes.append(names.required(f"{where}.{expected}", detail))
     if len(given) != 1:

@@ -30,8 +30,17 @@ def _check_class(body: Body) -> list[Cause]:
     for field, choices in (("reclaimPolicy", _RECLAIM), ("volumeBindingMode", _BINDING)):
         if body.get(field) not in choices:
             causes.append(names.unsupported(field, body.get(field, ""), choices))
+    seen: list[dict[str, set[str]]] = []
     for index, term in enumerate(body.get("allowedTopologies") or ()):
-        causes += _topology(term, f"allowedTopologies[{index}]")
+        where = f"allowedTopologies[{index}]"
+        causes += _topology(term, where)
+        means = {
+            item.get("key", ""): set(item.get("values") or ())
+            for item in term.get("matchLabelExpressions") or ()
+        }
+        if means in seen:
+            causes.append(names.duplicate(f"{where}.matchLabelExpressions", ""))
+        seen.append(means)
     return causes
 
 

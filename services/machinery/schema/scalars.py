@@ -19,6 +19,8 @@ _TIME = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)"
     r"(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
 )
+_NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/\r\n]")
+_NO_LINE = re.compile(rb"[^\r\n]")
 _TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
@@ -74,10 +76,35 @@ def octets(value: Any, path: Path, struct: str) -> Any:
     if type(value) is not str:
         raise refuse(value, path, struct, "[]uint8")
     try:
-        binascii.a2b_base64(value.replace("\n", ""), strict_mode=True)
+        binascii.a2b_base64(value.replace("\n", "").replace("\r", ""), strict_mode=True)
     except ValueError:
-        raise Unreadable(f"illegal base64 data in {names(path)}") from None
+        at = _corrupt_at(value.encode(errors="surrogatepass"))
+        raise Unreadable(f"illegal base64 data at input byte {at}") from None
     return value
+
+
+def _corrupt_at(data: bytes) -> int:
+    """Where Go's decoder stops, which passes over ends of lines."""
+    found = _NO_BASE64.search(data)
+    stop = len(data) if found is None else found.start()
+    held = (stop - data.count(b"\n", 0, stop) - data.count(b"\r", 0, stop)) % 4
+    if found is None:
+        return stop - held
+    if found.group() != b"=" or held < 2:  # noqa: PLR2004 - so many letters make a byte
+        return stop
+    after = _after_lines(data, stop + 1)
+    if held == 2:  # noqa: PLR2004 - and then two signs fill the four
+        if after == len(data):
+            return after
+        if data[after : after + 1] != b"=":
+            return after - 1
+        after = _after_lines(data, after + 1)
+    return after
+
+
+def _after_lines(data: bytes, at: int) -> int:
+    found = _NO_LINE.search(data, at)
+    return len(data) if found is None else found.start()
 
 
 def instant(value: Any, path: Path, struct: str) -> Any:

@@ -4,6 +4,7 @@ import pytest
 
 from pilothouse.services.apiserver.kinds.catalog import builtin_catalog
 from pilothouse.services.apiserver.kinds.schemas import published_schemas
+from pilothouse.services.machinery.schema import scalars
 from pilothouse.services.machinery.schema.report import Report, Unreadable, render
 from pilothouse.services.machinery.schema.walker import Walkers
 
@@ -58,7 +59,7 @@ def test_missing_fields_are_named_but_not_in_status():
          "json: cannot unmarshal bool into Go struct field Pod.spec of type v1.PodSpec"),
         (POD, {"metadata": {"creationTimestamp": "yesterday"}},
          'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday"'),
-        ("io.k8s.api.core.v1.Secret", {"data": {"a": "*"}}, "illegal base64 data in data.a"),
+        ("io.k8s.api.core.v1.Secret", {"data": {"a": "*"}}, "illegal base64 data at input byte 0"),
     ],
 )  # fmt: skip
 def test_wrong_types_are_refused_in_the_words_of_the_real_server(kind, body, message):
@@ -95,3 +96,19 @@ def test_every_kind_has_a_definition_that_compiles(kind):
 def test_paths_read_as_kubernetes_writes_them():
     path = ((((None, "spec"), "containers"), 0), "name")
     assert render(path) == "spec.containers[0].name"
+
+
+@pytest.mark.parametrize(
+    ("text", "byte"),
+    [
+        ("!!", 0), ("e30", 0), ("YWJj!", 4), ("YWJjZ", 4), ("YQ=", 3), ("YQ=x", 2), ("Y=", 1),
+        ("YQ==x", 4), ("YW Jj", 2), ("YQ\n=", 4),
+    ],
+)  # fmt: skip
+def test_where_base64_breaks_off(text, byte):
+    with pytest.raises(Unreadable, match=f"illegal base64 data at input byte {byte}$"):
+        scalars.octets(text, None, "")
+
+
+def test_base64_may_have_lines():
+    assert scalars.octets("YW\r\nJj\n", None, "") == "YW\r\nJj\n"

@@ -140,6 +140,22 @@ CASES = [
      'handler: Invalid value: "A": a lowercase RFC 1123 label'),
     ((STORAGE, "StorageClass"), top(provisioner="p", reclaimPolicy="x"),
      'reclaimPolicy: Unsupported value: "x": supported values: "Delete", "Retain"'),
+    ((STORAGE, "StorageClass"), top(provisioner="p", allowedTopologies=[
+        {"matchLabelExpressions": [{"key": "k", "values": ["v"]}]}] * 2),
+     'allowedTopologies[1].matchLabelExpressions: Duplicate value: ""'),
+    ((STORAGE, "VolumeAttachment"), spec(attacher="a", nodeName="n", source={"inlineVolumeSpec": {
+        "csi": {"driver": "d"}}}),
+     "spec.source.inlineVolumeSpec.csi.volumeHandle: Required value"),
+    (("apiregistration.k8s.io", "APIService"),
+     spec(group="g", version="v1", groupPriorityMinimum=1, versionPriority=0),
+     "spec.versionPriority: Invalid value: 0: must be positive and less than 1000"),
+    (("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"), spec(variables=[{}]),
+     "spec.variables[0].name: Required value: name is not specified"),
+    (("resource.k8s.io", "DeviceClass"), spec(config=[{"opaque": {"driver": "a.b"}}]),
+     "spec.config[0].opaque.parameters: Required value"),
+    (("", "Service"), spec(type="LoadBalancer", ports=[{"port": 10250}]),
+     "spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used "
+     "by kubelet"),
     ((STORAGE, "VolumeAttachment"), spec(attacher="a", nodeName="n", source={}),
      "spec.source: Required value: must specify exactly one of inlineVolumeSpec and "
      "persistentVolumeName"),
