@@ -76,3 +76,8 @@ def test_a_taint_taken_away_in_time_evicts_nobody(tenants: Tenants) -> None:
         eventually("one is gone", lambda: tenants.running() == ["stays"])
     time.sleep(max(tainted + 7 - time.monotonic(), 0))
     assert tenants.running() == ["stays"]
+    events = tenants.client.core.list_namespaced_event(
+        tenants.namespace, field_selector="involvedObject.name=stays,reason=TaintManagerEviction"
+    )
+    (told,) = events.items
+    assert told.message == f"Cancelling deletion of Pod {tenants.namespace}/stays"

@@ -32,6 +32,7 @@ class Taints:
         self._nodes = world.cache(NODES, Node)
         self._pods = world.cache(PODS, Pod)
         self._since: dict[tuple[str, Taint], float] = {}
+        self._waiting: set[Key] = set()
         indexes.add_node(self._pods)
 
     def pod(self, key: Key) -> Pod | None:
@@ -46,6 +47,7 @@ class Taints:
         return self._clock.now()
 
     async def evict(self, pod: Pod) -> None:
+        self._waiting.discard(pod.metadata.key)
         about = reference(PODS, pod.metadata)
         text = f"Marking for deletion Pod {pod.metadata.key}"
         self._recorder.note(about, "Normal", "TaintManagerEviction", text)
@@ -55,6 +57,17 @@ class Taints:
             await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
         except NotFound:
             return
+
+    def note(self, key: Key, *, waits: bool) -> None:
+        if waits:
+            self._waiting.add(key)
+            return
+        pod = self._pods.get(key)
+        if key in self._waiting and pod is not None and not pod.metadata.deleting:
+            about = reference(PODS, pod.metadata)
+            text = f"Cancelling deletion of Pod {key}"
+            self._recorder.note(about, "Normal", "TaintManagerEviction", text)
+        self._waiting.discard(key)
 
     def forget(self, name: str, kept: Sequence[Taint]) -> None:
         """The node ``name`` has only these NoExecute taints now."""
@@ -89,6 +102,8 @@ def taints(world: World) -> Controller:
             queue.add(pod.metadata.key)
 
     def pod_changed(old: Pod | None, new: Pod | None) -> None:
+        if new is None and old is not None:
+            cluster.note(old.metadata.key, waits=False)
         if new is None or not new.spec.node_name:
             return
         if no_execute(all_nodes.get(Key("", new.spec.node_name))):

@@ -74,6 +74,8 @@ class Cluster(Protocol):
     def tainted(self, pod: Pod) -> Sequence[Tainted]: ...
     def now(self) -> float: ...
     async def evict(self, pod: Pod) -> None: ...
+    def note(self, key: Key, *, waits: bool) -> None:
+        """Whether the pod is to go some time; people are told of one that may stay after all."""
 
 
 class TaintEvictionController:
@@ -87,8 +89,11 @@ class TaintEvictionController:
     async def reconcile(self, key: Key) -> Result:
         pod = self._cluster.pod(key)
         if pod is None:
+            self._cluster.note(key, waits=False)
             return DONE
         todo = plan(pod, self._cluster.tainted(pod), self._cluster.now())
         if todo.evict:
             await self._cluster.evict(pod)
+        else:
+            self._cluster.note(key, waits=todo.again_after is not None)
         return Result(again_after=todo.again_after)
