@@ -66,7 +66,7 @@ class Client:
         body: Any = None,
         kind: str = "json",
         accept: str = "application/json",
-    ) -> bytes:
+    ) -> None:
         """Send one request; RuntimeError when it is refused."""
         headers = {
             "Content-Type": f"application/{kind}",
@@ -75,11 +75,10 @@ class Client:
         }
         data = None if body is None else msgspec.json.encode(body)
         connection = self.idle.pop() if self.idle else await self.connected(wire.Connection())
-        status, content = await connection.call(wire.request(method, path, headers, data))
+        status, parts = await connection.call(wire.request(method, path, headers, data))
         self.idle.append(connection)
         if status >= 300:  # noqa: PLR2004 - the first that is no success
-            raise RuntimeError(f"{method} {path}: {status} {content[:300]!r}")
-        return content
+            raise RuntimeError(f"{method} {path}: {status} {b''.join(parts)[:300]!r}")
 
     async def connected(self, made: Connected) -> Connected:
         """The same, connected to the server."""

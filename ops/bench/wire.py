@@ -21,21 +21,24 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._received = bytearray()
-        self._size = 0
-        self._answered: asyncio.Future[bytes] | None = None
+        self._head = b""
+        self._status = 0
+        self._parts: list[bytes] = []
+        self._left = 0
+        self._answered: asyncio.Future[tuple[int, list[bytes]]] | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    async def call(self, request: bytes) -> tuple[int, bytes]:
-        """The status and the body of the answer, which must say how long it is."""
+    async def call(self, request: bytes) -> tuple[int, list[bytes]]:
+        """The status and the body of the answer, which must say how long it is, as it came.
+
+        To join large bodies would take of the memory's bandwidth what the server needs.
+        """
         self.send(request)
         self._answered = asyncio.get_running_loop().create_future()
-        content = await self._answered
-        start = content.index(HEAD_END) + len(HEAD_END)
-        return int(content[_STATUS_AT]), content[start:]
+        return await self._answered
 
     def send(self, request: bytes) -> None:
         """Send a whole request."""
@@ -50,19 +53,20 @@ class Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        received = self._received
-        received += data
-        if not self._size:
-            end = received.find(HEAD_END)
+        if not self._status:
+            self._head += data
+            end = self._head.find(HEAD_END)
             if end < 0:
                 return
-            head = bytes(received[: end + 2]).lower()
+            head, data = self._head[: end + 2].lower(), self._head[end + len(HEAD_END) :]
             at = head.index(_LENGTH) + len(_LENGTH)
-            self._size = end + len(HEAD_END) + int(head[at : head.index(b"\r\n", at)])
-        if len(received) >= self._size:
-            answer = bytes(received)
-            received.clear()
-            self._size = 0
+            self._left = int(head[at : head.index(b"\r\n", at)])
+            self._status, self._head = int(head[_STATUS_AT]), b""
+        self._parts.append(data)
+        self._left -= len(data)
+        if self._left <= 0:
+            answer = self._status, self._parts
+            self._status, self._parts = 0, []
             if self._answered is not None and not self._answered.done():
                 self._answered.set_result(answer)
 
