@@ -71,13 +71,14 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """Body and query of a delete."""
+    """Body and query of a delete; ``cascades`` where the old word for it was used."""
 
     grace_period_seconds: int | None = None
     uid: str = ""
     resource_version: str = ""
     propagation_policy: str = ""
     dry_run: bool = False
+    cascades: bool = False
 
 
 PatchType = Literal["json", "merge", "strategic", "apply"]

@@ -21,7 +21,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import MethodNotAllowed
+from pilothouse.services.machinery.errors import BadRequest, MethodNotAllowed
 
 Document = dict[str, Any]
 
@@ -75,6 +75,7 @@ class Acts:
         self, user: User, target: Target, body: Document, options: WriteOptions
     ) -> Written:
         warnings = decode(self._parts.walkers, _BINDING, body, options.field_validation)
+        _same_name(body, target, "Binding")
         metadata.place(_BINDING, target.namespace, target.name, body)
         pods = self._parts.catalog.lookup("", "v1", "pods")
         named = Target("", "v1", "pods", target.namespace, body["metadata"].get("name", ""))
@@ -93,6 +94,7 @@ class Acts:
         self, user: User, kind: Kind, target: Target, body: Document, options: WriteOptions
     ) -> Written:
         warnings = decode(self._parts.walkers, _EVICTION, body, options.field_validation)
+        _same_name(body, target, "Eviction")
         metadata.place(_EVICTION, target.namespace, target.name, body)
         deletion = options_of(body, dry_run=options.dry_run)
         await self._evictions.evict(user, kind, target, deletion)
@@ -117,3 +119,9 @@ def _answer(target: Target, document: Mapping[str, Any], warnings: tuple[str, ..
 def refuse_connect(kind: Kind, subresource: str) -> MethodNotAllowed:
     """Streams do not pass through the registry."""
     return MethodNotAllowed(f"{kind.qualified}/{subresource} is a stream, not an object")
+
+
+def _same_name(body: Document, target: Target, kind: str) -> None:
+    name = (body.get("metadata") or {}).get("name")
+    if name and target.name and name != target.name:
+        raise BadRequest(f"name in URL does not match name in {kind} object")

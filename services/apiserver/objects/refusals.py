@@ -30,6 +30,16 @@ def already_exists(kind: Kind, name: str) -> AlreadyExists:
     return AlreadyExists(f'{kind.qualified} "{name}" already exists', subject=kind.subject(name))
 
 
+def no_unique_name(kind: Kind, name: str) -> AlreadyExists:
+    """Whatever name was made up, it was taken."""
+    return AlreadyExists(
+        f'{kind.qualified} "{name}" already exists, the server was not able to generate a unique '
+        "name for the object",
+        subject=kind.subject(name),
+        retry_after_seconds=1,
+    )
+
+
 def invalid(kind: Kind, name: str, causes: Sequence[Cause]) -> Invalid:
     """All causes in one sentence and one by one; of very many, the first."""
     causes = causes[:CAUSES_TOLD_MAX]

@@ -97,7 +97,9 @@ class Writes:
                     continue
                 await self._commits.wait_for_winner(lost)
                 name = lost.key.decode().rpartition("/")[2]
-                raise refusals.already_exists(served.kind, name) from None
+                chosen = not body["metadata"].get("name")
+                taken = refusals.no_unique_name if chosen else refusals.already_exists
+                raise taken(served.kind, name) from None
             shown = conversion.serve(kind, stored)
             return Written(shown, created=True, warnings=(*unknown, *told))
 
@@ -116,8 +118,6 @@ class Writes:
             given["generateName"][: metadata.GENERATED_BASE_MAX] + parts.entropy.suffix()
         )
         key = Key(given.get("namespace", ""), name)
-        if key.namespace and served.objects.get(key) is not None and given.get("name"):
-            raise refusals.already_exists(served.kind, name)
         if served.kind.custom is not None and served.kind.custom.terminating:
             why = "create not allowed while custom resource definition is terminating"
             raise refusals.forbidden(served.kind, name, why)

@@ -189,6 +189,7 @@ def delete_options(query: Mapping[str, str], content: Mapping[str, Any]) -> Dele
         uid=uid,
         resource_version=version,
         propagation_policy=policy,
+        cascades=orphan is not None and policy == "Background",
         dry_run=_dry_run(listed[0] if isinstance(listed, list) and listed else listed or None),
     )
 

@@ -25,6 +25,7 @@ from pilothouse.services.runtime.clock import Clock
 Verb: TypeAlias = Callable[[Exchange, Kind, Target], Awaitable[web.StreamResponse]]
 
 CREATED = 201
+ACCEPTED = 202
 
 PODS_STAY = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background"
@@ -126,7 +127,8 @@ class Verbs:
         stored = await self._registry.delete(exchange.user, target, options)
         if not stored.deleted or kind.shown_when_deleted:
             stays = kind.native == "jobs" and not options.propagation_policy
-            return writer.object(stored, warnings=(PODS_STAY,) if stays else ())
+            status = ACCEPTED if options.cascades and not stored.deleted else 200
+            return writer.object(stored, status=status, warnings=(PODS_STAY,) if stays else ())
         return replies.document_reply(exchange, replies.deleted_status(kind, stored))
 
     async def delete_collection(

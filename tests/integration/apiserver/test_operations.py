@@ -92,3 +92,25 @@ def test_no_other_method_is(ask, operations):
         for method in {"POST", "PUT", "PATCH", "DELETE"} - has:
             code, answer = ask(method, path.format(**PLACES), {})
             assert (code, answer["reason"]) == (405, "MethodNotAllowed"), (method, path)
+
+
+def test_a_cascade_that_takes_its_time_is_accepted(ask):
+    maps = "/api/v1/namespaces/default/configmaps"
+    held = {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}}
+    assert ask("POST", maps, held)[0] == 201
+    assert ask("DELETE", f"{maps}/held", {"orphanDependents": False})[0] == 202
+    assert ask("DELETE", f"{maps}/held", {"propagationPolicy": "Background"})[0] == 200
+    freed = {"metadata": {"finalizers": None}}
+    assert ask("PATCH", f"{maps}/held", freed, "application/merge-patch+json")[0] == 200
+    assert ask("GET", f"{maps}/held")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("sub", "kind", "more"),
+    [("binding", "Binding", {"target": {"name": "n"}}), ("eviction", "Eviction", {})],
+)
+def test_acts_are_on_the_pod_of_the_path(ask, sub, kind, more):
+    path = f"/api/v1/namespaces/default/pods/one/{sub}"
+    code, answer = ask("POST", path, {"metadata": {"name": "other"}, **more})
+    assert code == 400
+    assert answer["message"] == f"name in URL does not match name in {kind} object"
