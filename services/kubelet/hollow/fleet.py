@@ -30,7 +30,7 @@ LINGER_SECONDS = 0.05
 """A pod's start is over in less; its statuses until then are one write."""
 SURVEY_SECONDS = 3600.0
 """A runtime in memory does nothing that it does not tell."""
-TELLING_AT_ONCE = 128
+TELLING_AT_ONCE = 48
 """Pods whose status is being written; that of the others waits, and is the newest by then."""
 DOMAIN = Dns((), ("cluster.local",))
 
