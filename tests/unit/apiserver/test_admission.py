@@ -291,3 +291,11 @@ async def test_a_bound_pod_carries_where_its_node_stands(client):
 async def test_system_priority_classes_stay(client):
     with pytest.raises(Forbidden, match="system priority class and cannot be deleted"):
         await client.delete("scheduling.k8s.io/priorityclasses", "system-node-critical")
+
+
+async def test_what_is_wrong_is_told_before_that_a_name_is_taken(client):
+    await client.create("configmaps", {"metadata": {"name": "c"}})
+    with pytest.raises(AlreadyExists):
+        await client.create("configmaps", {"metadata": {"name": "c"}})
+    with pytest.raises(Invalid, match="a valid config key"):
+        await client.create("configmaps", {"metadata": {"name": "c"}, "data": {"a b": "c"}})
