@@ -1,6 +1,6 @@
 """Calls on the API server's ``mesh.v1.Objects``: JSON text out, dicts or patches in."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -55,10 +55,16 @@ class Change:
 
 
 class Objects:
-    """The API server over one channel. Every call raises :class:`ApiError` and nothing else."""
+    """The API server over one channel. Every call raises :class:`ApiError` and nothing else.
 
-    def __init__(self, channel: aio.Channel) -> None:
+    ``before_write`` is asked before each write and refuses by raising ApiError.
+    """
+
+    def __init__(
+        self, channel: aio.Channel, *, before_write: Callable[[], None] | None = None
+    ) -> None:
         self._stub = ObjectsStub(channel)
+        self._before_write = before_write or _allow
 
     async def get(self, resource: Resource, key: Key, *, subresource: str = "") -> str:
         request = pb.GetRequest(
@@ -120,6 +126,7 @@ class Objects:
             subresource=subresource,
             json=_text(body),
         )
+        self._before_write()
         return (await _answer(self._stub.Create(request, timeout=CALL_SECONDS_MAX))).json
 
     async def update(
@@ -133,6 +140,7 @@ class Objects:
             subresource=subresource,
             json=_text(body),
         )
+        self._before_write()
         return (await _answer(self._stub.Update(request, timeout=CALL_SECONDS_MAX))).json
 
     async def patch(
@@ -146,11 +154,13 @@ class Objects:
     ) -> str:
         """Merge ``patch``; ``metadata.uid`` or ``resourceVersion`` in it make it conditional."""
         request = _patch_request(Change(resource, key, patch, subresource, strategic))
+        self._before_write()
         return (await _answer(self._stub.Patch(request, timeout=CALL_SECONDS_MAX))).json
 
     async def patch_many(self, changes: Sequence[Change]) -> Sequence[str | ApiError]:
         """Patch all, side by side; what came of each, in their order."""
         request = pb.PatchManyRequest(patches=[_patch_request(change) for change in changes])
+        self._before_write()
         answer = await _answer(self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX))
         return [
             from_status(msgspec.json.decode(outcome.status))
@@ -177,7 +187,12 @@ class Objects:
             grace_period_seconds=grace_period_seconds,
             propagation_policy=propagation_policy,
         )
+        self._before_write()
         await _answer(self._stub.Delete(request, timeout=CALL_SECONDS_MAX))
+
+
+def _allow() -> None:
+    """Nobody else writes."""
 
 
 def _named(resource: Resource) -> pb.Resource:

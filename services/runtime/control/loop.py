@@ -61,7 +61,7 @@ class Loop:
         return list(self._failures.values())
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; may be run again, and then finds what it left undone."""
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
@@ -74,6 +74,9 @@ class Loop:
             key = await self.queue.get()
             try:
                 result = await self._reconciler.reconcile(key)
+            except asyncio.CancelledError:
+                self.queue.add(key)
+                raise
             except ApiError as error:
                 self._retry(key, error, RETRY_FIRST_SECONDS)
             except Exception as error:  # noqa: BLE001 - a bug in one loop delays one key only

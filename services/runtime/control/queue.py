@@ -65,7 +65,7 @@ class WorkQueue(Generic[K]):
             self._ready.put_nowait(key)
 
     def close(self) -> None:
-        """Drop the timers."""
-        for timer in self._timers.values():
+        """End the timers; who goes on with this queue looks at their keys at once."""
+        for key, timer in list(self._timers.items()):
             timer.cancel()
-        self._timers.clear()
+            self._due(key)

@@ -1,0 +1,294 @@
+"""Leader election by Lease: of several processes that stand by, one works.
+
+::
+
+    acquire ──▶ work ┬─▶ renew every retry period
+       ▲             │ not renewed for the deadline, or another holds it
+       └─────────────┘ work is cancelled; the process stays and stands by
+    cancelled: work ends first, then the Lease is given back
+
+``decide`` (:mod:`pilothouse.services.runtime.control.leadership`) says what to write. A process
+that was stopped and goes on later finds its :class:`Term` over before it writes anything.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    NotFound,
+    ServiceUnavailable,
+)
+from pilothouse.services.machinery.objects import Key, Metadata, View
+from pilothouse.services.machinery.resources import LEASES
+from pilothouse.services.runtime import incumbent, telemetry
+from pilothouse.services.runtime.client.events import Recorder, Reference
+from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.control import leadership
+from pilothouse.services.runtime.control.leadership import Candidate, Observed, Record, Timing
+
+RELEASE_SECONDS_MAX = 1.0
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Leases(Protocol):
+    """The one Lease that is contended for. Every call raises ApiError and nothing else."""
+
+    async def get(self) -> tuple[Record, str]:
+        """What it says, and its revision; NotFound."""
+
+    async def create(self, record: Record) -> str:
+        """The new revision; AlreadyExists."""
+
+    async def update(self, record: Record, revision: str) -> str:
+        """The new revision; Conflict where ``revision`` is not the present one."""
+
+    def note(self, message: str) -> None:
+        """An event about it."""
+
+
+class Term:
+    """For how long this process may write: until the deadline after its last renewal."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._end = float("-inf")
+
+    @property
+    def left_seconds(self) -> float:
+        return self._end - self._clock.monotonic()
+
+    def until(self, end: float) -> None:
+        """Monotonic seconds."""
+        self._end = end
+
+    def over(self) -> None:
+        """Not ours any more."""
+        self._end = float("-inf")
+
+    def check(self) -> None:
+        """ServiceUnavailable where another may lead by now."""
+        if self.left_seconds <= 0:
+            raise ServiceUnavailable("this process does not lead")
+
+
+class Election:
+    """One candidate."""
+
+    def __init__(self, leases: Leases, candidate: Candidate, clock: Clock, term: Term) -> None:
+        self._leases = leases
+        self._candidate = candidate
+        self._clock = clock
+        self._term = term
+        self._observed: Observed | None = None
+        self._log = telemetry.logger(part="election", identity=candidate.identity)
+
+    async def run(self, work: Work) -> None:
+        """Run ``work`` whenever this candidate leads, cancel it when not; until cancelled."""
+        try:
+            while True:
+                await self._acquire()
+                self._log.info("leading")
+                self._leases.note("became leader")
+                try:
+                    await self._reign(work)
+                finally:
+                    self._term.over()
+                    self._leases.note("stopped leading")
+                self._log.warning("lease lost; standing by")
+        finally:
+            await self._release()
+
+    async def _acquire(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if await self._try():
+                    return
+                failures = 0
+            except (ApiError, TimeoutError) as error:
+                failures += 1
+                self._log.info("lease not read or written", error=str(error))
+            chance = random.random()  # noqa: S311 - spreads candidates, keeps no secret
+            pause = leadership.pause_seconds(self._candidate, failures, chance)
+            await self._clock.sleep(pause)
+
+    async def _reign(self, work: Work) -> None:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(_run(work))
+            try:
+                await self._renew()
+            finally:
+                working.cancel()
+
+    async def _renew(self) -> None:
+        """Until the term is over, or another's."""
+        while (left := self._term.left_seconds) > 0:
+            await self._clock.sleep(min(self._candidate.timing.retry_seconds, left))
+            try:
+                if not await self._try():
+                    return
+            except (ApiError, TimeoutError) as error:
+                self._log.warning("lease not renewed", error=str(error))
+
+    async def _try(self) -> bool:
+        """Take or keep the Lease; whether it is ours. Optimistic while it is: one write."""
+        # What is in flight at the end of the term is given up with it.
+        left = self._term.left_seconds
+        patience = left if left > 0 else self._candidate.timing.renew_seconds
+        async with asyncio.timeout(patience):
+            if leadership.holds(self._candidate, self._observed):
+                with contextlib.suppress(Conflict, NotFound):
+                    return await self._write()
+            await self._look()
+            try:
+                return await self._write()
+            except (AlreadyExists, Conflict):
+                await self._look()  # another was faster: from now on its time counts
+                return leadership.holds(self._candidate, self._observed)
+
+    async def _look(self) -> None:
+        try:
+            record, revision = await self._leases.get()
+        except NotFound:
+            self._observed = None
+            return
+        now = self._clock.monotonic()
+        known = self._observed or Observed(record, revision, now)
+        self._observed = known.seen(record, revision, now)
+
+    async def _write(self) -> bool:
+        sent = self._clock.monotonic()
+        act = leadership.decide(self._candidate, self._observed, sent, self._clock.now())
+        if isinstance(act, leadership.Wait):
+            return False
+        if isinstance(act, leadership.Create):
+            revision = await self._leases.create(act.record)
+        else:
+            revision = await self._leases.update(act.record, act.revision)
+        self._observed = Observed(act.record, revision, sent)
+        self._term.until(sent + self._candidate.timing.renew_seconds)
+        return True
+
+    async def _release(self) -> None:
+        if self._observed is None or not leadership.holds(self._candidate, self._observed):
+            return
+        act = leadership.release(self._observed, self._clock.now())
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS_MAX):
+                await self._leases.update(act.record, act.revision)
+        except (ApiError, TimeoutError) as error:
+            self._log.info("lease not released", error=str(error))
+
+
+async def _run(work: Work) -> None:
+    await work()
+
+
+class _Spec(View, frozen=True, kw_only=True):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class _Lease(View, frozen=True, kw_only=True):
+    metadata: Metadata = Metadata()
+    spec: _Spec = _Spec()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLeases:
+    """The Lease ``key`` in the API; ``recorder`` writes what people shall know of it."""
+
+    objects: Objects
+    key: Key
+    identity: str
+    recorder: Recorder
+
+    async def get(self) -> tuple[Record, str]:
+        lease = _read(await self.objects.get(LEASES, self.key))
+        spec = lease.spec
+        record = Record(
+            spec.holder_identity or "",
+            spec.lease_duration_seconds or 0,
+            _seconds(spec.acquire_time),
+            _seconds(spec.renew_time),
+            spec.lease_transitions or 0,
+        )
+        return record, lease.metadata.resource_version
+
+    async def create(self, record: Record) -> str:
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": self.key.name, "namespace": self.key.namespace},
+            "spec": _spec(record),
+        }
+        answer = await self.objects.create(LEASES, self.key.namespace, body)
+        return _read(answer).metadata.resource_version
+
+    async def update(self, record: Record, revision: str) -> str:
+        patch = {"metadata": {"resourceVersion": revision}, "spec": _spec(record)}
+        answer = await self.objects.patch(LEASES, self.key, patch)
+        return _read(answer).metadata.resource_version
+
+    def note(self, message: str) -> None:
+        about = Reference(
+            LEASES.kind, self.key.namespace, self.key.name, "", api_version=LEASES.api_version
+        )
+        self.recorder.note(about, "Normal", "LeaderElection", f"{self.identity} {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """For which Lease ``component`` stands; ``mark`` is the file by which it knows its dead."""
+
+    component: str
+    lease: Key
+    timing: Timing
+    mark: Path
+
+    async def run(self, objects: Objects, clock: Clock, term: Term, work: Work) -> None:
+        """Stand, and run ``work`` while leading, until cancelled; ``objects`` asks no term."""
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        recorder = Recorder(objects, clock, self.component)
+        leases = ApiLeases(objects, self.lease, identity, recorder)
+        with incumbent.marked(self.mark, identity) as predecessor:
+            candidate = Candidate(identity, self.timing, predecessor)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(recorder.run())
+                await Election(leases, candidate, clock, term).run(work)
+
+
+def _read(text: str) -> _Lease:
+    return msgspec.json.decode(text, type=_Lease)
+
+
+def _seconds(text: str | None) -> float:
+    return timestamps.parse(text) if text else 0.0
+
+
+def _spec(record: Record) -> dict[str, str | int]:
+    return {
+        "holderIdentity": record.holder,
+        "leaseDurationSeconds": record.duration_seconds,
+        "acquireTime": timestamps.render_micro(record.acquired),
+        "renewTime": timestamps.render_micro(record.renewed),
+        "leaseTransitions": record.transitions,
+    }
