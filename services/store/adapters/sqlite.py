@@ -104,7 +104,11 @@ class SqliteJournal:
             writer = await _connect(path)
             stack.push_async_callback(writer.close)
             await writer.run(_prepare)
-            reader = writer if lock is None else await _connect(path)
+            reader = writer
+            if lock is not None:
+                reader = await _connect(path)
+                stack.push_async_callback(reader.close)
+                await reader.run(_bound_cache)
             stack.pop_all()
             return cls(writer, reader, lock)
 
@@ -174,8 +178,6 @@ async def _connect(path: str) -> _Connection:
             cached_statements=_CACHED_STATEMENTS,
         )
         connection.execute("PRAGMA busy_timeout = 5000")
-        # Rows are appended, and what is read often is in memory already.
-        connection.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
         # Joins here go by row id within a few rows; an index made on the fly would read them all.
         connection.execute("PRAGMA automatic_index = OFF")
         return connection
@@ -185,7 +187,13 @@ async def _connect(path: str) -> _Connection:
     return connection
 
 
+def _bound_cache(connection: sqlite3.Connection) -> None:
+    # Rows are appended, and what is read often is in memory already.
+    connection.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
+    _bound_cache(connection)
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
