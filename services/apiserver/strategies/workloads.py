@@ -198,7 +198,8 @@ def _check_replica_set(body: Body) -> list[Cause]:
 def _default_replication_controller(body: Body) -> None:
     spec = body.setdefault("spec", {})
     spec.setdefault("replicas", 1)
-    default_template(spec)
+    if spec.get("template") is not None:
+        default_template(spec)
     labels = template_labels(spec)
     if labels and not spec.get("selector"):
         spec["selector"] = dict(labels)
@@ -208,9 +209,14 @@ def _default_replication_controller(body: Body) -> None:
 
 def _check_replication_controller(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
-    causes = check_counts(spec, "replicas", "minReadySeconds")
-    causes += check_map_match(spec.get("selector") or {}, template_labels(spec))
-    return causes + check_template(spec, "ReplicationController")
+    causes = check_counts(spec, "minReadySeconds")
+    match = check_map_match(spec.get("selector") or {}, template_labels(spec))
+    if not spec.get("selector"):
+        causes, match = causes + match, []
+    causes += check_counts(spec, "replicas")
+    if spec.get("template") is None:
+        return [*causes, names.required("spec.template")]
+    return causes + match + check_template(spec, "ReplicationController")
 
 
 def _default_daemon_set(body: Body) -> None:

@@ -56,6 +56,11 @@ CASES = [
       "validation is '[0-9]+%')",
       'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "101%": must not be greater '
       "than 100%"]),
+    ("a controller of nothing", ("", "ReplicationController"), {"replicas": -1},
+     ["spec.selector: Required value", f"spec.replicas: Invalid value: -1: {AMOUNT}",
+      "spec.template: Required value"]),
+    ("a controller of others", ("", "ReplicationController"),
+     {"selector": {"x": "y"}, "template": TEMPLATE}, [MISMATCH]),
     ("a daemon's two amounts", (APPS, "DaemonSet"),
      {**CHOSEN, "updateStrategy": {"rollingUpdate": {"maxUnavailable": 0}}},
      ["spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when "
