@@ -8,6 +8,7 @@ from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.controllers.config import Config, parse
 from pilothouse.services.controllers.rpc import controllers as rpc
 from pilothouse.services.runtime import process
+from pilothouse.services.runtime.client.election import Term
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.channel import open_channel
@@ -17,12 +18,22 @@ from pilothouse.services.runtime.rpc.server import Listen, serve
 async def run(config: Config, ready: process.Ready) -> None:
     """Serve until cancelled."""
     async with open_channel(config.server, config.identity) as channel:
-        world = World(Objects(channel), SystemClock())
+        clock, contest = SystemClock(), config.contest
+        term = Term(clock)
+        fenced = Objects(channel, before_write=term.check if contest else None)
+        world = World(fenced, clock)
         controllers = manager.build(world, config.settings, config.controllers)
+
+        async def lead() -> None:
+            await manager.lead(world, controllers.values())
+
         listen = Listen(str(config.socket))
         async with serve([rpc.service(controllers)], [listen]), asyncio.TaskGroup() as group:
             group.create_task(world.run())
-            group.create_task(manager.lead(world, controllers.values()))
+            if contest:
+                group.create_task(contest.run(Objects(channel), clock, term, lead))
+            else:
+                group.create_task(lead())
             ready.ready()
 
 

@@ -8,18 +8,27 @@ from pathlib import Path
 from pilothouse.services.controllers import manager
 from pilothouse.services.controllers.adapters.authority import Signing
 from pilothouse.services.machinery import durations
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.client.election import Contest
+from pilothouse.services.runtime.control.leadership import Timing
 from pilothouse.services.runtime.rpc.tls import Identity
+
+COMPONENT = "kube-controller-manager"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """``socket`` is where it serves gRPC; ``identity`` is None with a unix socket as server."""
+    """``socket`` is where it serves gRPC; ``identity`` is None with a unix socket as server.
+
+    Without a ``contest`` it leads from the start, whoever else does.
+    """
 
     server: str
     identity: Identity | None
     socket: Path
     controllers: frozenset[str]
     settings: manager.Settings
+    contest: Contest | None
 
 
 def parse(argv: list[str]) -> Config:
@@ -45,6 +54,7 @@ def parse(argv: list[str]) -> Config:
         metavar="DURATION",
     )
     add("--node-monitor-grace-period", type=float, default=50.0, metavar="SECONDS")
+    _add_election(parser)
     flags = parser.parse_args(argv)
     files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
     if not flags.server.startswith("unix:") and None in files:
@@ -53,6 +63,7 @@ def parse(argv: list[str]) -> Config:
         )
     try:
         chosen = manager.chosen(flags.controllers.split(","))
+        contest = _contest(flags, flags.socket or flags.run_dir / "controllers.sock")
         cidr = ipaddress.ip_network(flags.cluster_cidr) if flags.cluster_cidr else None
     except ValueError as error:
         parser.error(str(error))
@@ -69,7 +80,45 @@ def parse(argv: list[str]) -> Config:
             node_grace_seconds=flags.node_monitor_grace_period,
             signing=_signing(flags),
         ),
+        contest=contest,
     )
+
+
+def _add_election(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--leader-elect", type=_boolean, nargs="?", const=True, default=True, metavar="BOOL")
+    for name, default in (
+        ("lease-duration", 15.0),
+        ("renew-deadline", 10.0),
+        ("retry-period", 2.0),
+    ):
+        flag = f"--leader-elect-{name}"
+        add(flag, type=durations.parse, default=default, metavar="DURATION")
+    add("--leader-elect-resource-name", default=COMPONENT, metavar="NAME")
+    add("--leader-elect-resource-namespace", default="kube-system", metavar="NAMESPACE")
+    add("--leader-elect-resource-lock", choices=["leases"], default="leases")
+
+
+def _contest(flags: argparse.Namespace, own: Path) -> Contest | None:
+    """None where nobody is to be elected; ValueError on times that do not go together."""
+    if not flags.leader_elect:
+        return None
+    timing = Timing(
+        flags.leader_elect_lease_duration,
+        flags.leader_elect_renew_deadline,
+        flags.leader_elect_retry_period,
+    )
+    lease = Key(flags.leader_elect_resource_namespace, flags.leader_elect_resource_name)
+    return Contest(COMPONENT, lease, timing, own.with_suffix(".leader"))
+
+
+def _boolean(text: str) -> bool:
+    """As Go reads it; ValueError."""
+    if text in {"1", "t", "T", "true", "TRUE", "True"}:
+        return True
+    if text in {"0", "f", "F", "false", "FALSE", "False"}:
+        return False
+    raise ValueError(text)
 
 
 def _signing(flags: argparse.Namespace) -> Signing | None:
