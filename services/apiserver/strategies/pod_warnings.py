@@ -47,6 +47,8 @@ VOLUMES = {
 VOLUMES_SHOWN = {"storageos": "storageOS"}
 _NO_SELECTOR = "a null labelSelector results in matching no pod"
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+_PLACING = frozenset({"nodeSelector", "affinity", "topologySpreadConstraints"})
+_AMOUNTS = ("limits", "requests")
 _WHOLE = ("memory", "ephemeral-storage")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -56,12 +58,14 @@ def warn(metadata: Body, spec: Body, path: str = "") -> list[str]:
     """Of the pod, or of the template at ``path``, which then ends with a dot."""
     annotations = metadata.get("annotations") or {}
     at = f"{path}spec"
-    told = list(_placement(spec, at))
-    told += [
-        f"{path}metadata.annotations[{key}]: {text}"
-        for key, text in _ANNOTATIONS.items()
-        if key in annotations
-    ]
+    # Most pods have few of all these members, and every new one passes here.
+    told = [] if _PLACING.isdisjoint(spec) else list(_placement(spec, at))
+    if annotations:
+        told += [
+            f"{path}metadata.annotations[{key}]: {text}"
+            for key, text in _ANNOTATIONS.items()
+            if key in annotations
+        ]
     if spec.get("volumes"):
         told += _volumes(spec["volumes"], f"{at}.volumes")
     told += _twice(spec.get("hostAliases") or (), "ip", f"{at}.hostAliases")
@@ -76,16 +80,19 @@ def warn(metadata: Body, spec: Body, path: str = "") -> list[str]:
     if annotations:
         told += _profiles(annotations, spec, path)
     for where, container in _containers(spec, at):
-        for member in ("limits", "requests"):
-            amounts = (container.get("resources") or {}).get(member) or {}
-            told += _fractions(amounts, f"{where}.resources.{member}")
+        resources = container.get("resources") or {}
+        for member in _AMOUNTS:
+            if amounts := resources.get(member):
+                told += _fractions(amounts, f"{where}.resources.{member}")
         if len(container.get("env") or ()) > 1:
             told += _hidden(container["env"], f"{where}.env")
     told += _ports(spec, at)
     if spec.get("terminationGracePeriodSeconds", 0) < 0:
         detail = "must be >= 0; negative values are invalid and will be treated as 1"
         told.append(f"{at}.terminationGracePeriodSeconds: {detail}")
-    return told + list(_affinities(spec.get("affinity") or {}, f"{at}.affinity"))
+    if spec.get("affinity"):
+        told += _affinities(spec["affinity"], f"{at}.affinity")
+    return told
 
 
 def _containers(spec: Body, at: str) -> Iterator[tuple[str, Body]]:
