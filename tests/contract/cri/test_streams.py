@@ -150,6 +150,10 @@ async def test_logs(runtime: Containerd, pki: Path) -> None:
             session,
         ):
             url = "/containerLogs/default/logs/main"
+            async with session.get(url, params={"follow": "true"}) as following:
+                # What runs has not necessarily printed yet.
+                for number in (1, 2, 3):
+                    assert await following.content.readline() == b"line %d\n" % number
             async with session.get(url, params={"tailLines": "2"}) as answer:
                 assert await answer.text() == "line 2\nline 3\n"
             async with session.get(url, params={"limitBytes": "8"}) as answer:
