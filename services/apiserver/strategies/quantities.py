@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from pilothouse.services.apiserver.strategies.strategy import Body
@@ -106,7 +107,7 @@ def check_amount(name: str, amount: Any, field: str) -> list[Cause]:
     if value < 0:
         detail = "must be greater than or equal to 0"
         return [names.invalid(field, str(amount), detail)]
-    if (name in _INTEGERS or extended(name)) and value % 1:
+    if (name in _INTEGERS or extended(name)) and value != value.to_integral_value():
         return [names.invalid(field, str(amount), "must be an integer")]
     return []
 
@@ -130,7 +131,7 @@ def _check_huge(name: str, amount: Any, field: str) -> list[Cause]:
     except ValueError:
         size = Decimal(0)
     value = quantity.parse(amount)
-    if value == 0 or (size > 0 and value % size == 0):
+    if value == 0 or (size > 0 and not Fraction(value) % Fraction(size)):
         return []
     detail = f"{amount} is not positive integer multiple of {name}"
     return [names.invalid(field, str(amount), detail)]

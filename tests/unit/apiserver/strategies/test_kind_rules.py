@@ -279,3 +279,9 @@ def test_what_belonged_to_a_type_goes_with_it():
     strategy.default(new)
     assert wrong(("", "Service"), new) == []
     assert "clusterIP" not in new["spec"]
+
+
+@pytest.mark.parametrize("amount", ["9" * 30, "1e300", "-" + "9" * 40, "0." + "1" * 40])
+@pytest.mark.parametrize("name", ["pods", "requests.cpu", "requests.hugepages-2Mi"])
+def test_amounts_of_any_size_are_judged(name, amount):
+    assert isinstance(wrong(("", "ResourceQuota"), spec(hard={name: amount})), list)
