@@ -189,7 +189,7 @@ def test_metrics_count_what_happened(api, namespace):
     asked = {"resource": "configmaps", "verb": "POST", "code": "201", "dry_run": ""}
     stored = {"resource": "configmaps", "operation": "create"}
     sent = {"resource": "configmaps", "group": "", "version": "v1"}
-    watching = {"resource": "configmaps", "verb": "WATCH"}
+    watching = {"resource": "configmaps", "verb": "WATCH", "scope": "namespace"}
     counted = {
         "apiserver_request_total": asked,
         "etcd_requests_total": stored,
