@@ -120,10 +120,8 @@ def _check_lease(body: Body) -> list[Cause]:
         detail = "must be greater than 0"
         causes.append(names.invalid("spec.leaseDurationSeconds", seconds, detail))
     causes += names.check_least(spec.get("leaseTransitions"), "spec.leaseTransitions")
-    if spec.get("holderIdentity") == "":
-        causes.append(names.invalid("spec.holderIdentity", "", "must not be empty"))
     if spec.get("preferredHolder") and not spec.get("strategy"):
-        detail = "can only be specified when strategy is defined"
+        detail = "may only be specified if `strategy` is defined"
         causes.append(names.forbidden("spec.preferredHolder", detail))
     strategy = spec.get("strategy")
     if strategy is not None and "/" not in strategy and strategy not in _COORDINATED:

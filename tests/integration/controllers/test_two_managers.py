@@ -128,3 +128,14 @@ async def test_when_the_leader_is_stopped_the_other_acts_and_nothing_is_done_twi
     told = await stage.told()
     assert {f"{first_name} became leader", f"{second_name} became leader"} <= told
     assert f"{first_name} stopped leading" in told
+
+
+async def test_a_manager_that_ends_gives_its_lease_back(channel, tmp_path):
+    stage = Stage(channel)
+    async with manager(tmp_path) as only:
+        await stage.holder()
+        only.send_signal(signal.SIGTERM)
+        assert await only.wait() == 0
+    left = json.loads(await stage.objects.get(LEASES, LEASE))["spec"]
+    assert (left["holderIdentity"], left["leaseDurationSeconds"]) == ("", 1)
+    assert left["leaseTransitions"] == 0
