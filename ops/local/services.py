@@ -71,6 +71,8 @@ def _controllers(cluster: Cluster) -> Unit:
         *flags.signing(cluster.pki),
         f"--cluster-cidr={POD_CIDR}",
         f"--socket={cluster.run}/controllers.sock",
+        # Kept with the state: after a loss of power nobody waits for a Lease of the dead.
+        f"--leader-elect-mark={cluster.state}/controllers.leader",
     ]
     return Unit(
         "controllers",

@@ -97,6 +97,7 @@ def _add_election(parser: argparse.ArgumentParser) -> None:
     add("--leader-elect-resource-name", default=COMPONENT, metavar="NAME")
     add("--leader-elect-resource-namespace", default="kube-system", metavar="NAMESPACE")
     add("--leader-elect-resource-lock", choices=["leases"], default="leases")
+    add("--leader-elect-mark", type=Path, help="file that names the last process; by the socket")
 
 
 def _contest(flags: argparse.Namespace, own: Path) -> Contest | None:
@@ -109,7 +110,8 @@ def _contest(flags: argparse.Namespace, own: Path) -> Contest | None:
         flags.leader_elect_retry_period,
     )
     lease = Key(flags.leader_elect_resource_namespace, flags.leader_elect_resource_name)
-    return Contest(COMPONENT, lease, timing, own.with_suffix(".leader"))
+    mark = flags.leader_elect_mark or own.with_suffix(".leader")
+    return Contest(COMPONENT, lease, timing, mark)
 
 
 def _boolean(text: str) -> bool:

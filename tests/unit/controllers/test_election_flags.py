@@ -23,11 +23,12 @@ def test_a_manager_stands_unless_it_is_told_otherwise():
 
 def test_times_and_names_are_as_told():
     told = ["lease-duration=3s", "renew-deadline=2s", "retry-period=300ms"]
-    told += ["resource-name=mine", "resource-namespace=there"]
+    told += ["resource-name=mine", "resource-namespace=there", "mark=/kept/mark"]
     contest = config.parse([*SERVER, *(f"--leader-elect-{flag}" for flag in told)]).contest
     assert contest is not None
     assert contest.timing == Timing(3.0, 2.0, 0.3)
     assert contest.lease == Key("there", "mine")
+    assert contest.mark == Path("/kept/mark")
 
 
 @pytest.mark.parametrize("flag", ["--leader-elect=perhaps", "--leader-elect-lease-duration=10s"])
