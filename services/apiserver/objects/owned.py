@@ -5,8 +5,8 @@ from typing import Any
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects.metadata import FREE
-from pilothouse.services.apiserver.strategies import pod_birth
-from pilothouse.services.apiserver.strategies.batch import own_selector
+from pilothouse.services.apiserver.strategies.pod import pod_birth
+from pilothouse.services.apiserver.strategies.workload.batch import own_selector
 
 Document = dict[str, Any]
 

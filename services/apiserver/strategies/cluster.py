@@ -2,7 +2,7 @@
 
 import re
 
-from pilothouse.services.apiserver.strategies.placement import EFFECTS, check_tolerations
+from pilothouse.services.apiserver.strategies.pod.placement import EFFECTS, check_tolerations
 from pilothouse.services.apiserver.strategies.quantities import check_amount, check_requirements
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names

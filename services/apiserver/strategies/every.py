@@ -2,33 +2,31 @@
 
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.strategies import (
-    admissionregistration,
-    apiservices,
-    autoscalers,
-    batch,
-    budgets,
-    certificates,
     cluster,
     configuration,
-    cronjobs,
     custom,
     definitions,
-    devices,
-    endpoints,
     events,
+)
+from pilothouse.services.apiserver.strategies.govern import (
+    admissionregistration,
+    apiservices,
+    budgets,
+    certificates,
     flowcontrol,
-    networking,
-    pod_defaults,
-    pod_rules,
-    pods,
     rbac,
-    services,
+)
+from pilothouse.services.apiserver.strategies.network import endpoints, networking, services
+from pilothouse.services.apiserver.strategies.pod import pod_defaults, pod_rules, pods
+from pilothouse.services.apiserver.strategies.stored import devices, storage, storage_classes
+from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
+from pilothouse.services.apiserver.strategies.workload import (
+    autoscalers,
+    batch,
+    cronjobs,
     statefulsets,
-    storage,
-    storage_classes,
     workloads,
 )
-from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery.errors import Cause
 
 GENERIC = Strategy()

@@ -6,7 +6,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pilothouse.services.apiserver.strategies import approval, pod_parts
+from pilothouse.services.apiserver.strategies.govern import approval
+from pilothouse.services.apiserver.strategies.pod import pod_parts
 from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery.errors import Cause
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.strategies import pod_warnings
-from pilothouse.services.apiserver.strategies.pod_warnings import NODE_LABELS, warn_of_term
-from pilothouse.services.apiserver.strategies.services import headless
+from pilothouse.services.apiserver.strategies.network.services import headless
+from pilothouse.services.apiserver.strategies.pod import pod_warnings
+from pilothouse.services.apiserver.strategies.pod.pod_warnings import NODE_LABELS, warn_of_term
 from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery import names
 

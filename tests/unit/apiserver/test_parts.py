@@ -5,7 +5,9 @@ import copy
 import pytest
 
 from pilothouse.services.apiserver.objects import budgets
-from pilothouse.services.apiserver.strategies import approval, parts, pod_parts
+from pilothouse.services.apiserver.strategies import parts
+from pilothouse.services.apiserver.strategies.govern import approval
+from pilothouse.services.apiserver.strategies.pod import pod_parts
 from pilothouse.services.machinery.errors import Forbidden, TooManyRequests
 
 NOW = 1_900_000_000.0

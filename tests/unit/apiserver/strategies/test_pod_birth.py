@@ -1,6 +1,6 @@
 """What a pod gets once."""
 
-from pilothouse.services.apiserver.strategies.pod_birth import born
+from pilothouse.services.apiserver.strategies.pod.pod_birth import born
 
 KEY = "container.apparmor.security.beta.kubernetes.io/c"
 

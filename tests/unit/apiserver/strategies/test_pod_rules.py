@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from pilothouse.services.apiserver.strategies import pods
-from pilothouse.services.apiserver.strategies.pods import STRATEGY
+from pilothouse.services.apiserver.strategies.pod import pods
+from pilothouse.services.apiserver.strategies.pod.pods import STRATEGY
 from pilothouse.services.machinery import errors
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from pilothouse.services.apiserver.strategies.batch import JOB
 from pilothouse.services.apiserver.strategies.every import BY_KIND
-from pilothouse.services.apiserver.strategies.job_policies import count_indexes
+from pilothouse.services.apiserver.strategies.workload.batch import JOB
+from pilothouse.services.apiserver.strategies.workload.job_policies import count_indexes
 
 APPS, BATCH = "apps", "batch"
 POD = {"containers": [{"name": "c", "image": "i"}]}

@@ -1,13 +1,13 @@
 """Rules of projected volumes."""
 
-from pilothouse.services.apiserver.strategies.fieldrefs import check_file
-from pilothouse.services.apiserver.strategies.selectors import check_selector
-from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volume_paths import (
+from pilothouse.services.apiserver.strategies.pod.fieldrefs import check_file
+from pilothouse.services.apiserver.strategies.pod.volume_paths import (
     check_free_path,
     check_items,
     check_mode,
 )
+from pilothouse.services.apiserver.strategies.selectors import check_selector
+from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

@@ -1,9 +1,9 @@
 """storage.k8s.io: classes, drivers, attachments and capacities."""
 
+from pilothouse.services.apiserver.strategies.pod.volumes import check_driver
 from pilothouse.services.apiserver.strategies.selectors import check_selector
-from pilothouse.services.apiserver.strategies.storage import check_inline_volume
+from pilothouse.services.apiserver.strategies.stored.storage import check_inline_volume
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.volumes import check_driver
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 

@@ -2,7 +2,7 @@
 
 from pilothouse.services.apiserver.strategies.selectors import check_match
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.workloads import (
+from pilothouse.services.apiserver.strategies.workload.workloads import (
     HISTORY,
     check_counts,
     check_restarts,

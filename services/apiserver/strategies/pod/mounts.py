@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volume_paths import (
+from pilothouse.services.apiserver.strategies.pod.volume_paths import (
     check_local_path,
     check_no_backsteps,
 )
+from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

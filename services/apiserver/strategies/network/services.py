@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from pilothouse.services.apiserver.strategies.addresses import check_families, check_public_address
+from pilothouse.services.apiserver.strategies.network.addresses import (
+    check_families,
+    check_public_address,
+)
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

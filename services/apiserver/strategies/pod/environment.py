@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from pilothouse.services.apiserver.strategies.fieldrefs import (
+from pilothouse.services.apiserver.strategies.pod.fieldrefs import (
     ENV_FIELDS,
     check_field,
     check_resource,
 )
+from pilothouse.services.apiserver.strategies.pod.volume_paths import check_local_path
 from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volume_paths import check_local_path
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

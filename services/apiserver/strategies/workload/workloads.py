@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pilothouse.services.apiserver.strategies import pod_defaults, pod_rules
+from pilothouse.services.apiserver.strategies.pod import pod_defaults, pod_rules
 from pilothouse.services.apiserver.strategies.selectors import check_map_match, check_match
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names

@@ -14,7 +14,7 @@ from pilothouse.services.apiserver.strategies.quantities import (
 )
 from pilothouse.services.apiserver.strategies.selectors import check_selector
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.workloads import check_share, check_whole
+from pilothouse.services.apiserver.strategies.workload.workloads import check_share, check_whole
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from pilothouse.services.apiserver.strategies.job_policies import count_indexes
 from pilothouse.services.apiserver.strategies.strategy import Body
+from pilothouse.services.apiserver.strategies.workload.job_policies import count_indexes
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.services.apiserver.strategies.environment import check_env, check_env_from
-from pilothouse.services.apiserver.strategies.handlers import check_lifecycle, check_probe
-from pilothouse.services.apiserver.strategies.mounts import check_devices, check_mounts
+from pilothouse.services.apiserver.strategies.pod.environment import check_env, check_env_from
+from pilothouse.services.apiserver.strategies.pod.handlers import check_lifecycle, check_probe
+from pilothouse.services.apiserver.strategies.pod.mounts import check_devices, check_mounts
+from pilothouse.services.apiserver.strategies.pod.security import check_container_context
 from pilothouse.services.apiserver.strategies.quantities import check_requirements
-from pilothouse.services.apiserver.strategies.security import check_container_context
 from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-from pilothouse.services.apiserver.strategies.ingresses import INGRESS
+from pilothouse.services.apiserver.strategies.network.ingresses import INGRESS
 from pilothouse.services.apiserver.strategies.selectors import check_selector
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names

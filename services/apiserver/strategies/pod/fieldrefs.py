@@ -2,8 +2,8 @@
 
 import re
 
+from pilothouse.services.apiserver.strategies.pod.volume_paths import check_free_path, check_mode
 from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volume_paths import check_free_path, check_mode
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 

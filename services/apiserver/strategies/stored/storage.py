@@ -3,16 +3,16 @@
 import posixpath
 from typing import Any
 
-from pilothouse.services.apiserver.strategies import volumes
-from pilothouse.services.apiserver.strategies.claims import (
+from pilothouse.services.apiserver.strategies.differences import differences
+from pilothouse.services.apiserver.strategies.pod import volumes
+from pilothouse.services.apiserver.strategies.pod.placement import check_node_selector
+from pilothouse.services.apiserver.strategies.pod.volume_paths import check_no_backsteps
+from pilothouse.services.apiserver.strategies.stored.claims import (
     VOLUME_MODES,
     check_access_modes,
     check_claim_spec,
 )
-from pilothouse.services.apiserver.strategies.differences import differences
-from pilothouse.services.apiserver.strategies.placement import check_node_selector
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.volume_paths import check_no_backsteps
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pilothouse.services.apiserver.strategies.differences import differences
-from pilothouse.services.apiserver.strategies.placement import check_tolerations
-from pilothouse.services.apiserver.strategies.pod_defaults import default_pod
-from pilothouse.services.apiserver.strategies.pod_rules import SECONDS_MAX, check_spec
-from pilothouse.services.apiserver.strategies.pod_statuses import check_status
+from pilothouse.services.apiserver.strategies.pod.placement import check_tolerations
+from pilothouse.services.apiserver.strategies.pod.pod_defaults import default_pod
+from pilothouse.services.apiserver.strategies.pod.pod_rules import SECONDS_MAX, check_spec
+from pilothouse.services.apiserver.strategies.pod.pod_statuses import check_status
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

@@ -1,8 +1,11 @@
 """CronJobs."""
 
-from pilothouse.services.apiserver.strategies.batch import check_job_spec
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
-from pilothouse.services.apiserver.strategies.workloads import check_counts, default_template
+from pilothouse.services.apiserver.strategies.workload.batch import check_job_spec
+from pilothouse.services.apiserver.strategies.workload.workloads import (
+    check_counts,
+    default_template,
+)
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 from pilothouse.services.machinery.kinds import schedules

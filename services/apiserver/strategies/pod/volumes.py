@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from pilothouse.services.apiserver.strategies.claims import check_claim_spec
-from pilothouse.services.apiserver.strategies.fieldrefs import check_file
-from pilothouse.services.apiserver.strategies.projections import check_projected
-from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volume_paths import (
+from pilothouse.services.apiserver.strategies.pod.fieldrefs import check_file
+from pilothouse.services.apiserver.strategies.pod.projections import check_projected
+from pilothouse.services.apiserver.strategies.pod.volume_paths import (
     check_items,
     check_local_path,
     check_mode,
     check_no_backsteps,
 )
+from pilothouse.services.apiserver.strategies.stored.claims import check_claim_spec
+from pilothouse.services.apiserver.strategies.strategy import Body
 from pilothouse.services.machinery import names, quantity
 from pilothouse.services.machinery.errors import Cause
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pilothouse.services.apiserver.strategies.addresses import check_public_address
+from pilothouse.services.apiserver.strategies.network.addresses import check_public_address
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

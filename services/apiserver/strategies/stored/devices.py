@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from pilothouse.services.apiserver.strategies.placement import check_node_selector
+from pilothouse.services.apiserver.strategies.pod.placement import check_node_selector
+from pilothouse.services.apiserver.strategies.pod.volumes import check_driver
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.volumes import check_driver
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pilothouse.services.apiserver.strategies.pod_totals import default_pod_resources
+from pilothouse.services.apiserver.strategies.pod.pod_totals import default_pod_resources
 from pilothouse.services.apiserver.strategies.strategy import Body
 
 GRACE_SECONDS = 30

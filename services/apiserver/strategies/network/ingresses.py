@@ -2,7 +2,7 @@
 
 import re
 
-from pilothouse.services.apiserver.strategies.services import check_host
+from pilothouse.services.apiserver.strategies.network.services import check_host
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

@@ -6,7 +6,7 @@ import re
 
 from cryptography import x509
 
-from pilothouse.services.apiserver.strategies.projections import check_signer
+from pilothouse.services.apiserver.strategies.pod.projections import check_signer
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from pilothouse.services.apiserver.strategies import placement, security
-from pilothouse.services.apiserver.strategies.containers import Setting, check_containers
-from pilothouse.services.apiserver.strategies.pod_totals import check_pod_resources
+from pilothouse.services.apiserver.strategies.pod import placement, security
+from pilothouse.services.apiserver.strategies.pod.containers import Setting, check_containers
+from pilothouse.services.apiserver.strategies.pod.pod_totals import check_pod_resources
+from pilothouse.services.apiserver.strategies.pod.volumes import check_volumes
 from pilothouse.services.apiserver.strategies.quantities import check_requirements
 from pilothouse.services.apiserver.strategies.strategy import Body
-from pilothouse.services.apiserver.strategies.volumes import check_volumes
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

@@ -1,14 +1,17 @@
 """Jobs: defaults, rules, and what of a Job may change."""
 
-from pilothouse.services.apiserver.strategies.job_policies import (
+from pilothouse.services.apiserver.strategies.pod.pod_rules import check_template
+from pilothouse.services.apiserver.strategies.selectors import check_match
+from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
+from pilothouse.services.apiserver.strategies.workload.job_policies import (
     check_failure_policy,
     check_success_policy,
 )
-from pilothouse.services.apiserver.strategies.job_statuses import check_status
-from pilothouse.services.apiserver.strategies.pod_rules import check_template
-from pilothouse.services.apiserver.strategies.selectors import check_match
-from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
-from pilothouse.services.apiserver.strategies.workloads import default_template, template_labels
+from pilothouse.services.apiserver.strategies.workload.job_statuses import check_status
+from pilothouse.services.apiserver.strategies.workload.workloads import (
+    default_template,
+    template_labels,
+)
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 

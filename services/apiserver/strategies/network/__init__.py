@@ -1,0 +1,1 @@
+"""Services, endpoints, ingresses and policies of traffic."""

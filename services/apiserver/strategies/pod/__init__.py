@@ -1,0 +1,1 @@
+"""Pods: what a container, a volume or a place may say."""

@@ -1,0 +1,1 @@
+"""What makes pods: Deployments, Jobs and their kin."""
