@@ -122,6 +122,7 @@ def test_a_life_of_a_deployment(world: Watched) -> None:
     assert world.namespace in {item["metadata"]["namespace"] for item in listed["items"]}
     body = world.get("deployments", "web")
     body["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "A", "value": "1"}]
+    body["metadata"].pop("resourceVersion")
     assert world.client.raw("PUT", f"{path}/web", body).code == 200
     world.rolled("deployment/web")
     told = world.client.raw("GET", f"{path}/web/status").json["status"]
@@ -139,6 +140,7 @@ def test_a_life_of_a_deployment(world: Watched) -> None:
     )
     body = world.get("deployments", "web")
     body["status"]["conditions"].append(condition)
+    body["metadata"].pop("resourceVersion")
     assert world.client.raw("PUT", f"{path}/web/status", body).code == 200
     deleted = world.client.raw("DELETE", f"{path}?labelSelector=patched%3Dyes")
     assert deleted.code == 200
