@@ -11,6 +11,7 @@ from pilothouse.services.machinery import durations
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.client.election import Contest
 from pilothouse.services.runtime.control.leadership import Timing
+from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 COMPONENT = "kube-controller-manager"
@@ -35,10 +36,7 @@ def parse(argv: list[str]) -> Config:
     """Flags as kube-controller-manager names them, where it has them. Exits on a wrong one."""
     parser = argparse.ArgumentParser(prog="pilothouse controllers", description=__doc__)
     add = parser.add_argument
-    add("--server", required=True, help="the mesh: HOST:PORT, or unix:///PATH")
-    add("--client-certificate", type=Path)
-    add("--client-key", type=Path)
-    add("--certificate-authority", type=Path)
+    mesh.add_server(parser)
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/controllers.sock when not given")
     add("--controllers", default="*", help="which to run: NAME, -NAME and *, comma separated")
@@ -56,11 +54,7 @@ def parse(argv: list[str]) -> Config:
     add("--node-monitor-grace-period", type=float, default=50.0, metavar="SECONDS")
     _add_election(parser)
     flags = parser.parse_args(argv)
-    files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
-    if not flags.server.startswith("unix:") and None in files:
-        parser.error(
-            "a TCP server needs --client-certificate, --client-key and --certificate-authority"
-        )
+    identity = mesh.identity(parser, flags)
     try:
         chosen = manager.chosen(flags.controllers.split(","))
         contest = _contest(flags, flags.socket or flags.run_dir / "controllers.sock")
@@ -70,7 +64,7 @@ def parse(argv: list[str]) -> Config:
     authority = flags.root_ca_file or flags.certificate_authority
     return Config(
         server=flags.server,
-        identity=None if None in files else Identity(*files),
+        identity=identity,
         socket=flags.socket or flags.run_dir / "controllers.sock",
         controllers=chosen,
         settings=manager.Settings(

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 PORT = 10250
@@ -56,10 +57,7 @@ def parse(argv: list[str]) -> Config:
     """Flags as Kubernetes' kubelet names them, where it has them. Exits on a wrong one."""
     parser = _parser()
     flags = parser.parse_args(argv)
-    client = (flags.client_certificate, flags.client_key, flags.certificate_authority)
-    if not flags.server.startswith("unix:") and None in client:
-        parser.error("a TCP server needs --client-certificate, --client-key and "
-                     "--certificate-authority")  # fmt: skip
+    identity = mesh.identity(parser, flags)
     serving = (
         flags.tls_cert_file or flags.client_certificate,
         flags.tls_private_key_file or flags.client_key,
@@ -78,7 +76,7 @@ def parse(argv: list[str]) -> Config:
         node_name=flags.node_name,
         node_ip=flags.node_ip,
         server=flags.server,
-        identity=None if None in client else Identity(*client),
+        identity=identity,
         runtime_endpoint=flags.container_runtime_endpoint,
         cgroup_root=flags.cgroup_root,
         paths=paths,
@@ -95,10 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--node-name", "--hostname-override", required=True, help="this node's name")
     add("--node-ip", required=True, help="this node's address")
-    add("--server", required=True, help="the mesh: HOST:PORT, or unix:///PATH")
-    add("--client-certificate", type=Path)
-    add("--client-key", type=Path)
-    add("--certificate-authority", type=Path)
+    mesh.add_server(parser)
     add("--container-runtime-endpoint", default="unix:///run/containerd/containerd.sock")
     add("--root-dir", type=Path, default=Path("/var/lib/pilothouse/kubelet"))
     add("--log-dir", type=Path, default=Path("/var/log/pods"), help="logs of pods")

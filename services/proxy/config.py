@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 
@@ -26,10 +27,7 @@ def parse(argv: list[str]) -> Config:
     parser = argparse.ArgumentParser(prog="pilothouse proxy", description=__doc__)
     add = parser.add_argument
     add("--node-name", "--hostname-override", default="", help="this node's name")
-    add("--server", default="", help="the mesh: HOST:PORT, or unix:///PATH")
-    add("--client-certificate", type=Path)
-    add("--client-key", type=Path)
-    add("--certificate-authority", type=Path)
+    mesh.add_server(parser, "")
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/proxy-NODE.sock when not given")
     add("--cluster-cidr", default="", help="addresses of pods; other clients are masqueraded")
@@ -39,14 +37,11 @@ def parse(argv: list[str]) -> Config:
     flags = parser.parse_args(argv)
     if not flags.cleanup and not (flags.node_name and flags.server):
         parser.error("--node-name and --server are required")
-    files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
-    if not flags.cleanup and not flags.server.startswith("unix:") and None in files:
-        parser.error("a TCP server needs --client-certificate, --client-key and "
-                     "--certificate-authority")  # fmt: skip
+    identity = None if flags.cleanup else mesh.identity(parser, flags)
     return Config(
         node_name=flags.node_name,
         server=flags.server,
-        identity=None if None in files else Identity(*files),
+        identity=identity,
         socket=flags.socket or flags.run_dir / f"proxy-{flags.node_name}.sock",
         cluster_cidr=flags.cluster_cidr,
         nodeport_addresses=tuple(filter(None, flags.nodeport_addresses.split(","))),

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 
@@ -21,22 +22,15 @@ def parse(argv: list[str]) -> Config:
     """Flags as kube-scheduler and kubectl name them, where they do. Exits on a wrong one."""
     parser = argparse.ArgumentParser(prog="pilothouse scheduler", description=__doc__)
     add = parser.add_argument
-    add("--server", required=True, help="the mesh: HOST:PORT, or unix:///PATH")
-    add("--client-certificate", type=Path)
-    add("--client-key", type=Path)
-    add("--certificate-authority", type=Path)
+    mesh.add_server(parser)
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/scheduler.sock when not given")
     add("--scheduler-name", default="default-scheduler", help="the pods it is responsible for")
     flags = parser.parse_args(argv)
-    files = (flags.client_certificate, flags.client_key, flags.certificate_authority)
-    if not flags.server.startswith("unix:") and None in files:
-        parser.error(
-            "a TCP server needs --client-certificate, --client-key and --certificate-authority"
-        )
+    identity = mesh.identity(parser, flags)
     return Config(
         server=flags.server,
-        identity=None if None in files else Identity(*files),
+        identity=identity,
         socket=flags.socket or flags.run_dir / "scheduler.sock",
         scheduler_name=flags.scheduler_name,
     )

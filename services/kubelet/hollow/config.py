@@ -5,9 +5,9 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from pathlib import Path
 
 from pilothouse.services.machinery import names, quantity
+from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 NODES_MAX = 100_000
@@ -49,17 +49,14 @@ def parse(argv: list[str]) -> Config:
     """Flags as Kubernetes' kubelet names them, where it has them. Exits on a wrong one."""
     parser = _parser()
     flags = parser.parse_args(argv)
-    client = (flags.client_certificate, flags.client_key, flags.certificate_authority)
-    if not flags.server.startswith("unix:") and None in client:
-        parser.error("a TCP server needs --client-certificate, --client-key and "
-                     "--certificate-authority")  # fmt: skip
+    identity = mesh.identity(parser, flags)
     if not 0 < flags.nodes <= NODES_MAX:
         parser.error(f"--nodes must be from 1 to {NODES_MAX}")
     if flags.node_ips.num_addresses <= flags.first + flags.nodes:
         parser.error(f"--node-cidr {flags.node_ips} has too few addresses")
     return Config(
         server=flags.server,
-        identity=None if None in client else Identity(*client),
+        identity=identity,
         nodes=flags.nodes,
         first=flags.first,
         prefix=flags.name_prefix,
@@ -76,11 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pilothouse simulate", description=__doc__)
     add = parser.add_argument
     add("--nodes", type=int, required=True, metavar="N", help="how many")
-    add("--server", default="unix:///run/pilothouse/apiserver.sock",
-        help="the mesh: HOST:PORT, or unix:///PATH")  # fmt: skip
-    add("--client-certificate", type=Path)
-    add("--client-key", type=Path)
-    add("--certificate-authority", type=Path)
+    mesh.add_server(parser, "unix:///run/pilothouse/apiserver.sock")
     add("--first", type=int, default=0, metavar="N", help="number of the first node")
     add("--name-prefix", default="simulated-", help="of the nodes' names, before the number")
     add("--labels", "--node-labels", type=_labels, default={}, metavar="KEY=VALUE,…",
