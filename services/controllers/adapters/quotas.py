@@ -11,8 +11,9 @@ from pilothouse.services.controllers.policy.resourcequota import (
     ResourceQuotaController,
 )
 from pilothouse.services.machinery.errors import MethodNotAllowed, NotFound
-from pilothouse.services.machinery.kinds.pods import Pod
-from pilothouse.services.machinery.objects import Key, Object, Viewed
+from pilothouse.services.machinery.kinds.pods import Pod, is_terminal
+from pilothouse.services.machinery.kinds.quotas import ResourceQuota
+from pilothouse.services.machinery.objects import Key, Viewed
 from pilothouse.services.machinery.resources import EVENTS, LEASES, NAMESPACED, PODS, Resource
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Selection
@@ -63,12 +64,13 @@ class Quotas:
 
 def resourcequota(world: World) -> Controller:
     """The ResourceQuota controller, wired: it hears of all that a quota could count."""
-    found = world.cache(QUOTAS, Object)
+    found = world.cache(QUOTAS, ResourceQuota)
     indexes.add_namespace(found)
     queue: WorkQueue[Key] = WorkQueue()
 
-    def quota_changed(old: Object | None, new: Object | None) -> None:
-        if new is not None:
+    def quota_changed(old: ResourceQuota | None, new: ResourceQuota | None) -> None:
+        # Its status is written by the API server with every object that it admits.
+        if new is not None and (old is None or old.spec != new.spec):
             queue.add(new.metadata.key)
 
     found.on_change(quota_changed)
@@ -78,25 +80,32 @@ def resourcequota(world: World) -> Controller:
     return controller(ResourceQuotaController(Quotas(world)), queue, found, workers=2)
 
 
-def _hear(world: World, resource: Resource, found: Cache[Object], queue: WorkQueue[Key]) -> None:
-    """Count again when an object comes, goes, or comes to use more or less."""
+def _hear(
+    world: World, resource: Resource, found: Cache[ResourceQuota], queue: WorkQueue[Key]
+) -> None:
+    """Count again when an object goes, or comes to use more or less.
+
+    Of one that comes the API server has counted already. To count it here too would miss those
+    that are charged and not stored yet, and let others in in their place.
+    """
     changing = not resource.group and resource.plural in _CHANGING
 
     def changed(old: Viewed | None, new: Viewed | None) -> None:
-        if old is not None and new is not None and not changing:
+        if old is None or (new is not None and not changing):
             return
-        item = new if new is not None else old
-        if item is not None:
-            for quota in found.by_index(indexes.NAMESPACE, item.metadata.namespace):
-                queue.add(quota.metadata.key)
+        for quota in found.by_index(indexes.NAMESPACE, old.metadata.namespace):
+            queue.add(quota.metadata.key)
 
     def pod_changed(old: Pod | None, new: Pod | None) -> None:
-        """Of a pod what matters is whether it has ended, and what it asks for."""
-        same = old is not None and new is not None and old.status.phase == new.status.phase
-        if not (same and old is not None and new is not None and old.spec == new.spec):
-            changed(None, new if new is not None else old)
+        if old is not None and (new is None or _weight(old) != _weight(new)):
+            changed(old, None)
 
     if resource == PODS:
         world.cache(PODS, Pod).on_change(pod_changed)
     else:
         world.metadata(resource).on_change(changed)
+
+
+def _weight(pod: Pod) -> object:
+    """What decides how much a pod counts: whether it has ended, and what it asks for."""
+    return is_terminal(pod), [container.resources for container in pod.spec.containers]

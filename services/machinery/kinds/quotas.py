@@ -7,6 +7,7 @@ from typing import Any
 from pilothouse.services.machinery import quantity
 from pilothouse.services.machinery.kinds import qos
 from pilothouse.services.machinery.kinds.totals import HUGE, Amounts, parsed, pod_amounts, rendered
+from pilothouse.services.machinery.objects import Metadata, View
 
 Document = Mapping[str, Any]
 
@@ -27,6 +28,17 @@ _BOUNDED = ("cpu", "memory", "ephemeral-storage")
 _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
 _ENDED = frozenset({"Succeeded", "Failed"})
+
+
+class Bounds(View, frozen=True, kw_only=True):
+    hard: dict[str, str | int | float] = {}
+
+
+class ResourceQuota(View, frozen=True, kw_only=True):
+    """What it bounds; its use is counted from documents."""
+
+    metadata: Metadata = Metadata()
+    spec: Bounds = Bounds()
 
 
 def count_name(group: str, plural: str) -> str:
