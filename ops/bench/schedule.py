@@ -6,10 +6,8 @@ scheduler are processes of their own, and this one creates the pods and watches 
 
 import asyncio
 import contextlib
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,19 +204,10 @@ class _Bound:
             raise TimeoutError(f"{len(self._keys)} of {self._wanted} pods were bound") from None
 
 
-@contextlib.asynccontextmanager
-async def _scheduler(folder: Path) -> AsyncIterator[server.Process]:
+def _scheduler(folder: Path) -> contextlib.AbstractAsyncContextManager[server.Process]:
     run_dir = folder / "run"
     flags = [f"--server=unix://{run_dir}/apiserver.sock", f"--run-dir={run_dir}"]
-    command = [sys.executable, "-m", "pilothouse.services.scheduler", *flags]
-    with (folder / "scheduler.log").open("wb") as log:
-        child = await asyncio.create_subprocess_exec(*command, stderr=log)
-    try:
-        yield server.Process(child.pid, "", folder, "")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGTERM)
-        await child.wait()
+    return server.component(folder, "scheduler", ["pilothouse.services.scheduler", *flags])
 
 
 async def _create_node(objects: Objects, number: int) -> None:

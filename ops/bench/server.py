@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,19 @@ async def running(folder: Path) -> AsyncIterator[tuple[Process, float]]:
             child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_SECONDS_MAX):
             await child.wait()
+
+
+@contextlib.asynccontextmanager
+async def component(folder: Path, name: str, command: Sequence[str]) -> AsyncIterator[Process]:
+    """Another process beside it, run as ``python -m command…``; its log is in ``folder``."""
+    with (folder / f"{name}.log").open("wb") as log:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stderr=log)
+    try:
+        yield Process(child.pid, "", folder, "")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        await child.wait()
 
 
 def _command(folder: Path, pki: Path, port: int, mesh_port: int) -> list[str]:

@@ -6,10 +6,8 @@ and deletes the pods, and watches. KWOK's own CI asks for a minute for each of t
 
 import asyncio
 import contextlib
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -198,18 +196,11 @@ async def _wait_account(objects: Objects) -> None:
                 return
 
 
-@contextlib.asynccontextmanager
-async def _service(folder: Path, verb: str, *flags: str) -> AsyncIterator[server.Process]:
+def _service(
+    folder: Path, verb: str, *flags: str
+) -> contextlib.AbstractAsyncContextManager[server.Process]:
     run_dir = folder / "run"
     shared = [f"--server=unix://{run_dir}/apiserver.sock"]
     if verb != "simulate":
         shared.append(f"--run-dir={run_dir}")
-    command = [sys.executable, "-m", "pilothouse.ops.cli", verb, *shared, *flags]
-    with (folder / f"{verb}.log").open("wb") as log:
-        child = await asyncio.create_subprocess_exec(*command, stderr=log)
-    try:
-        yield server.Process(child.pid, "", folder, "")
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGTERM)
-        await child.wait()
+    return server.component(folder, verb, ["pilothouse.ops.cli", verb, *shared, *flags])

@@ -43,8 +43,9 @@ def _watcher(name: str, volumes: dict[str, Any], **metadata: Any) -> dict[str, A
     return pod
 
 
-def _things(kind: str) -> str:
-    return "config_map" if kind.endswith("config-map") else "secret"
+def _name(kind: str, what: str) -> str:
+    """Of a ConfigMap or a Secret, which is how it begins."""
+    return f"{'secret' if kind.endswith('secret') else 'config-map'}-{kind}-{what}"
 
 
 def _body(name: str, **data: str) -> dict[str, Any]:
@@ -90,8 +91,7 @@ def changing(cluster: Cluster, client: Official) -> Iterator[Changing]:
     with furnished(cluster, client, NAMESPACE):
         found = Changing(cluster, client)
         for kind in KINDS:
-            prefix = "secret" if kind.endswith("secret") else "config-map"
-            names = {what: f"{prefix}-{kind}-{what}" for what in ("kept", "gone", "late")}
+            names = {what: _name(kind, what) for what in ("kept", "gone", "late")}
             found.write("create", names["kept"], key="before")
             found.write("create", names["gone"], key="before")
             volumes = {what: _source(kind, name) for what, name in names.items()}
@@ -110,10 +110,9 @@ def changing(cluster: Cluster, client: Official) -> Iterator[Changing]:
         wait = ("wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
         cluster.kubectl("-n", NAMESPACE, *wait)
         for kind in KINDS:
-            prefix = "secret" if kind.endswith("secret") else "config-map"
-            found.write("patch", f"{prefix}-{kind}-kept", key="after")
-            found.write("delete", f"{prefix}-{kind}-gone")
-            found.write("create", f"{prefix}-{kind}-late", key="at last")
+            found.write("patch", _name(kind, "kept"), key="after")
+            found.write("delete", _name(kind, "gone"))
+            found.write("create", _name(kind, "late"), key="at last")
         for kind in sources:
             merged = {"metadata": {"labels": {"size": "large"}, "annotations": {"colour": "blue"}}}
             client.core.patch_namespaced_pod(kind, NAMESPACE, merged)

@@ -164,12 +164,17 @@ def _check_nested(schema: Schema, where: str, *, skip_any: bool = False) -> list
 
 def _complete(schema: Schema, where: str) -> list[Cause]:
     """Every field that a junctor at the root speaks of is also outside of it."""
+    return _joined(schema, schema, where, where)
+
+
+def _joined(nested: Schema, outer: Schema | None, where: str, out: str) -> list[Cause]:
+    """What the junctors of ``nested`` speak of and ``outer`` does not."""
     causes: list[Cause] = []
     for junctor in ("allOf", "anyOf", "oneOf"):
-        for index, inner in enumerate(schema.get(junctor) or ()):
-            causes += _covered(inner, schema, f"{where}.{junctor}[{index}]", where)
-    if isinstance(schema.get("not"), dict):
-        causes += _covered(schema["not"], schema, f"{where}.not", where)
+        for index, below in enumerate(nested.get(junctor) or ()):
+            causes += _covered(below, outer, f"{where}.{junctor}[{index}]", out)
+    if isinstance(nested.get("not"), dict):
+        causes += _covered(nested["not"], outer, f"{where}.not", out)
     return causes
 
 
@@ -188,9 +193,4 @@ def _covered(nested: Schema, outer: Schema | None, where: str, out: str) -> list
             causes.append(names.required(place, f"because it is defined in {there}"))
         else:
             causes += _covered(below, known[name], there, place)
-    for junctor in ("allOf", "anyOf", "oneOf"):
-        for index, below in enumerate(nested.get(junctor) or ()):
-            causes += _covered(below, outer, f"{where}.{junctor}[{index}]", out)
-    if isinstance(nested.get("not"), dict):
-        causes += _covered(nested["not"], outer, f"{where}.not", out)
-    return causes
+    return causes + _joined(nested, outer, where, out)

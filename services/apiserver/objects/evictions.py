@@ -9,7 +9,7 @@ import msgspec
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.objects import budgets, refusals
 from pilothouse.services.apiserver.objects.parts import Parts
-from pilothouse.services.apiserver.objects.removals import Removals
+from pilothouse.services.apiserver.objects.removals import Removals, check_preconditions
 from pilothouse.services.apiserver.objects.served import Kinds
 from pilothouse.services.apiserver.objects.writes import Change, Writes
 from pilothouse.services.apiserver.requests import DeleteOptions, Target, User
@@ -107,14 +107,7 @@ class Evictions:
         now = self._parts.clock.now()
 
         def mark(pod: Document) -> Document:
-            metadata = pod["metadata"]
-            for word, wanted, has in (
-                ("UID", options.uid, metadata["uid"]),
-                ("ResourceVersion", options.resource_version, metadata["resourceVersion"]),
-            ):
-                if wanted and wanted != has:
-                    why = f"{word} in precondition: {wanted}, {word} in object meta: {has}"
-                    raise refusals.conflict(kind, target.name, f"Precondition failed: {why}")
+            check_preconditions(kind, pod["metadata"], options)
             return budgets.marked(pod, now)
 
         await self._write(user, kind, target, mark)

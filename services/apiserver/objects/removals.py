@@ -72,7 +72,7 @@ class Removals:
     ) -> Stored:
         kind = served.rests
         document = msgspec.json.decode(item.stored.json)
-        _check_preconditions(kind, document["metadata"], options)
+        check_preconditions(kind, document["metadata"], options)
         _check_node(user, kind, document)
         default = ORPHAN if served.ways.orphans else ""
         marked = mark(kind, document, options, default=default, now=self._clock.now())
@@ -167,7 +167,8 @@ def _check_options(kind: Kind, options: DeleteOptions) -> None:
         )
 
 
-def _check_preconditions(kind: Kind, metadata: Document, options: DeleteOptions) -> None:
+def check_preconditions(kind: Kind, metadata: Document, options: DeleteOptions) -> None:
+    """Conflict unless the object is the very one, in the very state, that is meant."""
     name = metadata["name"]
     for word, wanted, found in (
         ("UID", options.uid, metadata["uid"]),

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.identity import rootca, serviceaccount, token
-from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists
 from pilothouse.services.machinery.kinds import identity
 from pilothouse.services.machinery.kinds.identity import ConfigMap, Secret, ServiceAccount
 from pilothouse.services.machinery.kinds.namespaces import Namespace
@@ -127,10 +128,7 @@ class Tokens:
         await self._objects.patch(SECRETS, metadata.key, patch)
 
     async def delete(self, secret: Secret) -> None:
-        try:
-            await self._objects.delete(SECRETS, secret.metadata.key, uid=secret.metadata.uid)
-        except NotFound:
-            return
+        await remove(self._objects, SECRETS, secret.metadata)
 
     async def _sign(self, secret: Secret, account: ServiceAccount) -> bytes:
         """A token that dies with the Secret."""

@@ -7,12 +7,12 @@ import msgspec
 
 from pilothouse.services.controllers.adapters import authority, wiring
 from pilothouse.services.controllers.adapters.authority import Authority, Signing
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.identity.approving import ApprovingController, Ground
 from pilothouse.services.controllers.identity.cleaning import CleaningController
 from pilothouse.services.controllers.identity.signing import SigningController, Terms
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds.certificates import (
     CertificateSigningRequest,
     Condition,
@@ -93,11 +93,7 @@ class Requests:
         await self._tell(request, "status", self._said("Failed", "SignerValidationFailure", why))
 
     async def delete(self, request: CertificateSigningRequest) -> None:
-        metadata = request.metadata
-        try:
-            await self._objects.delete(CERTIFICATE_SIGNING_REQUESTS, metadata.key, uid=metadata.uid)
-        except NotFound:
-            return
+        await remove(self._objects, CERTIFICATE_SIGNING_REQUESTS, request.metadata)
 
     def _said(self, type_: str, reason: str, message: str) -> Condition:
         stamp = timestamps.render(self._clock.now())

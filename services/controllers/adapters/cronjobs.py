@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -199,12 +200,7 @@ class Remains:
         return self._clock.now()
 
     async def delete(self, job: Job) -> None:
-        try:
-            await self._objects.delete(
-                JOBS, job.metadata.key, uid=job.metadata.uid, propagation_policy="Foreground"
-            )
-        except NotFound:
-            return
+        await remove(self._objects, JOBS, job.metadata, propagation_policy="Foreground")
 
 
 def ttl_after_finished(world: World) -> Controller:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.revisions import Owner, Revisions
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -18,7 +19,7 @@ from pilothouse.services.controllers.workload.daemonset import (
     Plan,
 )
 from pilothouse.services.machinery import errors, labels
-from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.kinds import affinity, daemonsets
 from pilothouse.services.machinery.kinds.daemonsets import DaemonSet, DaemonSetStatus
 from pilothouse.services.machinery.kinds.nodes import Node
@@ -117,9 +118,7 @@ class DaemonSets:
             self._say(daemonset, "Warning", "FailedDaemonPod", told)
 
         async def delete(pod: Pod) -> None:
-            try:
-                await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
-            except NotFound:
+            if not await remove(self._objects, PODS, pod.metadata):
                 return
             self._settled.deleted(key, pod.metadata)
             told = f"Deleted pod: {pod.metadata.name}"

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -17,7 +18,7 @@ from pilothouse.services.controllers.workload.rollout import revisions
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
 from pilothouse.services.machinery import conditions, labels
 from pilothouse.services.machinery.adoption import Claim
-from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.workloads import (
@@ -168,12 +169,8 @@ class Deployments:
             self._say(deployment, f"Scaled {way} replica set {metadata.name} {sizes}")
 
     async def _delete(self, key: Key, replicaset: ReplicaSet) -> None:
-        metadata = replicaset.metadata
-        try:
-            await self._objects.delete(REPLICA_SETS, metadata.key, uid=metadata.uid)
-        except NotFound:
-            return
-        self._settled.deleted(key, metadata)
+        if await remove(self._objects, REPLICA_SETS, replicaset.metadata):
+            self._settled.deleted(key, replicaset.metadata)
 
     def _say(self, deployment: Deployment, message: str) -> None:
         about = reference(DEPLOYMENTS, deployment.metadata)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pilothouse.services.controllers.adapters import indexes
 from pilothouse.services.controllers.adapters.disruption import disrupt
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -53,10 +54,7 @@ class Taints:
         self._recorder.note(about, "Normal", "TaintManagerEviction", text)
         message = "Taint manager: deleting due to NoExecute taint"
         await disrupt(self._objects, pod, self._clock.now(), "DeletionByTaintManager", message)
-        try:
-            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
-        except NotFound:
-            return
+        await remove(self._objects, PODS, pod.metadata)
 
     def note(self, key: Key, *, waits: bool) -> None:
         if waits:
@@ -150,12 +148,7 @@ class Orphans:
         await disrupt(self._objects, pod, now, "DeletionByPodGC", message, phase=phase)
 
     async def delete(self, pod: Pod) -> None:
-        try:
-            await self._objects.delete(
-                PODS, pod.metadata.key, uid=pod.metadata.uid, grace_period_seconds=0
-            )
-        except NotFound:
-            return
+        await remove(self._objects, PODS, pod.metadata, grace_period_seconds=0)
 
 
 def podgc(world: World) -> Controller:

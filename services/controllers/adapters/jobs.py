@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, jobpods, ownership, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -154,9 +155,7 @@ class Jobs:
         return missing, failure
 
     async def _delete(self, job: Job, pod: Pod) -> None:
-        try:
-            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
-        except NotFound:
+        if not await remove(self._objects, PODS, pod.metadata):
             return
         self._settled.deleted(job.metadata.key, pod.metadata)
         self._say(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.services import compact
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.network.endpointslicemirroring import (
@@ -12,7 +13,6 @@ from pilothouse.services.controllers.network.endpointslicemirroring import (
     Plan,
 )
 from pilothouse.services.controllers.network.slices import Content
-from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds.services import (
     MANAGED_BY,
     SERVICE_NAME,
@@ -57,12 +57,8 @@ class Mirrors:
                 answer = await self._write(written, content, todo)
                 self._settled.wrote(key, answer)
         for item in todo.delete:
-            metadata = item.metadata
-            try:
-                await self._objects.delete(ENDPOINT_SLICES, metadata.key, uid=metadata.uid)
-            except NotFound:
-                continue
-            self._settled.deleted(key, metadata)
+            if await remove(self._objects, ENDPOINT_SLICES, item.metadata):
+                self._settled.deleted(key, item.metadata)
 
     async def _write(self, written: Endpoints, content: Content, todo: Plan) -> str:
         owner = written.metadata

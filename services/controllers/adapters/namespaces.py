@@ -7,6 +7,7 @@ import msgspec
 
 from pilothouse.services.controllers.adapters import wiring
 from pilothouse.services.controllers.adapters.definitions import Definitions
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.namespace.namespace import Item, NamespaceController
 from pilothouse.services.machinery import conditions
@@ -53,13 +54,9 @@ class Namespaces:
 
     async def delete(self, items: Sequence[Item]) -> None:
         async def delete(item: Item) -> None:
-            try:
-                key, uid = item.metadata.key, item.metadata.uid
-                await self._objects.delete(
-                    item.resource, key, uid=uid, propagation_policy="Background"
-                )
-            except NotFound:
-                return
+            await remove(
+                self._objects, item.resource, item.metadata, propagation_policy="Background"
+            )
 
         failure = await batches.each(items, delete)
         if failure is not None:

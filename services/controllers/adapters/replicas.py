@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -16,7 +17,7 @@ from pilothouse.services.controllers.workload.replicationcontroller import (
     ReplicationControllerController,
 )
 from pilothouse.services.machinery import conditions, errors, labels
-from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.replicas import Plan
 from pilothouse.services.machinery.kinds.workloads import (
@@ -118,9 +119,7 @@ class Replicas(Generic[R]):
         self._say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
 
     async def _delete(self, owner: R, pod: Pod) -> None:
-        try:
-            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
-        except NotFound:
+        if not await remove(self._objects, PODS, pod.metadata):
             return
         self._settled.deleted(owner.metadata.key, pod.metadata)
         self._say(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")

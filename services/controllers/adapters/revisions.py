@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import World
-from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists
 from pilothouse.services.machinery.kinds import revisions
 from pilothouse.services.machinery.kinds.revisions import ControllerRevision, History, Wanted
 from pilothouse.services.machinery.objects import (
@@ -104,11 +105,7 @@ class Revisions:
     async def drop(self, history: History) -> None:
         """Delete what the history no longer needs."""
         for item in history.delete:
-            metadata = item.metadata
-            try:
-                await self._objects.delete(CONTROLLER_REVISIONS, metadata.key, uid=metadata.uid)
-            except NotFound:
-                continue
+            await remove(self._objects, CONTROLLER_REVISIONS, item.metadata)
 
     async def _create(self, owner: Owner, wanted: Wanted) -> None:
         namespace = owner.metadata.namespace

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.network import endpoints as older
 from pilothouse.services.controllers.network import endpointslice as newer
 from pilothouse.services.controllers.network.slices import Content
-from pilothouse.services.machinery.errors import AlreadyExists, Conflict, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists, Conflict
 from pilothouse.services.machinery.kinds import endpoints, pods
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -118,12 +119,8 @@ class Slices(_Behind):
         for content in todo.write:
             self._settled.wrote(key, await self._write(service, content, todo.labels))
         for item in todo.delete:
-            try:
-                uid = item.metadata.uid
-                await self._objects.delete(ENDPOINT_SLICES, item.metadata.key, uid=uid)
-            except NotFound:
-                continue
-            self._settled.deleted(key, item.metadata)
+            if await remove(self._objects, ENDPOINT_SLICES, item.metadata):
+                self._settled.deleted(key, item.metadata)
 
     async def _write(self, service: Service, content: Content, labels: Mapping[str, str]) -> str:
         metadata = service.metadata
@@ -208,10 +205,7 @@ class EndpointsObjects(_Behind):
         present = self._endpoints.get(key)
         if present is None or older.MANAGED_BY not in present.metadata.labels:
             return
-        try:
-            await self._objects.delete(ENDPOINTS, key, uid=present.metadata.uid)
-        except NotFound:
-            return
+        await remove(self._objects, ENDPOINTS, present.metadata)
 
     def watch(self, queue: WorkQueue[Key]) -> None:
         """Queue Services whose Endpoints somebody else changed."""

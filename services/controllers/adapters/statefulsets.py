@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.revisions import Owner, Revisions
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -22,7 +23,7 @@ from pilothouse.services.controllers.workload.statefulset import (
 )
 from pilothouse.services.machinery import errors, labels
 from pilothouse.services.machinery.adoption import Claim
-from pilothouse.services.machinery.errors import AlreadyExists, ApiError, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists, ApiError
 from pilothouse.services.machinery.kinds import revisions, statefulsets, volumes
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.statefulsets import StatefulSet, StatefulSetStatus
@@ -168,9 +169,7 @@ class StatefulSets:
         await self._objects.patch(PERSISTENT_VOLUME_CLAIMS, metadata.key, {"metadata": patch})
 
     async def _delete(self, stateful: StatefulSet, pod: Pod) -> None:
-        try:
-            await self._objects.delete(PODS, pod.metadata.key, uid=pod.metadata.uid)
-        except NotFound:
+        if not await remove(self._objects, PODS, pod.metadata):
             return
         self._settled.deleted(stateful.metadata.key, pod.metadata)
         self._say(stateful, "delete", f"Pod {pod.metadata.name}")

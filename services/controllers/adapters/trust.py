@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
+from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.identity import bootstraptoken
 from pilothouse.services.controllers.identity.aggregation import AggregationController, Rules
 from pilothouse.services.controllers.identity.bootstraptoken import BootstrapTokenController
-from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds.identity import ClusterRole, ConfigMap, Secret
 from pilothouse.services.machinery.objects import Key, Viewed
 from pilothouse.services.machinery.resources import CLUSTER_ROLES, CONFIG_MAPS, SECRETS
@@ -70,10 +70,7 @@ class Tokens:
         return self._clock.now()
 
     async def delete(self, token: Secret) -> None:
-        try:
-            await self._objects.delete(SECRETS, token.metadata.key, uid=token.metadata.uid)
-        except NotFound:
-            return
+        await remove(self._objects, SECRETS, token.metadata)
 
     async def write(self, signatures: Mapping[str, str | None]) -> None:
         await self._objects.patch(CONFIG_MAPS, bootstraptoken.INFO, {"data": dict(signatures)})

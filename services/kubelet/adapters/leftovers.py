@@ -11,10 +11,9 @@ from grpc import aio
 
 from pilothouse.protos.containerd import task_service_pb2 as tasks
 from pilothouse.protos.containerd.task_service_pb2_grpc import TasksStub
+from pilothouse.services.kubelet.adapters.runtime_events import METADATA
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
-NAMESPACE = "k8s.io"
-METADATA = (("containerd-namespace", NAMESPACE),)
 CALL_SECONDS_MAX = 30.0
 ABSENT = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED)
 

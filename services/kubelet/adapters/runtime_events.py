@@ -15,6 +15,8 @@ from pilothouse.protos.cri.v1.api_pb2_grpc import RuntimeServiceStub
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 NAMESPACE = "k8s.io"
+METADATA = (("containerd-namespace", NAMESPACE),)
+"""By which containerd's native services know whose containers are meant."""
 FILTERS = (f'namespace=={NAMESPACE},topic=="/tasks/exit"',)
 
 
@@ -55,7 +57,7 @@ class RuntimeEvents:
     async def _native(self) -> AsyncIterator[str]:
         call = self._events.Subscribe(
             events_pb2.SubscribeRequest(filters=FILTERS),
-            metadata=(("containerd-namespace", NAMESPACE),),
+            metadata=METADATA,
         )
         try:
             async for envelope in call:

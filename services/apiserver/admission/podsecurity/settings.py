@@ -16,7 +16,7 @@ WINDOWS = 25
 _ENGINE = 31
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _APP_ARMOR_FINE = ("", "runtime/default")
-_SECCOMP_FINE = ("Localhost", "RuntimeDefault")
+_PROFILES_FINE = ("Localhost", "RuntimeDefault")
 _SE_TYPES = ("", "container_t", "container_init_t", "container_kvm_t")
 _FINE = ("", "")
 
@@ -30,18 +30,23 @@ def setters(pod: PodView, bad: Callable[[Document], bool]) -> str:
     return " and ".join(found)
 
 
-def app_armor(pod: PodView, _minor: int) -> tuple[str, str]:
-    """A profile is the runtime's or a local one."""
+def _foreign(pod: PodView, field: str) -> tuple[str, set[str]]:
+    """Who sets a profile that is neither the runtime's nor a local one, and its types."""
     values: set[str] = set()
 
     def bad(context: Document) -> bool:
-        profile = context.get("appArmorProfile")
-        if profile is None or profile.get("type") in _SECCOMP_FINE:
+        profile = context.get(field)
+        if profile is None or profile.get("type") in _PROFILES_FINE:
             return False
         values.add(profile.get("type", ""))
         return True
 
-    found = setters(pod, bad)
+    return setters(pod, bad), values
+
+
+def app_armor(pod: PodView, _minor: int) -> tuple[str, str]:
+    """A profile is the runtime's or a local one."""
+    found, values = _foreign(pod, "appArmorProfile")
     shown = sorted(values)
     annotations = sorted(
         f'{key}="{value}"'
@@ -86,16 +91,7 @@ def se_linux(pod: PodView, minor: int) -> tuple[str, str]:
 
 
 def _seccomp(pod: PodView) -> tuple[str, str]:
-    values: set[str] = set()
-
-    def bad(context: Document) -> bool:
-        profile = context.get("seccompProfile")
-        if profile is None or profile.get("type") in _SECCOMP_FINE:
-            return False
-        values.add(profile.get("type", ""))
-        return True
-
-    found = setters(pod, bad)
+    found, values = _foreign(pod, "seccompProfile")
     if not found:
         return _FINE
     more = f"must not set securityContext.seccompProfile.type to {quoted(sorted(values))}"
