@@ -11,7 +11,6 @@ from pilothouse.services.apiserver.strategies.workload.batch import own_selector
 Document = dict[str, Any]
 
 EVENT_SECONDS = 3600
-NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 EXTERNAL = frozenset({"NodePort", "LoadBalancer"})
 _UNCOUNTED = frozenset(
     {"services", "nodes", "namespaces", "persistentvolumes", "persistentvolumeclaims",
@@ -112,8 +111,6 @@ def born(kind: Kind, document: Document) -> list[str]:
 
 
 def _namespace(document: Document) -> None:
-    metadata = document["metadata"]
-    metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
     document.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     document["status"] = {"phase": "Active"}
 
@@ -122,8 +119,6 @@ def kept(kind: Kind, new: Document, old: Document) -> None:
     """What an update may leave out because the server gave it."""
     if kind.native == "namespaces":
         new.setdefault("spec", {})["finalizers"] = old.get("spec", {}).get("finalizers", [])
-        metadata = new["metadata"]
-        metadata.setdefault("labels", {})[NAMESPACE_LABEL] = metadata["name"]
         if not new["spec"]["finalizers"]:
             del new["spec"]["finalizers"]
     elif kind.native == "services":

@@ -1,6 +1,6 @@
 """Create, update and patch of stored objects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,17 +175,23 @@ class Writes:
 
         if kind.native != "services":
             return await put()
-        claims, uid = self._parts.claims, document["metadata"]["uid"]
-        held = await claims.hold(document, self._parts.entropy.uid(), dry_run=options.dry_run)
+        return await self._holding(kind, document, put, dry_run=options.dry_run)
+
+    async def _holding(
+        self, kind: Kind, document: Document, put: Callable[[], Awaitable[Stored]], *, dry_run: bool
+    ) -> Stored:
+        """Store a Service while its addresses and ports are held; what is not stored lets go."""
+        claims, named = self._parts.claims, document["metadata"]
+        held = await claims.hold(document, self._parts.entropy.uid(), dry_run=dry_run)
         keep = False
         try:
             if held.claim.causes:
-                raise refusals.invalid(kind, key.name, held.claim.causes)
+                raise refusals.invalid(kind, named["name"], held.claim.causes)
             stored = await put()
-            keep = not options.dry_run
+            keep = not dry_run
         finally:
             if not keep:
-                await claims.undo(held, uid)
+                await claims.undo(held, named["uid"])
         return stored
 
     async def change(self, change: Change) -> Stored:
@@ -291,19 +297,13 @@ class Writes:
             raise refusals.forbidden(kind, key.name, why)
 
     async def _update_service(self, change: Change, item: Item, document: Document) -> Stored:
-        claims, kind = self._parts.claims, change.served.rests
-        uid = document["metadata"]["uid"]
-        held = await claims.hold(document, self._parts.entropy.uid(), dry_run=change.dry_run)
-        keep = False
-        try:
-            if held.claim.causes:
-                raise refusals.invalid(kind, change.key.name, held.claim.causes)
-            stored = await self._commits.update(kind, item, document, dry_run=change.dry_run)
-            keep = not change.dry_run
-        finally:
-            if not keep:
-                await claims.undo(held, uid)
-        await claims.release(item.stored, document)
+        kind = change.served.rests
+
+        async def put() -> Stored:
+            return await self._commits.update(kind, item, document, dry_run=change.dry_run)
+
+        stored = await self._holding(kind, document, put, dry_run=change.dry_run)
+        await self._parts.claims.release(item.stored, document)
         return stored
 
 
