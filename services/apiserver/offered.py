@@ -59,8 +59,7 @@ def plan(
         [
             {**found, "status": {"conditions": [{**_LOCAL, "lastTransitionTime": stamp}]}}
             for found in present.values()
-            if not found["spec"].get("service")
-            and not (found.get("status") or {}).get("conditions")
+            if not found["spec"].get("service") and not _is_judged(found)
         ],
     )
 

@@ -10,7 +10,6 @@ from pilothouse.services.machinery.errors import Cause
 from pilothouse.services.machinery.schema.report import Path, render
 
 CheckLists: TypeAlias = Callable[[Any, Path, list[Cause]], None]
-_UNSET = object()
 
 
 def compile_lists(schema: Schema) -> CheckLists | None:  # noqa: C901 - a compiled closure beside what it closes over

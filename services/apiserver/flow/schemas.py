@@ -4,8 +4,6 @@ import msgspec
 
 GROUP = "flowcontrol.apiserver.k8s.io"
 VERSION = "v1"
-EXEMPT = "exempt"
-CATCH_ALL = "catch-all"
 SCHEMAS = "flowschemas"
 LEVELS = "prioritylevelconfigurations"
 

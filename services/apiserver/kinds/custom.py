@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pilothouse.services.machinery.errors import Cause
 
 Document = dict[str, Any]
-Strictness = Literal["Ignore", "Warn", "Strict"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ DURATION_BOUNDS = (
     10.0, 15.0, 20.0, 30.0, 45.0, 60.0,
 )  # fmt: skip
 SIZE_BOUNDS = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
-LONG_RUNNING = frozenset({"watch", "connect"})
 READING = frozenset({"get", "list", "watch"})
 # Series are few in a healthy cluster; no client may make them many.
 SERIES_MAX = 4096

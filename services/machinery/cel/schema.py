@@ -319,8 +319,6 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], str], Declaration | None]] = {
     "integer": lambda schema, name: Declaration(types.INT, 1),
 }
 
-DYNAMIC = Declaration(types.DYN, 1)
-
 
 def declare(type_: Type) -> Declaration:
     """A declaration of a type without bounds, for variables that no schema describes."""

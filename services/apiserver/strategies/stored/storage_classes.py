@@ -10,7 +10,6 @@ from pilothouse.services.machinery.errors import Cause
 PARAMETERS_MAX = 512
 PARAMETERS_BYTES_MAX = 256 * 1024
 NODE_ID_BYTES_MAX = 256
-TOPOLOGY_KEYS_MAX = 16
 _RECLAIM = ("Delete", "Retain")
 _BINDING = ("Immediate", "WaitForFirstConsumer")
 _LIFECYCLE = ("Ephemeral", "Persistent")
