@@ -19,9 +19,9 @@ from pilothouse.ops.local import processes
 from pilothouse.ops.local.cluster import load
 from pilothouse.ops.local.take_down import take_down
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages
-from pilothouse.services.kubelet.configs import ContainerConfig, Dns, SandboxConfig
-from pilothouse.services.kubelet.qos import Limits
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, Dns, SandboxConfig
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import PODS

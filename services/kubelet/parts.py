@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pilothouse.services.kubelet.configs import Dns
-from pilothouse.services.kubelet.downward import Surroundings
-from pilothouse.services.kubelet.observed import Container as Running
+from pilothouse.services.kubelet.pod.configs import Dns
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.observed import Container as Running
+from pilothouse.services.kubelet.pod.probes import Outcome
+from pilothouse.services.kubelet.pod.views import Container, EphemeralContainer, Hook, Pod, Probe
 from pilothouse.services.kubelet.ports import (
     Cgroups,
     Cluster,
@@ -16,8 +18,6 @@ from pilothouse.services.kubelet.ports import (
     Runtime,
     Volumes,
 )
-from pilothouse.services.kubelet.probes import Outcome
-from pilothouse.services.kubelet.views import Container, EphemeralContainer, Hook, Pod, Probe
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
 

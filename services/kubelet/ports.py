@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pilothouse.services.kubelet.configs import ContainerConfig, Mount, SandboxConfig
-from pilothouse.services.kubelet.observed import Observed
-from pilothouse.services.kubelet.qos import Limits
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, SandboxConfig
+from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.views import Container, Pod
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.kubelet.volumes.sources import TokenSource
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.objects import Key

@@ -14,8 +14,8 @@ DRIVERS = {
     },
     "controllers": {"manager"},
     "kubelet": {
-        "hollow.fleet", "manifests", "parts", "performer", "pods", "prober", "registration",
-        "status_writer", "workers",
+        "hollow.fleet", "manifests.manifests", "node.registration", "parts", "workers.performer",
+        "workers.pods", "workers.prober", "workers.status_writer", "workers.worker",
     },
     "scheduler": {"loop"},
     "store": {"hub", "keyspace", "lessor", "writer"},

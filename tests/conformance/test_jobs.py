@@ -316,11 +316,20 @@ def test_an_index_may_fail_at_once(slow: Jobs) -> None:
     assert (ended.failed, ended.succeeded) == (2, 2)
 
 
+def span(part: str) -> range:
+    """The indexes of ``3`` or ``0-2``."""
+    first, _, last = part.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 @line(JOB, "maxFailedIndexes")
 def test_too_many_failed_indexes_end_the_job(slow: Jobs) -> None:
     reason = "MaxFailedIndexesExceeded"
     ended = slow.ends("too-many", f"FailureTarget:{reason}", f"Failed:{reason}")
-    assert ended.failed_indexes in ("0-2", "0-3")
+    # Which of the four failed first is the nodes' affair; more than maxFailedIndexes did.
+    failed = {number for part in ended.failed_indexes.split(",") for number in span(part)}
+    assert len(failed) > 2
+    assert failed <= set(range(4))
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
-from pilothouse.services.kubelet.configs import Dns
-from pilothouse.services.kubelet.downward import Surroundings
 from pilothouse.services.kubelet.parts import Node, Parts
-from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.configs import Dns
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.channel import open_channel

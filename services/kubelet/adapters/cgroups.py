@@ -6,8 +6,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from pilothouse.services.kubelet import qos
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import qos
 
 MOUNT = Path("/sys/fs/cgroup")
 LEVELS = ("", "burstable", "besteffort")

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet.static_pods import StaticPod
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.manifests.static_pods import StaticPod
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.sources import TokenSource
 from pilothouse.services.machinery import timestamps

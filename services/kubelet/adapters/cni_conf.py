@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters import machine
+from pilothouse.services.kubelet.node import node
 
 FILE = "10-pilothouse.conflist"
 

@@ -7,13 +7,13 @@ from grpc import aio
 
 from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.protos.cri.v1.api_pb2_grpc import ImageServiceStub, RuntimeServiceStub
-from pilothouse.services.kubelet import configs
 from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
 from pilothouse.services.kubelet.adapters.leftovers import Leftovers
-from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
-from pilothouse.services.kubelet.observed import Container, Observed, is_abandoned
+from pilothouse.services.kubelet.pod import configs
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, SandboxConfig
+from pilothouse.services.kubelet.pod.observed import Container, Observed, is_abandoned
 from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
-from pilothouse.services.kubelet.qos import Limits
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pilothouse.protos.cri.v1 import api_pb2 as cri
-from pilothouse.services.kubelet import configs
-from pilothouse.services.kubelet.observed import Container, Sandbox, State
+from pilothouse.services.kubelet.pod import configs
+from pilothouse.services.kubelet.pod.observed import Container, Sandbox, State
 
 NANOSECONDS = 1_000_000_000
 MESSAGE_BYTES_MAX = 4096

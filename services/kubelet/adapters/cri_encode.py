@@ -1,10 +1,10 @@
 """From the kubelet's words to CRI's messages. No call is made here."""
 
 from pilothouse.protos.cri.v1 import api_pb2 as cri
-from pilothouse.services.kubelet import configs
-from pilothouse.services.kubelet.configs import ContainerConfig, Mount, SandboxConfig
-from pilothouse.services.kubelet.qos import CPU_PERIOD_MICROSECONDS, Limits
-from pilothouse.services.kubelet.views import Container, Pod, SeccompProfile
+from pilothouse.services.kubelet.pod import configs
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, SandboxConfig
+from pilothouse.services.kubelet.pod.views import Container, Pod, SeccompProfile
+from pilothouse.services.kubelet.resources.qos import CPU_PERIOD_MICROSECONDS, Limits
 
 MASKED_PATHS = (
     "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",

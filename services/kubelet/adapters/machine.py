@@ -8,7 +8,7 @@ import socket
 import struct
 from pathlib import Path
 
-from pilothouse.services.kubelet.node import Machine
+from pilothouse.services.kubelet.node.node import Machine
 
 SIOCGIFCONF = 0x8912
 SIOCGIFMTU = 0x8921

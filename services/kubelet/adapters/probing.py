@@ -7,11 +7,11 @@ import aiohttp
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from pilothouse.services.kubelet import probes
-from pilothouse.services.kubelet.observed import Container as Observed
+from pilothouse.services.kubelet.pod import probes
+from pilothouse.services.kubelet.pod.observed import Container as Observed
+from pilothouse.services.kubelet.pod.probes import Outcome
+from pilothouse.services.kubelet.pod.views import Container, Hook, HttpGetAction, Probe
 from pilothouse.services.kubelet.ports import Commands
-from pilothouse.services.kubelet.probes import Outcome
-from pilothouse.services.kubelet.views import Container, Hook, HttpGetAction, Probe
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime.clock import Clock
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from pilothouse.services.kubelet.observed import Container
-from pilothouse.services.kubelet.pods import Pods
+from pilothouse.services.kubelet.pod.observed import Container
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pilothouse.services.kubelet.adapters import atomic_files, mounts
-from pilothouse.services.kubelet.configs import Mount, hostname_of, hosts_file
-from pilothouse.services.kubelet.downward import Surroundings
-from pilothouse.services.kubelet.environment import expand
+from pilothouse.services.kubelet.pod.configs import Mount, hostname_of, hosts_file
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.environment import expand
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.ports import Cluster
-from pilothouse.services.kubelet.views import Container, Pod
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.sources import (
     EmptyDirSource,

@@ -5,7 +5,6 @@ from functools import partial
 
 from grpc import aio
 
-from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters import cni_conf, machine
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
@@ -18,13 +17,14 @@ from pilothouse.services.kubelet.adapters.rotation import Rotation
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
 from pilothouse.services.kubelet.config import PORT, Config
-from pilothouse.services.kubelet.configs import Dns, parse_resolv_conf
-from pilothouse.services.kubelet.downward import Surroundings
-from pilothouse.services.kubelet.manifests import Manifests
+from pilothouse.services.kubelet.manifests.manifests import Manifests
+from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.parts import Node, Parts
-from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.registration import Registration
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.configs import Dns, parse_resolv_conf
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.kinds import nodes
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.resources import NODES, PODS, SERVICES

@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.hollow import weightless
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses, Pool
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
-from pilothouse.services.kubelet.configs import Dns
-from pilothouse.services.kubelet.downward import Surroundings
 from pilothouse.services.kubelet.hollow import identities
 from pilothouse.services.kubelet.hollow.config import Config
+from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.parts import Node, Parts
-from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.registration import Registration
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.configs import Dns
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.kinds import nodes
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.resources import NODES, PODS, SERVICES

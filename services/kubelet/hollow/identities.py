@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 
 from pilothouse.services.kubelet.hollow.config import Config
-from pilothouse.services.kubelet.node import RENEW_SECONDS, Identity, Machine
+from pilothouse.services.kubelet.node.node import RENEW_SECONDS, Identity, Machine
 
 NO_PORT = 0
 """Nobody answers at a hollow kubelet's address: logs and exec are refused for this."""

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from pilothouse.services.kubelet.config import Serving
-from pilothouse.services.kubelet.pods import Pods
 from pilothouse.services.kubelet.rest.streaming import Streaming
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
 

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from pilothouse.services.kubelet.adapters import logfiles
 from pilothouse.services.kubelet.logs import Options, parse_options
-from pilothouse.services.kubelet.observed import Container
-from pilothouse.services.kubelet.pods import Pods
+from pilothouse.services.kubelet.pod.observed import Container
+from pilothouse.services.kubelet.pod.views import STATUSES
 from pilothouse.services.kubelet.rest import bridge, ports
-from pilothouse.services.kubelet.views import STATUSES
-from pilothouse.services.kubelet.workers import PodWorker
+from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.kubelet.workers.worker import PodWorker
 from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.clock import Clock

@@ -4,8 +4,8 @@ from typing_extensions import override
 
 from pilothouse.protos.mesh.v1 import node_pb2 as pb
 from pilothouse.protos.mesh.v1.node_pb2_grpc import NodeServicer, add_NodeServicer_to_server
-from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.workers import PodWorker
+from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.kubelet.workers.worker import PodWorker
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
 

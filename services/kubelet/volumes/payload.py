@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.services.kubelet.downward import Surroundings, field_text, resource_text
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.downward import Surroundings, field_text, resource_text
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes.sources import (
     DownwardSource,
     KeyToPath,

@@ -10,10 +10,10 @@ from kit.node import view
 from pilothouse.services.kubelet.adapters.cri import Cri
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses, Pool
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
-from pilothouse.services.kubelet.configs import ContainerConfig, Dns, SandboxConfig
-from pilothouse.services.kubelet.observed import Observed
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, Dns, SandboxConfig
+from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.ports import PodRef
-from pilothouse.services.kubelet.qos import Limits
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.channel import open_channel

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pilothouse.services.kubelet import admission
-from pilothouse.services.kubelet.views import Container, Pod, Spec
+from pilothouse.services.kubelet.pod.views import Container, Pod, Spec
+from pilothouse.services.kubelet.resources import admission
 from pilothouse.services.machinery.kinds.pods import ContainerPort, Resources
 from pilothouse.services.machinery.objects import Metadata
 

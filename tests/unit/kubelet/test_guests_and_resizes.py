@@ -2,16 +2,17 @@
 
 import msgspec
 
-from pilothouse.services.kubelet import container_status, lifecycle, resizing
-from pilothouse.services.kubelet.observed import Container, Known, Observed, Sandbox
-from pilothouse.services.kubelet.plans import (
+from pilothouse.services.kubelet.pod import container_status, lifecycle
+from pilothouse.services.kubelet.pod.observed import Container, Known, Observed, Sandbox
+from pilothouse.services.kubelet.pod.plans import (
     EnsureImage,
     ResizeContainer,
     StartContainer,
     StopContainer,
 )
-from pilothouse.services.kubelet.status_writer import difference
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
+from pilothouse.services.kubelet.workers.status_writer import difference
 from pilothouse.services.machinery.kinds.pods import Resources
 
 NOW = 1_000.0

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from kit.containerd import pod_of
 from kit.node import view
 
-from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters.hollow import addresses, course
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses, Pool
 from pilothouse.services.kubelet.adapters.hollow.course import Course
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
-from pilothouse.services.kubelet.configs import ContainerConfig, Dns, SandboxConfig
 from pilothouse.services.kubelet.hollow import config, identities
-from pilothouse.services.kubelet.qos import Limits
+from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, Dns, SandboxConfig
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
 
 JOB = [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": True}]

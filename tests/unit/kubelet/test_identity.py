@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pilothouse.services.kubelet import node
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
+from pilothouse.services.kubelet.node import node
 
 HERE = node.Machine(4, 1 << 33, 1 << 35, "amd64", "m", "u", "b", "6.1", "Debian")
 

@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet import lifecycle, restarts, status
-from pilothouse.services.kubelet.lifecycle import Leaving, fingerprint, plan
-from pilothouse.services.kubelet.observed import (
+from pilothouse.services.kubelet.pod import lifecycle, restarts, status
+from pilothouse.services.kubelet.pod.lifecycle import Leaving, fingerprint, plan
+from pilothouse.services.kubelet.pod.observed import (
     SANDBOX,
     Container,
     Health,
@@ -18,7 +18,7 @@ from pilothouse.services.kubelet.observed import (
     Trouble,
     is_abandoned,
 )
-from pilothouse.services.kubelet.plans import (
+from pilothouse.services.kubelet.pod.plans import (
     EnsureImage,
     PrepareVolumes,
     RemoveContainer,
@@ -29,7 +29,7 @@ from pilothouse.services.kubelet.plans import (
     StopContainer,
     StopSandbox,
 )
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
 
 NOW = 1_000_000.0
 PLACE = status.Place("10.0.0.1")

@@ -5,9 +5,9 @@ import contextlib
 
 import msgspec
 
-from pilothouse.services.kubelet import node
+from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.ports import RuntimeState
-from pilothouse.services.kubelet.registration import Registration
 from pilothouse.services.machinery.errors import AlreadyExists, NotFound
 from pilothouse.services.machinery.kinds.nodes import Node
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet import status
-from pilothouse.services.kubelet.observed import (
+from pilothouse.services.kubelet.pod import status
+from pilothouse.services.kubelet.pod.observed import (
     Container,
     Health,
     Known,
@@ -16,8 +16,8 @@ from pilothouse.services.kubelet.observed import (
     Sandbox,
     Trouble,
 )
-from pilothouse.services.kubelet.status_writer import difference
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.workers.status_writer import difference
 
 NOW = 1_000_000.0
 PLACE = status.Place("10.0.0.1")

@@ -6,7 +6,7 @@ import dataclasses
 from kit.containerd import pod_of
 from kit.node import FakeCluster, view
 
-from pilothouse.services.kubelet.status_writer import StatusWriter
+from pilothouse.services.kubelet.workers.status_writer import StatusWriter
 from pilothouse.services.machinery.errors import ServiceUnavailable
 from pilothouse.services.runtime.clock import SystemClock
 

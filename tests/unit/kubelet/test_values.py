@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet import configs, environment, qos, static_pods
 from pilothouse.services.kubelet.adapters import atomic_files, logfiles
 from pilothouse.services.kubelet.adapters.spdy import frames
 from pilothouse.services.kubelet.adapters.spdy.frames import Control, Data, Decoder, Encoder
 from pilothouse.services.kubelet.config import parse
-from pilothouse.services.kubelet.configs import Dns
-from pilothouse.services.kubelet.downward import Surroundings
-from pilothouse.services.kubelet.environment import Sources
 from pilothouse.services.kubelet.logs import Options, parse_options
-from pilothouse.services.kubelet.probes import Outcome, Tally, port_of, step, url_of
-from pilothouse.services.kubelet.views import Container, Pod, Probe
+from pilothouse.services.kubelet.manifests import static_pods
+from pilothouse.services.kubelet.pod import configs, environment
+from pilothouse.services.kubelet.pod.configs import Dns
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.environment import Sources
+from pilothouse.services.kubelet.pod.probes import Outcome, Tally, port_of, step, url_of
+from pilothouse.services.kubelet.pod.views import Container, Pod, Probe
+from pilothouse.services.kubelet.resources import qos
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.payload import File, Found
 from pilothouse.services.kubelet.volumes.sources import Volume, projections

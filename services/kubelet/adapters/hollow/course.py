@@ -11,7 +11,7 @@ end, and end at once then. Annotations say otherwise, for all containers of the 
 
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.machinery.objects import controller_of
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pilothouse.services.kubelet.adapters.hollow import course
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses
 from pilothouse.services.kubelet.adapters.hollow.course import Course
-from pilothouse.services.kubelet.configs import ContainerConfig, SandboxConfig
-from pilothouse.services.kubelet.observed import Container, Observed, Sandbox
+from pilothouse.services.kubelet.pod.configs import ContainerConfig, SandboxConfig
+from pilothouse.services.kubelet.pod.observed import Container, Observed, Sandbox
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.ports import PodRef
-from pilothouse.services.kubelet.qos import Limits
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import Conflict, NotFound
 from pilothouse.services.runtime.clock import Clock
 

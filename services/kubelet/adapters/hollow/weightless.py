@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pilothouse.services.kubelet.configs import Mount
-from pilothouse.services.kubelet.observed import Container as Running
+from pilothouse.services.kubelet.pod.configs import Mount
+from pilothouse.services.kubelet.pod.observed import Container as Running
+from pilothouse.services.kubelet.pod.probes import Outcome
+from pilothouse.services.kubelet.pod.views import Container, Hook, Pod, Probe
 from pilothouse.services.kubelet.ports import Image, RuntimeState
-from pilothouse.services.kubelet.probes import Outcome
-from pilothouse.services.kubelet.views import Container, Hook, Pod, Probe
 from pilothouse.services.runtime.client.events import Reference
 
 NOBODY = 65_534

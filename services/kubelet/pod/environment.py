@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet.downward import Surroundings, field_text, resource_text
-from pilothouse.services.kubelet.views import Container, EnvFrom, EnvSource, KeySelector, Pod
+from pilothouse.services.kubelet.pod.downward import Surroundings, field_text, resource_text
+from pilothouse.services.kubelet.pod.views import Container, EnvFrom, EnvSource, KeySelector, Pod
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds.services import Service, is_headless
 from pilothouse.services.machinery.objects import Key

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.machinery.errors import Invalid
 
 HASH = "kubernetes.io/config.hash"

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pilothouse.services.kubelet import container_status, resizing
-from pilothouse.services.kubelet.lifecycle import (
+from pilothouse.services.kubelet.pod import container_status
+from pilothouse.services.kubelet.pod.lifecycle import (
     TERMINAL,
     failed_init,
     is_finished,
     is_overdue,
     pending_init,
 )
-from pilothouse.services.kubelet.observed import Known, Observed
-from pilothouse.services.kubelet.qos import qos_class
-from pilothouse.services.kubelet.views import Container as Spec
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.observed import Known, Observed
+from pilothouse.services.kubelet.pod.views import Container as Spec
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
+from pilothouse.services.kubelet.resources.qos import qos_class
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
 

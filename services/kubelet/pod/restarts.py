@@ -5,7 +5,7 @@ kubelet goes on where the old one was: 0, 10, 20, 40 … 300 seconds, and from t
 a run of ten minutes.
 """
 
-from pilothouse.services.kubelet.observed import Container
+from pilothouse.services.kubelet.pod.observed import Container
 
 WAIT_FIRST_SECONDS = 10.0
 WAIT_MAX_SECONDS = 300.0

@@ -1,9 +1,9 @@
 """The kubelet's mutable memory of one pod, and the frozen picture that decisions see."""
 
-from pilothouse.services.kubelet import resizing
-from pilothouse.services.kubelet.observed import NO_PROBES, Health, Known, Observed, Trouble
-from pilothouse.services.kubelet.restarts import retry_wait
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.observed import NO_PROBES, Health, Known, Observed, Trouble
+from pilothouse.services.kubelet.pod.restarts import retry_wait
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.machinery.kinds.pods import Resources
 
 RETRY_FIRST_SECONDS = 1.0

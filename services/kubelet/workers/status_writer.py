@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from pilothouse.services.kubelet import resizing
 from pilothouse.services.kubelet.parts import Parts
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.runtime import telemetry
 

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pilothouse.services.kubelet import qos, resizing
-from pilothouse.services.kubelet.memory import Memory
-from pilothouse.services.kubelet.observed import SANDBOX, VOLUMES, Observed, Sandbox
 from pilothouse.services.kubelet.parts import Parts, log_directory, reference
-from pilothouse.services.kubelet.plans import (
+from pilothouse.services.kubelet.pod.memory import Memory
+from pilothouse.services.kubelet.pod.observed import SANDBOX, VOLUMES, Observed, Sandbox
+from pilothouse.services.kubelet.pod.plans import (
     Act,
     EnsureImage,
     PrepareVolumes,
@@ -21,8 +20,9 @@ from pilothouse.services.kubelet.plans import (
     StopContainer,
     StopSandbox,
 )
-from pilothouse.services.kubelet.starting import Starter
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import qos, resizing
+from pilothouse.services.kubelet.workers.starting import Starter
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
 

@@ -7,8 +7,8 @@ and every five minutes.
 import asyncio
 from typing import Any, Protocol
 
-from pilothouse.services.kubelet import node
-from pilothouse.services.kubelet.node import Identity, Machine
+from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.node.node import Identity, Machine
 from pilothouse.services.kubelet.ports import RuntimeState
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import AlreadyExists, ApiError, NotFound

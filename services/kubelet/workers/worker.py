@@ -15,17 +15,18 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet import lifecycle, resizing, status
-from pilothouse.services.kubelet.admission import Rejection
-from pilothouse.services.kubelet.lifecycle import Leaving
-from pilothouse.services.kubelet.memory import Memory
-from pilothouse.services.kubelet.observed import Observed
 from pilothouse.services.kubelet.parts import Parts, reference
-from pilothouse.services.kubelet.performer import Performer
-from pilothouse.services.kubelet.prober import Prober
-from pilothouse.services.kubelet.resizing import Verdict
-from pilothouse.services.kubelet.status_writer import StatusWriter
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod import lifecycle, status
+from pilothouse.services.kubelet.pod.lifecycle import Leaving
+from pilothouse.services.kubelet.pod.memory import Memory
+from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
+from pilothouse.services.kubelet.resources.admission import Rejection
+from pilothouse.services.kubelet.resources.resizing import Verdict
+from pilothouse.services.kubelet.workers.performer import Performer
+from pilothouse.services.kubelet.workers.prober import Prober
+from pilothouse.services.kubelet.workers.status_writer import StatusWriter
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.machinery import quantity
 
 CPU_PERIOD_MICROSECONDS = 100_000

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING
 
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes.sources import ResourceSelector
 from pilothouse.services.machinery import quantity
 from pilothouse.services.machinery.errors import BadRequest

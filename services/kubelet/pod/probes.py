@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet.views import Container, HttpGetAction, Port, Probe
+from pilothouse.services.kubelet.pod.views import Container, HttpGetAction, Port, Probe
 from pilothouse.services.machinery.errors import BadRequest
 
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-from pilothouse.services.kubelet import probes
-from pilothouse.services.kubelet.memory import Memory
-from pilothouse.services.kubelet.observed import Container as Running
-from pilothouse.services.kubelet.observed import Observed
 from pilothouse.services.kubelet.parts import Parts, reference
-from pilothouse.services.kubelet.probes import Tally
-from pilothouse.services.kubelet.views import Container, Pod, Probe
+from pilothouse.services.kubelet.pod import probes
+from pilothouse.services.kubelet.pod.memory import Memory
+from pilothouse.services.kubelet.pod.observed import Container as Running
+from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.probes import Tally
+from pilothouse.services.kubelet.pod.views import Container, Pod, Probe
 
 EAGER_SECONDS = (0.1, 0.2, 0.4, 0.8)
 """Waits before the first verdict of readiness: most servers are up in less than a period, and the

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet import admission
 from pilothouse.services.kubelet.parts import Parts
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.ports import Exits, Leftovers, PodRef, Survey
-from pilothouse.services.kubelet.views import Pod
-from pilothouse.services.kubelet.workers import PodWorker
+from pilothouse.services.kubelet.resources import admission
+from pilothouse.services.kubelet.workers.worker import PodWorker
 from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.machinery.objects import Key, Metadata
 from pilothouse.services.runtime import telemetry

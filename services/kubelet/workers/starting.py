@@ -1,22 +1,23 @@
 """Start containers: image, environment, mounts, create, start, postStart."""
 
-from pilothouse.services.kubelet import environment, qos
-from pilothouse.services.kubelet.configs import (
+from pilothouse.services.kubelet.parts import Parts, log_directory, reference
+from pilothouse.services.kubelet.pod import environment
+from pilothouse.services.kubelet.pod.configs import (
     ContainerConfig,
     SandboxConfig,
     dns_of,
     hostname_of,
 )
-from pilothouse.services.kubelet.downward import Surroundings
-from pilothouse.services.kubelet.environment import Sources
-from pilothouse.services.kubelet.lifecycle import fingerprint
-from pilothouse.services.kubelet.memory import Memory
-from pilothouse.services.kubelet.observed import Container as Running
-from pilothouse.services.kubelet.observed import Sandbox
-from pilothouse.services.kubelet.parts import Parts, log_directory, reference
-from pilothouse.services.kubelet.plans import StartContainer
+from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.environment import Sources
+from pilothouse.services.kubelet.pod.lifecycle import fingerprint
+from pilothouse.services.kubelet.pod.memory import Memory
+from pilothouse.services.kubelet.pod.observed import Container as Running
+from pilothouse.services.kubelet.pod.observed import Sandbox
+from pilothouse.services.kubelet.pod.plans import StartContainer
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.ports import Image
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.resources import qos
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.objects import Key
 

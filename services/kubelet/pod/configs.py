@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet.qos import Limits
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.pod.views import Container, Pod
+from pilothouse.services.kubelet.resources.qos import Limits
 
 POD_NAME = "io.kubernetes.pod.name"
 POD_NAMESPACE = "io.kubernetes.pod.namespace"

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet.observed import Observed
-from pilothouse.services.kubelet.views import Container, Pod
+from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.machinery import quantity
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds.pods import Resources

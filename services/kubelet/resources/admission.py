@@ -6,8 +6,8 @@ Whoever binds a pod knows the node only as it was told; what is refused here has
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet import resizing
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.machinery import quantity
 
 _EVERYWHERE = ("", "0.0.0.0", "::")

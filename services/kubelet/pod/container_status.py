@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from pilothouse.services.kubelet import resizing, restarts
-from pilothouse.services.kubelet.lifecycle import has_started, policy_of
-from pilothouse.services.kubelet.observed import Container, Known, Observed, probes_of
-from pilothouse.services.kubelet.views import Container as Spec
-from pilothouse.services.kubelet.views import Pod, full_name
+from pilothouse.services.kubelet.pod import restarts
+from pilothouse.services.kubelet.pod.lifecycle import has_started, policy_of
+from pilothouse.services.kubelet.pod.observed import Container, Known, Observed, probes_of
+from pilothouse.services.kubelet.pod.views import Container as Spec
+from pilothouse.services.kubelet.pod.views import Pod, full_name
+from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.machinery import timestamps
 
 RUNTIME = "containerd"

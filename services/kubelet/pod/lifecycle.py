@@ -12,8 +12,8 @@ Pure: the same observation always gives the same plan, and a plan carried out gi
 import zlib
 from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet import resizing, restarts
-from pilothouse.services.kubelet.observed import (
+from pilothouse.services.kubelet.pod import restarts
+from pilothouse.services.kubelet.pod.observed import (
     SANDBOX,
     VOLUMES,
     Container,
@@ -22,7 +22,7 @@ from pilothouse.services.kubelet.observed import (
     Sandbox,
     probes_of,
 )
-from pilothouse.services.kubelet.plans import (
+from pilothouse.services.kubelet.pod.plans import (
     Act,
     EnsureImage,
     Plan,
@@ -36,8 +36,9 @@ from pilothouse.services.kubelet.plans import (
     StopContainer,
     StopSandbox,
 )
-from pilothouse.services.kubelet.views import Container as Spec
-from pilothouse.services.kubelet.views import EphemeralContainer, Pod
+from pilothouse.services.kubelet.pod.views import Container as Spec
+from pilothouse.services.kubelet.pod.views import EphemeralContainer, Pod
+from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
 

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pilothouse.services.kubelet import static_pods
-from pilothouse.services.kubelet.pods import Pods
-from pilothouse.services.kubelet.static_pods import StaticPod
-from pilothouse.services.kubelet.views import Pod
+from pilothouse.services.kubelet.manifests import static_pods
+from pilothouse.services.kubelet.manifests.static_pods import StaticPod
+from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.errors import AlreadyExists, ApiError, Invalid
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime import telemetry

@@ -1,0 +1,1 @@
+"""Static pods: manifests on the node, and their mirrors in the API."""

@@ -1,0 +1,1 @@
+"""What pods may use: classes of service, limits, resizing, and who is admitted."""

@@ -1,0 +1,1 @@
+"""What drives pods: one worker each, and what carries out its plans."""
