@@ -1,0 +1,1 @@
+"""Outbound: containerd's services and the machine."""

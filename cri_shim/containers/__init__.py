@@ -1,0 +1,1 @@
+"""Containers of sandboxes, from their creation to their removal."""

@@ -1,0 +1,1 @@
+"""How a sandbox gets its network."""

@@ -1,0 +1,1 @@
+"""CRI's gRPC services: decode, one call, encode."""

@@ -1,0 +1,1 @@
+"""What is known of sandboxes and containers, and what is kept of it."""
