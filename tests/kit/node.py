@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from kit.containerd import Containerd
+from kit.doom import Doom, DoomedChannel
 
 from pilothouse.ops.local.kernel import enter_netns
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
@@ -140,12 +141,13 @@ def view(body: dict[str, Any]) -> Pod:
 
 @contextlib.asynccontextmanager
 async def workers(
-    containerd: Containerd, cluster: FakeCluster | None = None
+    containerd: Containerd, cluster: FakeCluster | None = None, doom: Doom | None = None
 ) -> AsyncIterator[Workers]:
     """A kubelet without an API server, until the block ends; containers stay."""
     clock, notes = SystemClock(), FakeNotes()
     cluster = cluster or FakeCluster()
-    async with open_channel(containerd.endpoint) as channel:
+    async with open_channel(containerd.endpoint) as plain:
+        channel = plain if doom is None else DoomedChannel(plain, doom)
         cri, streams = Cri(channel), CriStreams(channel)
         around = Surroundings("10.90.0.11", (), {"cpu": "2", "memory": "1Gi"})
         volumes = NodeVolumes(containerd.root / "kubelet", cluster, clock, around)

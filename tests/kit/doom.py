@@ -1,0 +1,68 @@
+"""A kubelet that dies at the N-th call it makes of its runtime.
+
+From then on no call leaves it and no answer reaches it, as if it had been killed just there.
+"""
+
+import asyncio
+from typing import Any, Literal
+
+from grpc import aio
+
+Moment = Literal["before", "during", "after"]
+"""The last call was never sent; was broken off while the runtime worked; was carried out, unheard."""
+
+BROKEN_OFF_AFTER_SECONDS = 0.02
+
+
+class Doom:
+    """Counts calls; ``died`` is set at the fatal one. ``calls``: names of all that were made."""
+
+    def __init__(self, number: int, moment: Moment, method: str = "") -> None:
+        """The ``number``-th call, or that of ``method``, is the last; 0: none is."""
+        self._number, self._moment, self._method = number, moment, method
+        self.calls: list[str] = []
+        self.died = asyncio.Event()
+
+    async def pass_on(self, method: str, call: Any, request: Any, **options: Any) -> Any:
+        """The answer; never any when doomed."""
+        if self.died.is_set():
+            await asyncio.Event().wait()
+        name = method.rpartition("/")[2]
+        self.calls.append(name)
+        counted = [one for one in self.calls if not self._method or one == self._method]
+        if len(counted) != self._number or (self._method and name != self._method):
+            return await self._survive(call(request, **options))
+        if self._moment == "after":
+            await call(request, **options)
+        elif self._moment == "during":
+            under_way = call(request, **options)
+            await asyncio.sleep(BROKEN_OFF_AFTER_SECONDS)
+            under_way.cancel()
+        self.died.set()
+        await asyncio.Event().wait()
+
+    async def _survive(self, under_way: Any) -> Any:
+        """What other calls are told, unless death comes first: then they are broken off too."""
+        answer = await under_way
+        if self.died.is_set():
+            await asyncio.Event().wait()
+        return answer
+
+
+class DoomedChannel:
+    """A channel whose unary calls are counted; streams go their way."""
+
+    def __init__(self, channel: aio.Channel, doom: Doom) -> None:
+        self._channel, self._doom = channel, doom
+
+    def unary_unary(self, method: str, *options: Any, **named: Any) -> Any:
+        """As grpc's own."""
+        call = self._channel.unary_unary(method, *options, **named)
+
+        async def counted(request: Any, **rest: Any) -> Any:
+            return await self._doom.pass_on(method, call, request, **rest)
+
+        return counted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
