@@ -23,3 +23,21 @@ def parse(text: str) -> float:
         raise ValueError(f'time: invalid duration "{shown}"')
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return -total if text.startswith("-") else total
+
+
+def render(seconds: float) -> str:
+    """``5400`` is ``1h30m0s``, as Go writes it; to the nanosecond."""
+    nanoseconds = round(abs(seconds) * 1e9)
+    sign = "-" if seconds < 0 and nanoseconds else ""
+    if nanoseconds == 0:
+        return "0s"
+    for unit, size in (("ns", 1), ("µs", 1000), ("ms", 1_000_000)):
+        if nanoseconds < size * 1000:
+            return f"{sign}{nanoseconds / size:.9g}{unit}"
+    minutes, left = divmod(nanoseconds, 60 * 10**9)
+    whole, fraction = divmod(left, 10**9)
+    text = f"{whole}" + (f".{fraction:09d}".rstrip("0") if fraction else "") + "s"
+    if minutes:
+        hours, minutes = divmod(minutes, 60)
+        text = (f"{hours}h" if hours else "") + f"{minutes}m{text}"
+    return sign + text
