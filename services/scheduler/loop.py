@@ -13,7 +13,8 @@ from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.scheduler.ports import Cluster
 from pilothouse.services.scheduler.scheduler import Outcome, Scheduler
 
-BINDS_AT_A_TIME_MAX = 64
+BINDS_TOGETHER_MAX = 64
+MESSAGES_AT_A_TIME_MAX = 4
 BINDS_DECIDED_MAX = 256
 REFUSALS_AT_A_TIME_MAX = 4
 REFUSALS_DECIDED_MAX = 1000
@@ -40,7 +41,7 @@ class Loop:
         """Decide and bind until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._decide())
-            for _ in range(BINDS_AT_A_TIME_MAX):
+            for _ in range(MESSAGES_AT_A_TIME_MAX):
                 group.create_task(self._bind())
             for _ in range(REFUSALS_AT_A_TIME_MAX):
                 group.create_task(self._refuse())
@@ -70,14 +71,19 @@ class Loop:
 
     async def _bind(self) -> None:
         while True:
-            outcome = await self._binds.get()
-            pod, node = outcome.pod, outcome.decision.node
+            outcomes = [await self._binds.get()]
+            while len(outcomes) < BINDS_TOGETHER_MAX and not self._binds.empty():
+                outcomes.append(self._binds.get_nowait())
+            pairs = [(outcome.pod, outcome.decision.node) for outcome in outcomes]
             try:
-                await self._cluster.bind(pod, node)
+                refusals = await self._cluster.bind(pairs)
             except ApiError as error:
-                self._log.info("not bound", pod=str(pod.key), node=node, error=error.message)
-                self._scheduler.bind_failed(pod, self._clock.monotonic())
-                self.wake()
+                refusals = [error for _ in pairs]
+            for (pod, node), refusal in zip(pairs, refusals, strict=True):
+                if refusal is not None:
+                    self._log.info("not bound", pod=str(pod.key), node=node, error=refusal.message)
+                    self._scheduler.bind_failed(pod, self._clock.monotonic())
+                    self.wake()
 
     async def _refuse(self) -> None:
         while True:

@@ -1,7 +1,9 @@
 """What the scheduler asks of the outside, in its own words."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.scheduler.candidate import Candidate
 
@@ -9,8 +11,8 @@ from pilothouse.services.scheduler.candidate import Candidate
 class Cluster(Protocol):
     """Acts on pods. Both raise ApiError."""
 
-    async def bind(self, pod: Candidate, node: str) -> None:
-        """Give the pod this node, for good, and say so in an event."""
+    async def bind(self, pairs: Sequence[tuple[Candidate, str]]) -> Sequence[ApiError | None]:
+        """Give each pod its node, for good, and say so in an event; what refused each."""
 
     async def refuse(self, pod: Candidate, sentence: str) -> None:
         """Say in an event and in the pod's condition why no node takes it."""

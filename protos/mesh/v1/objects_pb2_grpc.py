@@ -56,6 +56,11 @@ class ObjectsStub:
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateRequest.SerializeToString,
                 response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.CreateMany = channel.unary_unary(
+                '/pilothouse.mesh.v1.Objects/CreateMany',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyResponse.FromString,
+                _registered_method=True)
         self.Update = channel.unary_unary(
                 '/pilothouse.mesh.v1.Objects/Update',
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.UpdateRequest.SerializeToString,
@@ -108,6 +113,14 @@ class ObjectsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateMany(self, request, context):
+        """Creations in one message, for whoever speaks for many: each is judged alone, none waits for another.
+        What was made comes back without its text.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Update(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -155,6 +168,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.Create,
                     request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateRequest.FromString,
                     response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'CreateMany': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateMany,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyResponse.SerializeToString,
             ),
             'Update': grpc.unary_unary_rpc_method_handler(
                     servicer.Update,
@@ -287,6 +305,33 @@ class Objects:
             '/pilothouse.mesh.v1.Objects/Create',
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateRequest.SerializeToString,
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Objects/CreateMany',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.CreateManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,10 @@ class ObjectsStub:
     Watch: _grpc.UnaryStreamMultiCallable[_objects_pb2.WatchRequest, _objects_pb2.WatchResponse]
     """A stream that falls behind by 1,000 changes is ended with RESOURCE_EXHAUSTED."""
     Create: _grpc.UnaryUnaryMultiCallable[_objects_pb2.CreateRequest, _objects_pb2.Object]
+    CreateMany: _grpc.UnaryUnaryMultiCallable[_objects_pb2.CreateManyRequest, _objects_pb2.CreateManyResponse]
+    """Creations in one message, for whoever speaks for many: each is judged alone, none waits for another.
+    What was made comes back without its text.
+    """
     Update: _grpc.UnaryUnaryMultiCallable[_objects_pb2.UpdateRequest, _objects_pb2.Object]
     Patch: _grpc.UnaryUnaryMultiCallable[_objects_pb2.PatchRequest, _objects_pb2.Object]
     PatchMany: _grpc.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]
@@ -58,6 +62,10 @@ class ObjectsAsyncStub(ObjectsStub):
     Watch: _aio.UnaryStreamMultiCallable[_objects_pb2.WatchRequest, _objects_pb2.WatchResponse]  # type: ignore[assignment]
     """A stream that falls behind by 1,000 changes is ended with RESOURCE_EXHAUSTED."""
     Create: _aio.UnaryUnaryMultiCallable[_objects_pb2.CreateRequest, _objects_pb2.Object]  # type: ignore[assignment]
+    CreateMany: _aio.UnaryUnaryMultiCallable[_objects_pb2.CreateManyRequest, _objects_pb2.CreateManyResponse]  # type: ignore[assignment]
+    """Creations in one message, for whoever speaks for many: each is judged alone, none waits for another.
+    What was made comes back without its text.
+    """
     Update: _aio.UnaryUnaryMultiCallable[_objects_pb2.UpdateRequest, _objects_pb2.Object]  # type: ignore[assignment]
     Patch: _aio.UnaryUnaryMultiCallable[_objects_pb2.PatchRequest, _objects_pb2.Object]  # type: ignore[assignment]
     PatchMany: _aio.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]  # type: ignore[assignment]
@@ -97,6 +105,16 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.CreateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_objects_pb2.Object, _abc.Awaitable[_objects_pb2.Object]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateMany(
+        self,
+        request: _objects_pb2.CreateManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_objects_pb2.CreateManyResponse, _abc.Awaitable[_objects_pb2.CreateManyResponse]]:
+        """Creations in one message, for whoever speaks for many: each is judged alone, none waits for another.
+        What was made comes back without its text.
+        """
 
     @_abc_1.abstractmethod
     def Update(

@@ -5,8 +5,9 @@ RESOURCE_EXHAUSTED and lists again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from typing_extensions import override
@@ -37,7 +38,8 @@ from pilothouse.services.runtime.rpc.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["Objects"].full_name
 
-PATCHES_MAX = 256
+WRITES_MAX = 256
+"""In one message."""
 
 _PATCHES: dict[int, PatchType] = {
     pb.PatchRequest.MERGE: "merge",
@@ -46,6 +48,7 @@ _PATCHES: dict[int, PatchType] = {
     pb.PatchRequest.APPLY: "apply",
 }
 _decode = msgspec.json.Decoder().decode
+_Request = TypeVar("_Request")
 
 
 class Objects(ObjectsServicer):
@@ -98,11 +101,24 @@ class Objects(ObjectsServicer):
 
     @override
     async def Create(self, request: pb.CreateRequest, context: Context) -> pb.Object:
-        target = _target(request.resource, request.namespace, request.name, request.subresource)
+        written = await self._create(self._peers.user(context), request)
+        return self._object(request.resource, written)
+
+    @override
+    async def CreateMany(
+        self, request: pb.CreateManyRequest, context: Context
+    ) -> pb.CreateManyResponse:
         user = self._peers.user(context)
+
+        async def create(one: pb.CreateRequest) -> pb.Object:
+            return self._object(one.resource, await self._create(user, one), brief=True)
+
+        return pb.CreateManyResponse(outcomes=await _each(request.creations, create))
+
+    async def _create(self, user: User, request: pb.CreateRequest) -> Stored:
+        target = _target(request.resource, request.namespace, request.name, request.subresource)
         options = WriteOptions(dry_run=request.dry_run, agent=program_of(user))
-        written = await self._registry.create(user, target, _body(request.json), options)
-        return self._object(request.resource, written.object)
+        return (await self._registry.create(user, target, _body(request.json), options)).object
 
     @override
     async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.Object:
@@ -120,23 +136,8 @@ class Objects(ObjectsServicer):
     async def PatchMany(
         self, request: pb.PatchManyRequest, context: Context
     ) -> pb.PatchManyResponse:
-        if len(request.patches) > PATCHES_MAX:
-            raise BadRequest(f"patches: at most {PATCHES_MAX} in one message")
-        user = self._peers.user(context)
-        outcomes = [pb.Outcome() for _ in request.patches]
-        async with asyncio.TaskGroup() as group:
-            for patch, outcome in zip(request.patches, outcomes, strict=True):
-                group.create_task(self._try_patch(user, patch, outcome))
-        return pb.PatchManyResponse(outcomes=outcomes)
-
-    async def _try_patch(self, user: User, request: pb.PatchRequest, outcome: pb.Outcome) -> None:
-        try:
-            outcome.object.CopyFrom(await self._patch(user, request))
-        except Exception as error:  # noqa: BLE001 - a bug with one is not the others' failure
-            if not isinstance(error, ApiError):
-                telemetry.logger().error("patch failed", exc_info=error)
-                error = InternalError("internal error; the service's log has the trace")
-            outcome.status = msgspec.json.encode(error.status()).decode()
+        patch = partial(self._patch, self._peers.user(context))
+        return pb.PatchManyResponse(outcomes=await _each(request.patches, patch))
 
     async def _patch(self, user: User, request: pb.PatchRequest) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
@@ -167,7 +168,7 @@ class Objects(ObjectsServicer):
         stored = await self._registry.delete(self._peers.user(context), target, options)
         return self._object(request.resource, stored)
 
-    def _object(self, resource: pb.Resource, stored: Stored) -> pb.Object:
+    def _object(self, resource: pb.Resource, stored: Stored, *, brief: bool = False) -> pb.Object:
         kind = self._catalog.lookup(resource.group, resource.version, resource.resource)
         return pb.Object(
             api_version=kind.api_version,
@@ -175,7 +176,7 @@ class Objects(ObjectsServicer):
             namespace=stored.key.namespace,
             name=stored.key.name,
             revision=stored.revision,
-            json=stored.json.decode(),
+            json="" if brief else stored.json.decode(),
         )
 
     def _event(self, resource: pb.Resource, event: WatchEvent) -> pb.Event:
@@ -190,6 +191,29 @@ def service(registry: Registry, catalog: Catalog) -> Service:
     """What the gRPC server serves."""
     servicer = Objects(registry, catalog)
     return Service(NAME, lambda server: add_ObjectsServicer_to_server(servicer, server))
+
+
+async def _each(
+    requests: Sequence[_Request], act: Callable[[_Request], Awaitable[pb.Object]]
+) -> list[pb.Outcome]:
+    """What came of each, side by side."""
+    if len(requests) > WRITES_MAX:
+        raise BadRequest(f"at most {WRITES_MAX} in one message")
+    outcomes = [pb.Outcome() for _ in requests]
+
+    async def attempt(request: _Request, outcome: pb.Outcome) -> None:
+        try:
+            outcome.object.CopyFrom(await act(request))
+        except Exception as error:  # noqa: BLE001 - a bug with one is not the others' failure
+            if not isinstance(error, ApiError):
+                telemetry.logger().error("write failed", exc_info=error)
+                error = InternalError("internal error; the service's log has the trace")
+            outcome.status = msgspec.json.encode(error.status()).decode()
+
+    async with asyncio.TaskGroup() as group:
+        for request, outcome in zip(requests, outcomes, strict=True):
+            group.create_task(attempt(request, outcome))
+    return outcomes
 
 
 def _target(resource: pb.Resource, namespace: str, name: str = "", subresource: str = "") -> Target:

@@ -2,6 +2,8 @@
 
 import asyncio
 import uuid
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +12,12 @@ from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import EVENTS
 from pilothouse.services.runtime import telemetry
-from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.client.objects import Birth, Change, Objects
 from pilothouse.services.runtime.clock import Clock
 
 QUEUE_MAX = 1000
+TOGETHER_MAX = 64
+"""Notes in one message; more than one only where they come faster than they are written."""
 KNOWN_MAX = 4096
 MESSAGE_BYTES_MAX = 1024
 
@@ -75,32 +79,50 @@ class Recorder:
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            note = await self._queue.get()
+            notes = Counter([await self._queue.get()])
+            while len(notes) < TOGETHER_MAX and not self._queue.empty():
+                notes[self._queue.get_nowait()] += 1
+            now = timestamps.render(self._clock.now())
+            again = {note: times for note, times in notes.items() if note in self._known}
+            new = {note: times for note, times in notes.items() if note not in again}
             try:
-                await self._write(note)
+                if again:
+                    await self._count(again, now)
+                if new:
+                    await self._create(new, now)
             except ApiError as error:
-                self._log.info("event not written", reason=note.reason, error=error.message)
+                self._log.info("events not written", notes=len(notes), error=error.message)
 
-    async def _write(self, note: Note) -> None:
-        now = timestamps.render(self._clock.now())
-        known = self._known.get(note)
-        if known is not None:
-            known.count += 1
-            try:
-                patch = {"count": known.count, "lastTimestamp": now}
-                await self._objects.patch(EVENTS, known.key, patch)
-            except ApiError:
+    async def _count(self, notes: Mapping[Note, int], now: str) -> None:
+        changes = []
+        for note, times in notes.items():
+            known = self._known[note]
+            known.count += times
+            patch = {"count": known.count, "lastTimestamp": now}
+            changes.append(Change(EVENTS, known.key, patch))
+        answers = await self._objects.patch_many(changes)
+        for note, answer in zip(notes, answers, strict=True):
+            if isinstance(answer, ApiError):
                 del self._known[note]
-                raise
-            return
-        body = self._body(note, now)
-        await self._objects.create(EVENTS, body["metadata"]["namespace"], body)
-        if len(self._known) >= KNOWN_MAX:
-            del self._known[next(iter(self._known))]
-        metadata = body["metadata"]
-        self._known[note] = _Known(Key(metadata["namespace"], metadata["name"]), 1)
+                self._tell(note, answer)
 
-    def _body(self, note: Note, now: str) -> dict[str, Any]:
+    async def _create(self, notes: Mapping[Note, int], now: str) -> None:
+        bodies = [self._body(note, times, now) for note, times in notes.items()]
+        births = [Birth(EVENTS, body["metadata"]["namespace"], body) for body in bodies]
+        refusals = await self._objects.create_many(births)
+        for (note, times), birth, refusal in zip(notes.items(), births, refusals, strict=True):
+            if refusal is not None:
+                self._tell(note, refusal)
+                continue
+            if len(self._known) >= KNOWN_MAX:
+                del self._known[next(iter(self._known))]
+            key = Key(birth.namespace, birth.body["metadata"]["name"])
+            self._known[note] = _Known(key, times)
+
+    def _tell(self, note: Note, error: ApiError) -> None:
+        self._log.info("event not written", reason=note.reason, error=error.message)
+
+    def _body(self, note: Note, times: int, now: str) -> dict[str, Any]:
         about = note.about
         involved = {
             "kind": about.kind,
@@ -127,5 +149,5 @@ class Recorder:
             "reportingInstance": self._source.get("host", ""),
             "firstTimestamp": now,
             "lastTimestamp": now,
-            "count": 1,
+            "count": times,
         }

@@ -54,6 +54,17 @@ class Change:
     strategic: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What to create, as :meth:`Objects.create` takes it."""
+
+    resource: Resource
+    namespace: str
+    body: dict[str, Any]
+    name: str = ""
+    subresource: str = ""
+
+
 class Objects:
     """The API server over one channel. Every call raises :class:`ApiError` and nothing else.
 
@@ -119,15 +130,16 @@ class Objects:
         subresource: str = "",
     ) -> str:
         """Create ``body``; with a subresource, ``name`` is the parent (pods/binding)."""
-        request = pb.CreateRequest(
-            resource=_named(resource),
-            namespace=namespace,
-            name=name,
-            subresource=subresource,
-            json=_text(body),
-        )
+        request = _create_request(Birth(resource, namespace, body, name, subresource))
         self._before_write()
         return (await _answer(self._stub.Create(request, timeout=CALL_SECONDS_MAX))).json
+
+    async def create_many(self, births: Sequence[Birth]) -> Sequence[ApiError | None]:
+        """Create all, side by side; what stood in the way of each, in their order."""
+        request = pb.CreateManyRequest(creations=[_create_request(birth) for birth in births])
+        self._before_write()
+        answer = await _answer(self._stub.CreateMany(request, timeout=CALL_SECONDS_MAX))
+        return [_refusal(outcome) for outcome in answer.outcomes]
 
     async def update(
         self, resource: Resource, key: Key, body: dict[str, Any], *, subresource: str = ""
@@ -162,12 +174,7 @@ class Objects:
         request = pb.PatchManyRequest(patches=[_patch_request(change) for change in changes])
         self._before_write()
         answer = await _answer(self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX))
-        return [
-            from_status(msgspec.json.decode(outcome.status))
-            if outcome.HasField("status")
-            else outcome.object.json
-            for outcome in answer.outcomes
-        ]
+        return [_refusal(outcome) or outcome.object.json for outcome in answer.outcomes]
 
     async def delete(
         self,
@@ -199,6 +206,16 @@ def _named(resource: Resource) -> pb.Resource:
     return pb.Resource(group=resource.group, version=resource.version, resource=resource.plural)
 
 
+def _create_request(birth: Birth) -> pb.CreateRequest:
+    return pb.CreateRequest(
+        resource=_named(birth.resource),
+        namespace=birth.namespace,
+        name=birth.name,
+        subresource=birth.subresource,
+        json=_text(birth.body),
+    )
+
+
 def _patch_request(change: Change) -> pb.PatchRequest:
     return pb.PatchRequest(
         resource=_named(change.resource),
@@ -208,6 +225,12 @@ def _patch_request(change: Change) -> pb.PatchRequest:
         type=pb.PatchRequest.STRATEGIC if change.strategic else pb.PatchRequest.MERGE,
         json=_text(change.patch),
     )
+
+
+def _refusal(outcome: pb.Outcome) -> ApiError | None:
+    if outcome.HasField("status"):
+        return from_status(msgspec.json.decode(outcome.status))
+    return None
 
 
 def _text(body: dict[str, Any]) -> str:

@@ -5,14 +5,15 @@ import contextlib
 import json
 import signal
 import sys
+from types import NoneType
 
 import pytest
 
 from pilothouse.ops.bench import server
-from pilothouse.services.machinery.errors import BadRequest, Invalid, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists, BadRequest, Invalid, NotFound
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import LEASES, NODES, PODS, SERVICE_ACCOUNTS
-from pilothouse.services.runtime.client.objects import Change, Objects
+from pilothouse.services.machinery.resources import EVENTS, LEASES, NODES, PODS, SERVICE_ACCOUNTS
+from pilothouse.services.runtime.client.objects import Birth, Change, Objects
 from pilothouse.services.runtime.rpc.channel import open_channel
 
 NODE_COUNT = 5
@@ -72,6 +73,20 @@ async def patches_in_one_message_are_judged_alone(objects):
         await objects.patch_many(many)
 
 
+async def creations_in_one_message_are_judged_alone(objects):
+    def birth(name, **said):
+        return Birth(EVENTS, "default", {"metadata": {"name": name}, **said})
+
+    about = {"involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"}}
+    outcomes = await objects.create_many(
+        [birth("one", **about), birth("one", **about), birth("No"), birth("two", **about)]
+    )
+    assert [type(outcome) for outcome in outcomes] == [NoneType, AlreadyExists, Invalid, NoneType]
+    assert "metadata.name" in outcomes[2].message
+    with pytest.raises(BadRequest, match="at most 256"):
+        await objects.create_many([birth("one")] * 257)
+
+
 async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
     async with (
         server.running(tmp_path) as (process, _),
@@ -79,6 +94,7 @@ async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
     ):
         objects = Objects(channel)
         await patches_in_one_message_are_judged_alone(objects)
+        await creations_in_one_message_are_judged_alone(objects)
         flags = ("--name-prefix=fake-", "--first=5", "--labels=pool=big", "--cpu=8",
                  "--register-with-taints=kwok.x-k8s.io/node=fake:NoSchedule")  # fmt: skip
         async with simulating(process, *flags) as child:

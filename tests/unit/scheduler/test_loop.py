@@ -5,7 +5,7 @@ import contextlib
 
 from kit.scheduling import node, pod
 
-from pilothouse.services.machinery.errors import ServiceUnavailable
+from pilothouse.services.machinery.errors import NotFound, ServiceUnavailable
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.scheduler import loop as loops
 from pilothouse.services.scheduler.loop import Loop
@@ -13,24 +13,34 @@ from pilothouse.services.scheduler.scheduler import Scheduler
 
 
 class FakeCluster:
-    """Remembers what it was asked; ``failures`` binds fail first, ``gate`` holds binds back."""
+    """Remembers what it was asked; ``failures`` messages fail first, ``gate`` holds them back.
 
-    def __init__(self, failures=0):
+    Pods named in ``gone`` are refused, alone.
+    """
+
+    def __init__(self, failures=0, gone=()):
         self.failures = failures
+        self.gone = gone
         self.bound, self.refused = [], []
         self.now_binding = self.most_binding = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def bind(self, candidate, where):
-        self.now_binding += 1
+    async def bind(self, pairs):
+        self.now_binding += len(pairs)
         self.most_binding = max(self.most_binding, self.now_binding)
         await self.gate.wait()
-        self.now_binding -= 1
+        self.now_binding -= len(pairs)
         if self.failures:
             self.failures -= 1
             raise ServiceUnavailable("the store does not answer")
-        self.bound.append((candidate.key.name, where))
+        refused = [NotFound("gone") if pod.key.name in self.gone else None for pod, _ in pairs]
+        self.bound += [
+            (pod.key.name, node)
+            for (pod, node), refusal in zip(pairs, refused, strict=True)
+            if refusal is None
+        ]
+        return refused
 
     async def refuse(self, candidate, sentence):
         self.refused.append((candidate.key.name, sentence))
@@ -87,10 +97,21 @@ async def test_binds_are_bounded_and_deciding_waits_for_them():
     async with running(scheduler, cluster):
         for number in range(1000):
             scheduler.put_waiting(pod(f"p{number}"))
-        await until(lambda: cluster.now_binding == loops.BINDS_AT_A_TIME_MAX)
+        binding_max = loops.BINDS_TOGETHER_MAX * loops.MESSAGES_AT_A_TIME_MAX
+        await until(lambda: len(scheduler.table.on_node("a")) > loops.BINDS_DECIDED_MAX)
         await asyncio.sleep(0.05)
         ahead = len(scheduler.table.on_node("a"))
-        assert ahead <= loops.BINDS_AT_A_TIME_MAX + loops.BINDS_DECIDED_MAX + 1
+        assert ahead <= binding_max + loops.BINDS_DECIDED_MAX + 1
         cluster.gate.set()
         await until(lambda: len(cluster.bound) == 1000)
-    assert cluster.most_binding == loops.BINDS_AT_A_TIME_MAX
+    assert cluster.most_binding <= binding_max
+
+
+async def test_one_that_can_not_be_bound_is_no_other_ones_failure():
+    scheduler = scheduler_with(node("a", cpu="64", pods="200"))
+    cluster = FakeCluster(gone=("p3",))
+    async with running(scheduler, cluster):
+        for number in range(6):
+            scheduler.put_waiting(pod(f"p{number}"))
+        await until(lambda: len(cluster.bound) == 5)
+    assert [name for name, _ in cluster.bound] == ["p0", "p1", "p2", "p4", "p5"]
