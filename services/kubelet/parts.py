@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.observed import WAIT_MAX_SECONDS
 from pilothouse.services.kubelet.pod.observed import Container as Running
 from pilothouse.services.kubelet.pod.probes import Outcome
 from pilothouse.services.kubelet.pod.views import Container, EphemeralContainer, Hook, Pod, Probe
@@ -78,6 +79,7 @@ class Parts:
     )
     telling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
     linger_seconds: float = 0.0
+    restart_wait_max: float = WAIT_MAX_SECONDS
 
 
 def log_directory(node: Node, pod: Pod) -> Path:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.services.kubelet.pod import configs
-from pilothouse.services.kubelet.pod.observed import Container, Sandbox, State
+from pilothouse.services.kubelet.pod.observed import Container, Sandbox, State, User
 
 NANOSECONDS = 1_000_000_000
 MESSAGE_BYTES_MAX = 4096
 LOG_BYTES_MAX = 2048
+LOG_LINES_MAX = 80
+LOG_FILE_BYTES_MAX = 16 * 1024
+"""Read of a log: enough for that many lines with what the runtime puts before each."""
 
 _STATES: dict[int, State] = {
     cri.CONTAINER_CREATED: "created",
@@ -51,7 +54,17 @@ def container(status: cri.ContainerStatus, sandbox_id: str) -> Container:
         made_of=annotations.get(configs.CONTAINER_HASH, ""),
         wait_seconds=float(annotations.get(configs.WAIT_SECONDS, "0")),
         log_path=status.log_path,
+        user=_user(status.user),
+        stop_signal=cri.Signal.Name(status.stop_signal).removeprefix("SIGNAL_")
+        if status.stop_signal
+        else "",
     )
+
+
+def _user(user: cri.ContainerUser) -> User | None:
+    if not user.HasField("linux"):
+        return None
+    return User(user.linux.uid, user.linux.gid, tuple(user.linux.supplemental_groups))
 
 
 def _message(status: cri.ContainerStatus) -> str:
@@ -64,9 +77,20 @@ def _message(status: cri.ContainerStatus) -> str:
                 return left
     policy = status.annotations.get(configs.MESSAGE_POLICY, "")
     if policy == "FallbackToLogsOnError" and status.exit_code != 0:
-        lines = _tail(Path(status.log_path), LOG_BYTES_MAX).splitlines()
-        return "\n".join(line.split(" ", 3)[-1] for line in lines)
+        return _end_of_log(Path(status.log_path))
     return status.message
+
+
+def _end_of_log(path: Path) -> str:
+    """The last lines that a container wrote, without what the runtime puts before each."""
+    text = ""
+    lines = _tail(path, LOG_FILE_BYTES_MAX).splitlines()[-LOG_LINES_MAX:]
+    for line in lines:
+        _, _, rest = line.partition(" ")
+        _, _, rest = rest.partition(" ")
+        tag, _, content = rest.partition(" ")
+        text += content if tag == "P" else f"{content}\n"
+    return text[-LOG_BYTES_MAX:]
 
 
 def _tail(path: Path, limit: int) -> str:

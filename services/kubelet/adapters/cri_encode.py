@@ -144,11 +144,17 @@ def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.Containe
         stdin=spec.stdin,
         stdin_once=spec.stdin_once,
         tty=spec.tty,
+        stop_signal=_signal(spec.lifecycle.stop_signal),
         linux=cri.LinuxContainerConfig(
             resources=resources(config.limits),
             security_context=_container_security(pod, spec, config.target_id),
         ),
     )
+
+
+def _signal(name: str) -> cri.Signal.ValueType:
+    """By its name in a pod; the image's own where there is none."""
+    return cri.Signal.Value(f"SIGNAL_{name}") if name else cri.SIGNAL_RUNTIME_DEFAULT
 
 
 def resources(limits: Limits) -> cri.LinuxContainerResources:

@@ -3,14 +3,20 @@
 from typing import Any
 
 from pilothouse.services.kubelet.pod import restarts
-from pilothouse.services.kubelet.pod.lifecycle import has_started, policy_of
+from pilothouse.services.kubelet.pod.lifecycle import TERMINAL, has_started
 from pilothouse.services.kubelet.pod.observed import Container, Known, Observed, probes_of
 from pilothouse.services.kubelet.pod.views import Container as Spec
 from pilothouse.services.kubelet.pod.views import Pod, full_name
 from pilothouse.services.kubelet.resources import resizing
+from pilothouse.services.kubelet.volumes.sources import VolumeMount
 from pilothouse.services.machinery import timestamps
 
 RUNTIME = "containerd"
+LOST = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was terminated",
+}
 
 
 def render(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -> dict[str, Any]:
@@ -44,7 +50,29 @@ def render(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -
     elif spec in pod.spec.init_containers and not spec.is_sidecar:
         entry["ready"] = current.state == "exited" and current.exit_code == 0
     in_force = known.resources.get(current.id) or resizing.recorded(pod, spec.name, current.id)
-    return entry | resizing.told(spec, in_force)
+    return entry | resizing.told(spec, in_force) | _of_the_start(spec, current)
+
+
+def _of_the_start(spec: Spec, current: Container) -> dict[str, Any]:
+    """What does not change as long as this very container is there."""
+    told: dict[str, Any] = {}
+    if spec.volume_mounts:
+        told["volumeMounts"] = [_mounted(mount) for mount in spec.volume_mounts]
+    if current.user is not None:
+        user = {"uid": current.user.uid, "gid": current.user.gid}
+        groups = {"supplementalGroups": list(current.user.groups)} if current.user.groups else {}
+        told["user"] = {"linux": user | groups}
+    if current.stop_signal:
+        told["stopSignal"] = current.stop_signal
+    return told
+
+
+def _mounted(mount: VolumeMount) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path}
+    if mount.read_only:
+        mode = "Enabled" if mount.recursive_read_only == "Enabled" else "Disabled"
+        told |= {"readOnly": True, "recursiveReadOnly": mode}
+    return told
 
 
 def of_guest(pod: Pod, spec: Spec, observed: Observed, known: Known, now: float) -> dict[str, Any]:
@@ -93,12 +121,12 @@ def _without_container(
         "ready": False,
         "started": False,
     }
+    if "running" in state and (pod.metadata.deleting or pod.status.get("phase") in TERMINAL):
+        return recorded | {"state": {"terminated": LOST}, "ready": False, "started": False}
     if "running" in state:
-        gone = {
-            "exitCode": 137,
-            "reason": "ContainerStatusUnknown",
-            "message": "The container could not be located when the pod was looked at",
-        }
+        was = "The container used to be Running"
+        text = f"The container could not be located when the pod was deleted.  {was}"
+        gone = LOST | {"message": text}
         entry.update(imageID=recorded.get("imageID", ""), lastState={"terminated": gone})
         entry["restartCount"] = recorded.get("restartCount", 0)
         entry["containerID"] = recorded.get("containerID", "")
@@ -122,8 +150,8 @@ def _state(pod: Pod, spec: Spec, current: Container, known: Known, now: float) -
         case "created":
             return _waiting(pod, spec, known)
         case "unknown":
-            return {"waiting": {"reason": "ContainerStatusUnknown"}}
-    again = not pod.metadata.deleting and restarts.should_run_again(policy_of(pod, spec), current)
+            return {"terminated": LOST}
+    again = not pod.metadata.deleting and restarts.should_run_again(pod, spec, current)
     if again and pod.status.get("phase") not in {"Succeeded", "Failed"}:
         if spec.name in known.troubles:
             return _waiting(pod, spec, known)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pilothouse.services.kubelet.pod.downward import Surroundings, field_text, resource_text
 from pilothouse.services.kubelet.pod.views import Container, EnvFrom, EnvSource, KeySelector, Pod
-from pilothouse.services.machinery.errors import NotFound
+from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.kinds.services import Service, is_headless
 from pilothouse.services.machinery.objects import Key
 
@@ -51,6 +51,15 @@ def expand(text: str, values: Mapping[str, str]) -> str:
         return values.get(match[1], match[0])
 
     return _REFERENCE.sub(replace, text)
+
+
+def expand_known(text: str, values: Mapping[str, str]) -> str:
+    """As :func:`expand`; BadRequest where a name is not known."""
+
+    for match in _REFERENCE.finditer(text):
+        if match[0] != "$$" and match[1] not in values:
+            raise BadRequest(f'missing value for "{match[1]}"')
+    return expand(text, values)
 
 
 def build(

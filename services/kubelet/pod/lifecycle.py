@@ -10,9 +10,9 @@ Pure: the same observation always gives the same plan, and a plan carried out gi
 """
 
 import zlib
-from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet.pod import restarts
+from pilothouse.services.kubelet.pod import ending, restarts
+from pilothouse.services.kubelet.pod.ending import Draft, Leaving
 from pilothouse.services.kubelet.pod.observed import (
     SANDBOX,
     VOLUMES,
@@ -23,7 +23,6 @@ from pilothouse.services.kubelet.pod.observed import (
     probes_of,
 )
 from pilothouse.services.kubelet.pod.plans import (
-    Act,
     EnsureImage,
     Plan,
     PrepareVolumes,
@@ -33,44 +32,20 @@ from pilothouse.services.kubelet.pod.plans import (
     ResumeContainer,
     RunSandbox,
     StartContainer,
-    StopContainer,
     StopSandbox,
 )
 from pilothouse.services.kubelet.pod.views import Container as Spec
 from pilothouse.services.kubelet.pod.views import EphemeralContainer, Pod
 from pilothouse.services.kubelet.resources import resizing
-from pilothouse.services.machinery import conditions, timestamps
-from pilothouse.services.machinery.conditions import Condition
-
-WITHDRAW_SECONDS = 1.0
-"""A ready pod is taken out of its Services for this long before it is asked to end, so that no
-request meets a server that is already going."""
+from pilothouse.services.machinery import timestamps
 
 INSTANCES_KEPT = 2
 TERMINAL = frozenset({"Succeeded", "Failed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """The pod must go, within this grace."""
-
-    grace_seconds: float
-
-
 def fingerprint(spec: Spec) -> str:
     """Changes when a running container no longer is what the spec asks for."""
     return f"{zlib.crc32(f'{spec.name} {spec.image}'.encode()):08x}"
-
-
-def policy_of(pod: Pod, spec: Spec) -> str:
-    """The restart policy that counts for this container."""
-    if spec.is_sidecar:
-        return "Always"
-    if isinstance(spec, EphemeralContainer):
-        return "Never"
-    if spec in pod.spec.init_containers and pod.spec.restart_policy != "Never":
-        return "OnFailure"
-    return pod.spec.restart_policy
 
 
 def deadline(pod: Pod) -> float | None:
@@ -89,8 +64,6 @@ def is_overdue(pod: Pod, now: float) -> bool:
 
 def failed_init(pod: Pod, observed: Observed) -> Container | None:
     """The init container whose failure ends the pod."""
-    if pod.spec.restart_policy != "Never":
-        return None
     for spec in pod.spec.init_containers:
         current = observed.current(spec.name)
         if (
@@ -98,6 +71,7 @@ def failed_init(pod: Pod, observed: Observed) -> Container | None:
             and not spec.is_sidecar
             and current.state == "exited"
             and current.exit_code != 0
+            and not restarts.should_run_again(pod, spec, current)
         ):
             return current
     return None
@@ -113,7 +87,7 @@ def is_finished(pod: Pod, observed: Observed, now: float) -> bool:
         current = observed.current(spec.name)
         if current is None or current.state != "exited":
             return False
-        if restarts.should_run_again(policy_of(pod, spec), current):
+        if restarts.should_run_again(pod, spec, current):
             return False
     return True
 
@@ -147,49 +121,19 @@ def _is_in(container: Container, sandbox: Sandbox | None) -> bool:
     return sandbox is not None and container.sandbox_id == sandbox.id
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A plan in the making."""
-
-    pod: Pod
-    observed: Observed
-    known: Known
-    now: float
-    acts: list[Act] = field(default_factory=list)
-    again: list[float] = field(default_factory=list)
-
-    def plan(self) -> Plan:
-        return Plan(tuple(self.acts), min(self.again, default=None))
-
-    def may(self, what: str) -> bool:
-        """Whether ``what`` is not waiting after a failure; asks for another look if it is."""
-        trouble = self.known.troubles.get(what)
-        if trouble is not None and self.now < trouble.until:
-            self.again.append(trouble.until)
-            return False
-        return True
-
-    def stop(
-        self, container: Container, message: str, grace: float, delay_seconds: float = 0.0
-    ) -> None:
-        """Stop unless it is being stopped already, no later than that."""
-        kill_at = self.known.stopping.get(container.id)
-        if kill_at is None or self.now + grace + 1.0 < kill_at:
-            delay = 0.0 if kill_at is not None else min(delay_seconds, grace / 2)
-            self.acts.append(StopContainer(container.id, container.name, message, grace, delay))
-
-
 def plan(
     pod: Pod, observed: Observed, known: Known, now: float, leaving: Leaving | None = None
 ) -> Plan:
     """What to do now; ``leaving`` when the pod is deleted or no longer meant for this node."""
-    draft = _Draft(pod, observed, known, now)
+    draft = Draft(pod, observed, known, now)
     if leaving is not None:
-        return _leave(draft, leaving)
+        ending.rest(draft, leaving.grace_seconds)
+        ended = not draft.acts and not observed.alive()
+        return Plan(tuple(draft.acts), None, ended)
     if observed.abandoned:
         return Plan(tuple(RemoveContainer(item.id) for item in observed.abandoned))
     if is_finished(pod, observed, now):
-        _rest(draft, float(pod.spec.termination_grace_period_seconds))
+        ending.rest(draft, float(pod.spec.termination_grace_period_seconds))
         return draft.plan()
     overdue = deadline(pod)
     if overdue is not None:
@@ -205,33 +149,7 @@ def plan(
     return draft.plan()
 
 
-def _leave(draft: _Draft, leaving: Leaving) -> Plan:
-    _rest(draft, leaving.grace_seconds)
-    ended = not draft.acts and not draft.observed.alive()
-    return Plan(tuple(draft.acts), None, ended)
-
-
-def _rest(draft: _Draft, grace: float) -> None:
-    """Stop what runs, sidecars last, then give the address back."""
-    sidecars = {spec.name for spec in draft.pod.spec.init_containers if spec.is_sidecar}
-    alive = draft.observed.alive()
-    first = [item for item in alive if item.name not in sidecars] or alive
-    delay = WITHDRAW_SECONDS if _is_served(draft.pod) else 0.0
-    for container in first:
-        draft.stop(container, f"Stopping container {container.name}", grace, delay)
-    if not alive:
-        draft.acts.extend(StopSandbox(item.id) for item in draft.observed.sandboxes if item.ready)
-
-
-def _is_served(pod: Pod) -> bool:
-    recorded = [
-        Condition(type=item.get("type", ""), status=item.get("status", ""))
-        for item in pod.status.get("conditions") or ()
-    ]
-    return conditions.is_true(recorded, "Ready")
-
-
-def _remake(draft: _Draft, dead: Sandbox | None) -> None:
+def _remake(draft: Draft, dead: Sandbox | None) -> None:
     """A first sandbox, or one in the place of the dead one."""
     for container in draft.observed.alive():
         draft.stop(container, f"Stopping container {container.name}", _grace(draft.pod))
@@ -244,7 +162,7 @@ def _remake(draft: _Draft, dead: Sandbox | None) -> None:
         _ensure_image(draft, spec)
 
 
-def _tidy(draft: _Draft, sandbox: Sandbox) -> None:
+def _tidy(draft: Draft, sandbox: Sandbox) -> None:
     """Remove what nobody will ask for: all but the two newest instances, emptied sandboxes."""
     for container in draft.observed.alive():
         if _is_stray(draft.observed, container):
@@ -264,7 +182,7 @@ def _tidy(draft: _Draft, sandbox: Sandbox) -> None:
             draft.acts.append(StopSandbox(old.id))
 
 
-def _advance(draft: _Draft, sandbox: Sandbox) -> None:
+def _advance(draft: Draft, sandbox: Sandbox) -> None:
     pod = draft.pod
     for guest in pod.spec.ephemeral_containers:
         _admit(draft, sandbox, guest)
@@ -279,7 +197,7 @@ def _advance(draft: _Draft, sandbox: Sandbox) -> None:
         _keep(draft, sandbox, spec)
 
 
-def _admit(draft: _Draft, sandbox: Sandbox, guest: EphemeralContainer) -> None:
+def _admit(draft: Draft, sandbox: Sandbox, guest: EphemeralContainer) -> None:
     """Start it once; not before the container whose processes it is to see."""
     if draft.pod.recorded(guest.name).get("containerID"):
         return
@@ -289,7 +207,7 @@ def _admit(draft: _Draft, sandbox: Sandbox, guest: EphemeralContainer) -> None:
     _keep(draft, sandbox, guest)
 
 
-def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
+def _keep(draft: Draft, sandbox: Sandbox, spec: Spec) -> None:
     """Start it, let it run, or run it again."""
     if any(_is_stray(draft.observed, item) for item in draft.observed.alive()):
         return
@@ -311,13 +229,14 @@ def _keep(draft: _Draft, sandbox: Sandbox, spec: Spec) -> None:
             _rerun(draft, sandbox, spec, current)
 
 
-def _rerun(draft: _Draft, sandbox: Sandbox, spec: Spec, ended: Container) -> None:
+def _rerun(draft: Draft, sandbox: Sandbox, spec: Spec, ended: Container) -> None:
     """After its end: again, later again, or never."""
-    if not restarts.should_run_again(policy_of(draft.pod, spec), ended):
+    if not restarts.should_run_again(draft.pod, spec, ended):
         return
     due = restarts.due_at(ended)
     if draft.now < due:
         draft.again.append(due)
+        draft.backing_off.append(ended)
     else:
         _start(draft, sandbox, spec, ended)
 
@@ -333,10 +252,10 @@ def _runs_anew(pod: Pod, spec: Spec, before: Container) -> bool:
     """Whether a container of a dead sandbox runs in the new one; init containers always do."""
     if spec in pod.spec.init_containers:
         return True
-    return restarts.should_run_again(policy_of(pod, spec), before)
+    return restarts.should_run_again(pod, spec, before)
 
 
-def _watch_over(draft: _Draft, spec: Spec, current: Container) -> None:
+def _watch_over(draft: Draft, spec: Spec, current: Container) -> None:
     health = probes_of(draft.known, current)
     if health.failed:
         grace = _grace(draft.pod) if health.grace_seconds is None else health.grace_seconds
@@ -349,7 +268,7 @@ def _watch_over(draft: _Draft, spec: Spec, current: Container) -> None:
         _resize(draft, spec, current)
 
 
-def _resize(draft: _Draft, spec: Spec, current: Container) -> None:
+def _resize(draft: Draft, spec: Spec, current: Container) -> None:
     """Other resources than those in force, where the node has them."""
     names = resizing.changed(spec, draft.known.resources.get(current.id))
     if not names:
@@ -363,7 +282,7 @@ def _resize(draft: _Draft, spec: Spec, current: Container) -> None:
         draft.acts.append(ResizeContainer(current.id, spec.name))
 
 
-def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None) -> None:
+def _start(draft: Draft, sandbox: Sandbox, spec: Spec, before: Container | None) -> None:
     if not _ensure_image(draft, spec) or not draft.known.volumes_ready:
         return
     if before is not None:
@@ -371,7 +290,7 @@ def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None
     else:
         recorded = draft.pod.recorded(spec.name)
         attempt = recorded.get("restartCount", 0) + 1 if recorded.get("containerID") else 0
-    wait = restarts.next_wait(before)
+    wait = restarts.next_wait(before, draft.known.restart_wait_max)
     target = None
     if isinstance(spec, EphemeralContainer) and spec.target_container_name:
         target = draft.observed.current(spec.target_container_name)
@@ -379,7 +298,7 @@ def _start(draft: _Draft, sandbox: Sandbox, spec: Spec, before: Container | None
     draft.acts.append(StartContainer(spec.name, attempt, sandbox.id, wait, target_id))
 
 
-def _ensure_image(draft: _Draft, spec: Spec) -> bool:
+def _ensure_image(draft: Draft, spec: Spec) -> bool:
     """Whether its image is at hand; asks for it otherwise."""
     if not draft.may(spec.name):
         return False

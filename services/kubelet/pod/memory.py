@@ -1,6 +1,13 @@
 """The kubelet's mutable memory of one pod, and the frozen picture that decisions see."""
 
-from pilothouse.services.kubelet.pod.observed import NO_PROBES, Health, Known, Observed, Trouble
+from pilothouse.services.kubelet.pod.observed import (
+    NO_PROBES,
+    WAIT_MAX_SECONDS,
+    Health,
+    Known,
+    Observed,
+    Trouble,
+)
 from pilothouse.services.kubelet.pod.restarts import retry_wait
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources import resizing
@@ -15,7 +22,9 @@ PULL_RETRY_MAX_SECONDS = 300.0
 class Memory:
     """See :class:`pilothouse.services.kubelet.observed.Known` for what each part means."""
 
-    def __init__(self) -> None:
+    def __init__(self, restart_wait_max: float = WAIT_MAX_SECONDS) -> None:
+        """``restart_wait_max``: seconds that a container waits at most for its next start."""
+        self._restart_wait_max = restart_wait_max
         self.volumes_ready = False
         self.images: dict[str, str] = {}
         self.pulling: set[str] = set()
@@ -38,6 +47,7 @@ class Memory:
             hooking=frozenset(self.hooking),
             resources=dict(self.resources),
             refusal=(self.verdict.reason, self.verdict.message),
+            restart_wait_max=self._restart_wait_max,
         )
 
     def trouble(
@@ -56,6 +66,10 @@ class Memory:
         """Say the same trouble in other words, its wait unchanged."""
         trouble = self._troubles[what]
         self._troubles[what] = Trouble(reason, message, trouble.until, trouble.wait_seconds)
+
+    def trouble_with(self, what: str) -> Trouble | None:
+        """Why ``what`` failed last; None when it did not."""
+        return self._troubles.get(what)
 
     def well(self, what: str) -> None:
         """``what`` has worked."""

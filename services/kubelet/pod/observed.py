@@ -6,6 +6,9 @@ from typing import Literal
 
 from pilothouse.services.machinery.kinds.pods import Resources
 
+WAIT_MAX_SECONDS = 300.0
+"""No container waits longer than this for its next start, unless the node says otherwise."""
+
 State = Literal["created", "running", "exited", "unknown"]
 
 
@@ -18,6 +21,15 @@ class Sandbox:
     ready: bool
     created_at: float = 0.0
     ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whom the first process of a container ran as at its start."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Container:
     made_of: str = ""
     wait_seconds: float = 0.0
     log_path: str = ""
+    user: User | None = None
+    stop_signal: str = ""
 
 
 ABANDONED = ("context canceled", "signal: killed")
@@ -120,7 +134,7 @@ class Known:
     under ``SANDBOX`` and ``VOLUMES``. ``stopping``: container id to the time it will be killed.
     ``hooking``: containers whose postStart hook has not ended. ``resources``: container id to
     what the runtime was told last. ``refusal``: why the node can not give others, in a word and a
-    sentence; empty when it can.
+    sentence; empty when it can. ``restart_wait_max``: seconds.
     """
 
     volumes_ready: bool = False
@@ -132,6 +146,7 @@ class Known:
     hooking: frozenset[str] = frozenset()
     resources: Mapping[str, Resources] = field(default_factory=dict)
     refusal: tuple[str, str] = ("", "")
+    restart_wait_max: float = WAIT_MAX_SECONDS
 
 
 SANDBOX = "/sandbox"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pilothouse.services.kubelet.pod.observed import Container
+
 
 @dataclass(frozen=True, slots=True)
 class PrepareVolumes:
@@ -58,13 +60,17 @@ class ResumeContainer:
 
 @dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Ask it to end, after ``delay_seconds``; kill it when the grace is over."""
+    """Ask it to end, after ``delay_seconds``; kill it when the grace is over.
+
+    ``after``: ids of those that end first, as far as the grace allows.
+    """
 
     id: str
     name: str
     message: str
     grace_seconds: float
     delay_seconds: float = 0.0
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,10 @@ class Plan:
     """Acts that do not wait for one another (but starts keep their order), and what then.
 
     ``again_at``: when time alone makes another look worthwhile. ``ended``: nothing of the pod
-    runs any more and its object may go.
+    runs any more and its object may go. ``backing_off``: those whose successor waits.
     """
 
     acts: tuple[Act, ...] = ()
     again_at: float | None = None
     ended: bool = False
+    backing_off: tuple[Container, ...] = ()

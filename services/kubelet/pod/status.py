@@ -138,7 +138,10 @@ def _conditions(
     verdict = resizing.Verdict(*known.refusal)
     resizes = resizing.conditions(pod, observed, known.resources, verdict)
     told = [*(made[type_] for type_ in OURS), *resizes]
-    return [conditions.render(item, conditions.find(recorded, item.type), now) for item in told]
+    seen = {"observedGeneration": pod.metadata.generation} if pod.metadata.generation else {}
+    return [
+        seen | conditions.render(item, conditions.find(recorded, item.type), now) for item in told
+    ]
 
 
 def _true(type_: str, reason: str = "") -> Condition:

@@ -108,6 +108,21 @@ class Hook(View, frozen=True, kw_only=True):
 class Lifecycle(View, frozen=True, kw_only=True):
     post_start: Hook | None = None
     pre_stop: Hook | None = None
+    stop_signal: str = ""
+
+
+class ExitCodes(View, frozen=True, kw_only=True):
+    """``operator`` is In or NotIn."""
+
+    operator: str
+    values: tuple[int, ...] = ()
+
+
+class RestartRule(View, frozen=True, kw_only=True):
+    """What happens after an exit with one of these codes, whatever the policy."""
+
+    action: str
+    exit_codes: ExitCodes | None = None
 
 
 class Capabilities(View, frozen=True, kw_only=True):
@@ -120,6 +135,18 @@ class SeccompProfile(View, frozen=True, kw_only=True):
     localhost_profile: str = ""
 
 
+class AppArmorProfile(View, frozen=True, kw_only=True):
+    type: str = "Unconfined"
+    localhost_profile: str = ""
+
+
+class SeLinuxOptions(View, frozen=True, kw_only=True):
+    user: str = ""
+    role: str = ""
+    type: str = ""
+    level: str = ""
+
+
 class SecurityContext(View, frozen=True, kw_only=True):
     capabilities: Capabilities = Capabilities()
     privileged: bool = False
@@ -129,6 +156,9 @@ class SecurityContext(View, frozen=True, kw_only=True):
     read_only_root_filesystem: bool = False
     allow_privilege_escalation: bool | None = None
     seccomp_profile: SeccompProfile | None = None
+    app_armor_profile: AppArmorProfile | None = None
+    se_linux_options: SeLinuxOptions | None = None
+    proc_mount: str = "Default"
 
 
 class Sysctl(View, frozen=True, kw_only=True):
@@ -142,8 +172,12 @@ class PodSecurityContext(View, frozen=True, kw_only=True):
     run_as_non_root: bool | None = None
     supplemental_groups: tuple[int, ...] = ()
     fs_group: int | None = None
+    fs_group_change_policy: str = "Always"
+    supplemental_groups_policy: str = "Merge"
     sysctls: tuple[Sysctl, ...] = ()
     seccomp_profile: SeccompProfile | None = None
+    app_armor_profile: AppArmorProfile | None = None
+    se_linux_options: SeLinuxOptions | None = None
 
 
 class ResizePolicy(View, frozen=True, kw_only=True):
@@ -176,6 +210,7 @@ class Container(View, frozen=True, kw_only=True):
     stdin_once: bool = False
     tty: bool = False
     restart_policy: str = ""
+    restart_policy_rules: tuple[RestartRule, ...] = ()
     resize_policy: tuple[ResizePolicy, ...] = ()
 
     @property
@@ -221,9 +256,12 @@ class Spec(View, frozen=True, kw_only=True):
     host_network: bool = False
     host_pid: bool = field(default=False, name="hostPID")
     host_ipc: bool = field(default=False, name="hostIPC")
+    host_users: bool = True
     share_process_namespace: bool = False
     security_context: PodSecurityContext = PodSecurityContext()
     hostname: str = ""
+    hostname_override: str | None = None
+    set_hostname_as_fqdn: bool = field(default=False, name="setHostnameAsFQDN")
     subdomain: str = ""
     host_aliases: tuple[HostAlias, ...] = ()
     enable_service_links: bool = True

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from pilothouse.services.kubelet.parts import Parts, log_directory, reference
 from pilothouse.services.kubelet.pod.memory import Memory
-from pilothouse.services.kubelet.pod.observed import SANDBOX, VOLUMES, Observed, Sandbox
+from pilothouse.services.kubelet.pod.observed import (
+    SANDBOX,
+    VOLUMES,
+    Container,
+    Observed,
+    Sandbox,
+)
 from pilothouse.services.kubelet.pod.plans import (
     Act,
     EnsureImage,
@@ -20,14 +26,13 @@ from pilothouse.services.kubelet.pod.plans import (
     StopContainer,
     StopSandbox,
 )
-from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.pod.views import Pod, full_name
 from pilothouse.services.kubelet.resources import qos, resizing
 from pilothouse.services.kubelet.workers.starting import Starter
+from pilothouse.services.kubelet.workers.stopping import Stopper
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
 
-GRACE_MIN_SECONDS = 2.0
-"""What is left of the grace after a preStop hook, at least."""
 TROUBLE_TOLD_SECONDS = 2.0
 
 
@@ -39,7 +44,9 @@ class Performer:
         self._memory = memory
         self._wake = wake
         self._starter = Starter(parts, memory)
+        self._stopper = Stopper(parts, memory, wake)
         self._pulling: set[asyncio.Task[None]] = set()
+        self._waiting: set[str] = set()
         self.refresh_at: float | None = None
         self._log = telemetry.logger(part="performer")
 
@@ -58,7 +65,7 @@ class Performer:
             match act:
                 case StopContainer():
                     self._memory.stopping[act.id] = now + act.grace_seconds
-                    group.create_task(self._stop(pod, observed, act))
+                    self._stopper.begin(group, pod, observed, act)
                 case EnsureImage():
                     self._memory.pulling.add(act.name)
                     pull = group.create_task(self._ensure_image(pod, act))
@@ -166,42 +173,24 @@ class Performer:
 
     async def _ensure_image(self, pod: Pod, act: EnsureImage) -> None:
         try:
-            await self._starter.ensure_image(pod, pod.container(act.name))
+            spec = pod.container(act.name)
+            await self._starter.ensure_image(pod, spec)
+            self._wake()
+            await self._starter.back_off(pod, spec)
         finally:
             self._memory.pulling.discard(act.name)
             self._wake()
 
-    async def _stop(self, pod: Pod, observed: Observed, act: StopContainer) -> None:
-        """Withdraw, run the preStop hook, ask it to end, kill it; all within the grace."""
-        clock = self._parts.clock
-        began = clock.monotonic()
-        every = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
-        spec = next((item for item in every if item.name == act.name), None)
-        self._parts.notes.note(reference(pod, spec), "Normal", "Killing", act.message)
-        running = next(item for item in observed.containers if item.id == act.id)
-        hook = spec.lifecycle.pre_stop if spec is not None else None
-        if spec is not None and hook is not None and running.state == "running":
-            sandbox = observed.sandbox
-            ip = sandbox.ips[0] if sandbox is not None and sandbox.ips else ""
-            try:
-                async with asyncio.timeout(act.grace_seconds):
-                    outcome = await self._parts.probing.hook(hook, spec, running, ip)
-                    if not outcome.passed:
-                        text = f"PreStopHook failed: {outcome.message}"
-                        note = self._parts.notes.note
-                        note(reference(pod, spec), "Warning", "FailedPreStopHook", text)
-            except TimeoutError:
-                self._log.info("preStop hook took the whole grace", pod=str(pod.metadata.key))
-        await clock.sleep(max(act.delay_seconds - (clock.monotonic() - began), 0.0))
-        left = act.grace_seconds - (clock.monotonic() - began)
-        grace = max(left, GRACE_MIN_SECONDS) if act.grace_seconds else 0.0
-        try:
-            await self._parts.runtime.stop_container(act.id, round(grace))
-        except ApiError as error:
-            self._log.warning("stop failed", container=act.id, error=error.message)
-            await clock.sleep(1.0)
-        self._memory.stopping.pop(act.id, None)
-        self._wake()
+    def tell(self, pod: Pod, backing_off: Sequence[Container]) -> None:
+        """Whose next start waits, once for each end."""
+        for ended in backing_off:
+            if ended.id in self._waiting:
+                continue
+            self._waiting.add(ended.id)
+            text = f"Back-off restarting failed container {ended.name} in pod {full_name(pod)}"
+            about = reference(pod, pod.container(ended.name))
+            self._parts.notes.note(about, "Warning", "BackOff", text)
+        self._waiting &= {ended.id for ended in backing_off}
 
     async def clear(self, pod: Pod, observed: Observed) -> None:
         """Leave nothing of the pod on the node."""

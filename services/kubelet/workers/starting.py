@@ -24,6 +24,8 @@ from pilothouse.services.machinery.objects import Key
 CONFIG_ERROR = "CreateContainerConfigError"
 CREATE_ERROR = "CreateContainerError"
 RUN_ERROR = "RunContainerError"
+PULL_TOLD_SECONDS = 2.0
+"""A failed pull is told for this long before the back-off after it is."""
 
 
 class Starter:
@@ -53,6 +55,7 @@ class Starter:
             found = await self._parts.images.find(spec.image)
             if found is not None and spec.image_pull_policy != "Always":
                 text = f'Container image "{spec.image}" already present on machine'
+                text += " and can be accessed by the pod"
                 note(about, "Normal", "Pulled", text)
             elif spec.image_pull_policy == "Never":
                 text = f'Container image "{spec.image}" is not present with pull policy of Never'
@@ -70,6 +73,19 @@ class Starter:
         if not self._may_run_as_root(pod, spec, found):
             return
         self._memory.images[spec.name] = found.ref
+
+    async def back_off(self, pod: Pod, spec: Container) -> None:
+        """After a pull that failed: say so for a moment, then that the next one waits."""
+        trouble = self._memory.trouble_with(spec.name)
+        if trouble is None or trouble.reason != "ErrImagePull":
+            return
+        clock, about = self._parts.clock, reference(pod, spec)
+        await clock.sleep(min(PULL_TOLD_SECONDS, trouble.until - clock.now()))
+        text = f'Back-off pulling image "{spec.image}"'
+        self._parts.notes.note(about, "Normal", "BackOff", text)
+        self._parts.notes.note(about, "Warning", "Failed", "Error: ImagePullBackOff")
+        told = f"{text}: ErrImagePull: {trouble.message}"
+        self._memory.reword(spec.name, "ImagePullBackOff", told)
 
     async def _pull(self, pod: Pod, spec: Container) -> Image:
         about = reference(pod, spec)
@@ -115,7 +131,7 @@ class Starter:
             id_ = await self._parts.runtime.create_container(
                 act.sandbox_id, made_in, config, image_ref
             )
-            self._note(pod, spec, "Created", f"Created container {spec.name}")
+            self._note(pod, spec, "Created", "Container created")
             self._memory.resources[id_] = spec.resources
             reason = RUN_ERROR
             self._memory.images.pop(spec.name, None)
@@ -135,15 +151,17 @@ class Starter:
             self._memory.hooking.add(spec.name)
         try:
             await self._parts.runtime.start_container(id_)
-            self._note(pod, spec, "Started", f"Started container {spec.name}")
+            self._note(pod, spec, "Started", "Container started")
             if hook is None:
                 return
             running = Running(id_, spec.name, 0, "", "running")
             outcome = await self._parts.probing.hook(hook, spec, running, ips[0] if ips else "")
             if not outcome.passed:
                 note = self._parts.notes.note
-                text = f"PostStartHook failed: {outcome.message}"
+                # What the hook said is not told: it may hold secrets.
+                text = "PostStartHook failed"
                 note(reference(pod, spec), "Warning", "FailedPostStartHook", text)
+                self._note(pod, spec, "Killing", "FailedPostStartHook")
                 grace = pod.spec.termination_grace_period_seconds
                 await self._parts.runtime.stop_container(id_, grace)
         finally:

@@ -17,7 +17,7 @@ import msgspec
 
 from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.pod import lifecycle, status
-from pilothouse.services.kubelet.pod.lifecycle import Leaving
+from pilothouse.services.kubelet.pod.ending import Leaving
 from pilothouse.services.kubelet.pod.memory import Memory
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.pod.views import Pod
@@ -59,7 +59,7 @@ class PodWorker:
         self.status: dict[str, Any] = pod.status
         self._leaving: Leaving | None = None
         self._in_api = in_api
-        self._memory = Memory()
+        self._memory = Memory(parts.restart_wait_max)
         self._wake = asyncio.Event()
         self._strays = strays
         self._rejected: dict[str, Any] = {}
@@ -167,6 +167,7 @@ class PodWorker:
             self._prober.follow(group, pod, observed)
         else:
             self._prober.stop()
+        self._performer.tell(pod, plan.backing_off)
         acted = await self._performer.perform(group, pod, observed, plan.acts)
         if acted:
             return now

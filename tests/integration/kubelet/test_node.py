@@ -45,8 +45,8 @@ def test_a_pod_is_run_described_entered_and_deleted(node: WholeNode) -> None:
     described = node.kubectl("describe", "pod", "web").stdout
     for text in (
         'Container image "busybox" already present on machine',
-        "Created container main",
-        "Started container main",
+        "Container created",
+        "Container started",
     ):
         node.wait(lambda text=text: text in node.kubectl("describe", "pod", "web").stdout)
     assert "10.244.77." in described

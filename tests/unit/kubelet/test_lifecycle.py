@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet.pod import lifecycle, restarts, status
-from pilothouse.services.kubelet.pod.lifecycle import Leaving, fingerprint, plan
+from pilothouse.services.kubelet.pod import ending, lifecycle, restarts, status
+from pilothouse.services.kubelet.pod.ending import Leaving
+from pilothouse.services.kubelet.pod.lifecycle import fingerprint, plan
 from pilothouse.services.kubelet.pod.observed import (
     SANDBOX,
     Container,
@@ -99,9 +101,57 @@ def test_a_sidecar_runs_beside_and_stops_last():
     assert plan(pod, observed, known, NOW).acts == (StartContainer("c0", 0, "s0", 0.0),)
     both = Observed((READY,), (side, container("c0", "running")))
     going = plan(pod, both, known, NOW, Leaving(30.0))
-    assert [act.name for act in going.acts] == ["c0"]
+    assert [(act.name, act.after) for act in going.acts] == [("side", ("c0-0",)), ("c0", ())]
     alone = Observed((READY,), (side, container("c0", "exited")))
     assert [act.name for act in plan(pod, alone, known, NOW, Leaving(30.0)).acts] == ["side"]
+
+
+def test_sidecars_end_in_reverse_order_within_one_grace():
+    sides = [{"name": f"s{n}", "image": "x", "restartPolicy": "Always"} for n in range(3)]
+    pod = pod_of(initContainers=sides)
+    running = [container(name, "running") for name in ("s0", "s1", "s2", "c0")]
+    acts = plan(pod, Observed((READY,), tuple(running)), known_of(pod), NOW, Leaving(30.0)).acts
+    assert {act.name: set(act.after) for act in acts} == {
+        "s0": {"c0-0", "s1-0", "s2-0"}, "s1": {"c0-0", "s2-0"}, "s2": {"c0-0"}, "c0": set(),
+    }  # fmt: skip
+    assert {act.grace_seconds for act in acts} == {30.0}
+
+
+@pytest.mark.parametrize(
+    ("own", "rules", "code", "again"),
+    [
+        ("Always", [], 0, True),
+        ("OnFailure", [], 0, False),
+        ("OnFailure", [], 2, True),
+        ("Never", [], 2, False),
+        ("Never", [("In", [42])], 42, True),
+        ("Never", [("In", [42])], 1, False),
+        ("Never", [("NotIn", [0, 1])], 1, False),
+        ("Never", [("NotIn", [0, 1])], 2, True),
+        ("", [("In", [0])], 0, True),
+    ],
+)
+def test_a_container_has_a_policy_and_rules_of_its_own(own, rules, code, again):
+    told = [
+        {"action": "Restart", "exitCodes": {"operator": operator, "values": values}}
+        for operator, values in rules
+    ]
+    body = {"name": "c0", "image": "x", "restartPolicy": own, "restartPolicyRules": told}
+    pod = pod_of("Never", containers=[body])
+    observed = Observed((READY,), (container("c0", "exited", exit_code=code),))
+    acts = plan(pod, observed, known_of(pod), NOW).acts
+    assert isinstance(acts[0], StartContainer) == again
+    phase = status.render(pod, observed, known_of(pod), PLACE, NOW)["phase"]
+    assert (phase == "Running") == again
+
+
+def test_an_init_container_that_may_run_again_does_not_end_the_pod():
+    rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}
+    body = {"name": "i0", "image": "x", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    pod = pod_of("Always", initContainers=[body])
+    for code, phase in ((3, "Pending"), (1, "Failed")):
+        observed = Observed((READY,), (container("i0", "exited", exit_code=code),))
+        assert status.render(pod, observed, known_of(pod), PLACE, NOW)["phase"] == phase
 
 
 def test_a_created_container_is_started_not_made_twice():
@@ -116,6 +166,10 @@ def test_backoff_is_read_from_the_container():
     observed = Observed((READY,), (ended,))
     waiting = plan(pod, observed, known_of(pod), NOW)
     assert (waiting.acts, waiting.again_at) == ((), NOW + 19)
+    assert waiting.backing_off == (ended,), "for somebody to tell"
+    assert plan(pod, observed, replace(known_of(pod), restart_wait_max=30.0), NOW + 19).acts == (
+        StartContainer("c0", 4, "s0", 30.0),
+    )
     later = plan(pod, observed, known_of(pod), NOW + 19)
     assert later.acts == (StartContainer("c0", 4, "s0", 40.0),)
 
@@ -170,7 +224,7 @@ def test_leaving_waits_for_the_endpoint_only_when_it_was_served():
         pod, status={"conditions": [{"type": "Ready", "status": "True"}]}
     )
     (act,) = plan(ready, observed, known_of(pod), NOW, Leaving(30.0)).acts
-    assert act.delay_seconds == lifecycle.WITHDRAW_SECONDS
+    assert act.delay_seconds == ending.WITHDRAW_SECONDS
     (act,) = plan(ready, observed, known_of(pod), NOW, Leaving(0.0)).acts
     assert act.delay_seconds == 0.0
     sooner = known_of(pod, stopping={"c0-0": NOW + 30})
