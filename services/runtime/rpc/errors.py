@@ -22,30 +22,42 @@ _Streaming = Callable[[Any, Context], AsyncIterator[Any]]
 class ErrorInterceptor(aio.ServerInterceptor):
     """Abort the call with the status that the raised :class:`ApiError` names."""
 
+    def __init__(self) -> None:
+        self._wrapped: dict[str, Any] = {}
+
     @override
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith("/grpc."):
-            return handler
-        if handler.response_streaming:
-            kind = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            wrapped: Any = _streaming(handler.stream_stream or handler.unary_stream)
-        else:
-            kind = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-            wrapped = _unary(handler.stream_unary or handler.unary_unary)
-        return kind(wrapped, handler.request_deserializer, handler.response_serializer)
+        method = handler_call_details.method
+        known = self._wrapped.get(method)
+        if known is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or method.startswith("/grpc."):
+                return handler
+            known = self._wrapped[method] = _wrap(handler)
+        return known
+
+
+def _wrap(handler: Any) -> Any:
+    """The same kind of handler, whose behaviour translates what it raises."""
+    if handler.response_streaming:
+        kind = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_stream_rpc_method_handler
+        )
+        wrapped: Any = _streaming(handler.stream_stream or handler.unary_stream)
+    else:
+        kind = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        wrapped = _unary(handler.stream_unary or handler.unary_unary)
+    return kind(wrapped, handler.request_deserializer, handler.response_serializer)
 
 
 def _unary(behaviour: _Unary) -> _Unary:
