@@ -12,7 +12,6 @@ from pilothouse.services.apiserver.adapters.backends import Backends
 from pilothouse.services.apiserver.adapters.components import ComponentStatuses
 from pilothouse.services.apiserver.adapters.kubelet import Credentials, Kubelets
 from pilothouse.services.apiserver.adapters.metering import MeteredStore
-from pilothouse.services.apiserver.adapters.proc import host_name
 from pilothouse.services.apiserver.advertising import Advertising
 from pilothouse.services.apiserver.allocation.allocator import Allocator
 from pilothouse.services.apiserver.bootstrap import bootstrap
@@ -53,6 +52,7 @@ from pilothouse.services.machinery.errors import ServiceUnavailable, Timeout
 from pilothouse.services.machinery.storage import Unavailable
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock, SystemClock
+from pilothouse.services.runtime.proc import host_name
 from pilothouse.services.runtime.process import Ready
 from pilothouse.services.runtime.rpc.server import Listen
 from pilothouse.services.runtime.rpc.server import serve as serve_rpc

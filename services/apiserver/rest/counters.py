@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
-from pilothouse.services.apiserver.rest.exposition import Family, Labels, labels_of
 from pilothouse.services.apiserver.rest.paths import Asked
+from pilothouse.services.runtime.exposition import Family, Labels, labels_of
 
 DURATION_BOUNDS = (
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0,

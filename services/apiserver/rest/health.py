@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pilothouse.services.apiserver.rest.exposition import Family
 from pilothouse.services.runtime import web
+from pilothouse.services.runtime.exposition import Family
 
 # A check returns what is wrong, or empty text.
 Check: TypeAlias = Callable[[], Awaitable[str]]

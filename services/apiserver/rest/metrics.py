@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import TypeAlias
 
 from pilothouse.services.apiserver.adapters.metering import BOUNDS, Calls
-from pilothouse.services.apiserver.adapters.proc import usage
 from pilothouse.services.apiserver.admission.measures import BOUNDS as ADMISSION_BOUNDS
 from pilothouse.services.apiserver.admission.measures import Measures
 from pilothouse.services.apiserver.cache.cache import Cache
 from pilothouse.services.apiserver.flow.control import Control
 from pilothouse.services.apiserver.flow.measures import WAIT_BUCKETS
 from pilothouse.services.apiserver.kinds.catalog import Catalog
-from pilothouse.services.apiserver.rest.exposition import (
+from pilothouse.services.apiserver.rest.health import Health
+from pilothouse.services.apiserver.rest.version import version_document
+from pilothouse.services.machinery.storage import Unavailable
+from pilothouse.services.runtime import web
+from pilothouse.services.runtime.exposition import (
     OPEN_METRICS,
     TEXT,
     Family,
@@ -21,10 +24,7 @@ from pilothouse.services.apiserver.rest.exposition import (
     render,
     wants_open_metrics,
 )
-from pilothouse.services.apiserver.rest.health import Health
-from pilothouse.services.apiserver.rest.version import version_document
-from pilothouse.services.machinery.storage import Unavailable
-from pilothouse.services.runtime import web
+from pilothouse.services.runtime.proc import usage
 
 Source: TypeAlias = Callable[[], Iterable[Family]]
 Size: TypeAlias = Callable[[], Awaitable[int]]

@@ -17,13 +17,14 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
+from pilothouse.services.apiserver.chain.certificates import user_of_certificate
 from pilothouse.services.apiserver.requests import User
-from pilothouse.services.apiserver.rest.clientcerts import Judge, defer
 from pilothouse.services.apiserver.rest.replies import refuse
 from pilothouse.services.apiserver.rest.request import Request
 from pilothouse.services.machinery import errors
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry, web
+from pilothouse.services.runtime.clientcerts import Judge, defer
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.heap import Heap
 
@@ -83,7 +84,7 @@ class _Connection(RequestHandler):
 
     __slots__ = ("_judge", "begun", "certified", "left", "stalled_since")
 
-    def __init__(self, manager: web.Server, judge: Judge, **options: Any) -> None:
+    def __init__(self, manager: web.Server, judge: Judge[User], **options: Any) -> None:
         super().__init__(manager, **options)
         self.certified: User | None = None
         self._judge = judge
@@ -156,7 +157,7 @@ class _Connection(RequestHandler):
 class _Server(web.Server):
     """Makes connections of ours."""
 
-    def __init__(self, answer: Answer, judge: Judge) -> None:
+    def __init__(self, answer: Answer, judge: Judge[User]) -> None:
         self._judge = judge
         heap = Heap()
 
@@ -247,7 +248,8 @@ async def serve(
     """Serve until the block ends, then take no more and finish: ``drained`` waits for that."""
     loop = asyncio.get_running_loop()
     context = tls_context(certificates)
-    protocols = _Server(answer, Judge(certificates.client_authority, clock.now))
+    judge = Judge(certificates.client_authority, clock.now, user_of_certificate)
+    protocols = _Server(answer, judge)
     servers = [
         await loop.create_server(
             protocols, sock=listening, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS

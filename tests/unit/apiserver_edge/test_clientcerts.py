@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pilothouse.ops.pki.authority import AUTHORITY_DAYS, CERTIFICATE_DAYS, Authority
 from pilothouse.ops.pki.plan import Certificate
-from pilothouse.services.apiserver.rest.clientcerts import Judge, defer
+from pilothouse.services.apiserver.chain.certificates import user_of_certificate
+from pilothouse.services.runtime.clientcerts import Judge, defer
 from pilothouse.services.runtime.clock import SystemClock
 
 DAY = 86_400
@@ -31,7 +32,7 @@ def clock():
 @pytest.fixture
 def judge(tmp_path, clock):
     Authority.open(tmp_path / "ours", clock)
-    return Judge(tmp_path / "ours/ca.crt", clock.now)
+    return Judge(tmp_path / "ours/ca.crt", clock.now, user_of_certificate)
 
 
 def shown(directory, clock, wanted: Certificate) -> bytes:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from pilothouse.services.apiserver.requests import Target
 from pilothouse.services.apiserver.rest.counters import Counters, key_of, path_key
-from pilothouse.services.apiserver.rest.exposition import Family, render, wants_open_metrics
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.paths import Asked
 from pilothouse.services.apiserver.rest.request import AuditIds
 from pilothouse.services.machinery import durations
+from pilothouse.services.runtime.exposition import Family, render, wants_open_metrics
 
 PODS = Target("", "v1", "pods", "default")
 

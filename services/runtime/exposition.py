@@ -14,16 +14,19 @@ _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 @dataclass(slots=True)
 class Family:
-    """One metric: its samples are (suffix of the name, labels, value)."""
+    """One metric: its samples are (suffix of the name, labels, value, time).
+
+    The time is when it was measured, in seconds since the epoch; None: now.
+    """
 
     name: str
     sort: Sort
     help: str
-    samples: list[tuple[str, Labels, float]] = field(default_factory=list)
+    samples: list[tuple[str, Labels, float, float | None]] = field(default_factory=list)
 
-    def add(self, value: float, *labels: tuple[str, str]) -> "Family":
+    def add(self, value: float, *labels: tuple[str, str], at: float | None = None) -> "Family":
         """One sample."""
-        self.samples.append(("", labels, value))
+        self.samples.append(("", labels, value, at))
         return self
 
     def observe(
@@ -33,11 +36,11 @@ class Family:
         reached = 0
         for bound, count in zip(bounds, counts, strict=False):
             reached += count
-            self.samples.append(("_bucket", (*labels, ("le", number(bound))), reached))
+            self.samples.append(("_bucket", (*labels, ("le", number(bound))), reached, None))
         reached += counts[-1]
-        self.samples.append(("_bucket", (*labels, ("le", "+Inf")), reached))
-        self.samples.append(("_sum", labels, total))
-        self.samples.append(("_count", labels, reached))
+        self.samples.append(("_bucket", (*labels, ("le", "+Inf")), reached, None))
+        self.samples.append(("_sum", labels, total, None))
+        self.samples.append(("_count", labels, reached, None))
 
 
 def wants_open_metrics(accept: str) -> bool:
@@ -73,10 +76,13 @@ def _lines(family: Family, *, open_metrics: bool) -> Iterator[str]:
     yield f"# HELP {head} {family.help}"
     yield f"# TYPE {head} {family.sort}"
     suffix = "_total" if head != family.name else ""
-    for part, labels, value in family.samples:
+    for part, labels, value, at in family.samples:
         told = ",".join(f'{name}="{text.translate(_ESCAPED)}"' for name, text in labels)
-        yield (
-            f"{head}{suffix}{part}{{{told}}} {number(value)}"
-            if told
-            else (f"{head}{suffix}{part} {number(value)}")
-        )
+        braced = f"{{{told}}}" if told else ""
+        when = "" if at is None else f" {_moment(at, open_metrics=open_metrics)}"
+        yield f"{head}{suffix}{part}{braced} {number(value)}{when}"
+
+
+def _moment(at: float, *, open_metrics: bool) -> str:
+    """Milliseconds; OpenMetrics has seconds."""
+    return f"{at:.3f}" if open_metrics else str(round(at * 1000))

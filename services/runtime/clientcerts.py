@@ -13,13 +13,11 @@ import datetime
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
-
-from pilothouse.services.apiserver.chain.certificates import user_of_certificate
-from pilothouse.services.apiserver.requests import User
 
 KNOWN_MAX = 1024
 _VERIFY_PEER = 1
@@ -27,6 +25,8 @@ _VERIFY_PEER = 1
 _SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 # struct PySSLContext begins with the object's head, reference count and type, then SSL_CTX *.
 _CONTEXT_OFFSET = 2 * ctypes.sizeof(ctypes.c_void_p)
+
+User = TypeVar("User")
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
@@ -77,15 +77,22 @@ def _openssl() -> ctypes.CDLL | None:
         return None
 
 
-class Judge:
+class Judge(Generic[User]):
     """Who a certificate names, if one of the authorities signed it, it is in time, and for clients.
 
-    The newest certificates are remembered, for their signature costs more than a request.
+    ``name`` reads the user out of it, None when it names nobody. The newest certificates are
+    remembered, for their signature costs more than a request.
     """
 
-    def __init__(self, authorities: Path, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        authorities: Path,
+        now: Callable[[], float],
+        name: Callable[[x509.Certificate], User | None],
+    ) -> None:
         self._authorities = x509.load_pem_x509_certificates(authorities.read_bytes())
         self._now = now
+        self._name = name
         self._known: dict[bytes, tuple[x509.Certificate, User | None]] = {}
 
     def user(self, shown: bytes | None) -> User | None:
@@ -115,7 +122,7 @@ class Judge:
             return None
         if not _for_clients(certificate):
             return None
-        return certificate, user_of_certificate(certificate)
+        return certificate, self._name(certificate)
 
 
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
