@@ -103,6 +103,7 @@ class User:
 class Parsed:
     """A manifest or an index; the other one is None."""
 
+    media_type: str
     manifest: Manifest | None = None
     index: Index | None = None
     children: Sequence[Descriptor] = field(default=())
@@ -131,13 +132,13 @@ def parse(media_type: str, content: bytes) -> Parsed:
     try:
         if kind in INDEXES:
             index = msgspec.convert(body, Index)
-            return Parsed(index=index, children=tuple(index.manifests))
+            return Parsed(kind, index=index, children=tuple(index.manifests))
         manifest = msgspec.convert(body, Manifest)
     except msgspec.ValidationError as error:
         raise InvalidImage(f"manifest: {error}") from error
     if len(manifest.layers) > LAYERS_MAX:
         raise InvalidImage(f"{len(manifest.layers)} layers, {LAYERS_MAX} at most")
-    return Parsed(manifest=manifest, children=(manifest.config, *manifest.layers))
+    return Parsed(kind, manifest=manifest, children=(manifest.config, *manifest.layers))
 
 
 def _check_shape(kind: str, body: Mapping[str, Any]) -> None:
@@ -184,11 +185,9 @@ def config_of(content: bytes) -> Config:
 
 
 def user_of(config: Config) -> User:
-    """As CRI tells it: a number or a name, never both; nobody named is uid 0."""
+    """As CRI tells it: a number or a name, or neither where the image does not say."""
     text = config.config.user if config.config else ""
     name = text.partition(":")[0]
-    if not name:
-        return User(uid=0)
     if name.isdecimal():
         return User(uid=int(name))
     return User(name=name)

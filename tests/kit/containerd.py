@@ -129,17 +129,21 @@ def containerd() -> Iterator[Containerd]:
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        snapshotter = "native" if _is_overlay(root) else "overlayfs"
-        text = CONFIGURATION.format(root=root, pause=PAUSE, snapshotter=snapshotter)
+        text = CONFIGURATION.format(root=root, pause=PAUSE, snapshotter=snapshotter(root))
         (root / "config.toml").write_text(text)
         cni_conf.write(root / "cni" / "net.d", "10.244.77.0/24")
         found.start()
         archive = root / "images.tar"
         write(archive, [pause(), busybox(busybox_layer())])
-        found.ctr("images", "import", "--snapshotter", snapshotter, str(archive))
+        found.ctr("images", "import", "--snapshotter", snapshotter(root), str(archive))
         yield found
     finally:
         found.clean()
+
+
+def snapshotter(root: Path) -> str:
+    """Which one works below ``root``: an overlay does not lie on an overlay."""
+    return "native" if _is_overlay(root) else "overlayfs"
 
 
 def _is_overlay(path: Path) -> bool:

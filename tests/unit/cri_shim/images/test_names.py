@@ -147,7 +147,7 @@ def test_users_of_images() -> None:
         body = {"config": {"User": text, "Env": None}, "rootfs": {"diff_ids": []}}
         return manifests.user_of(manifests.config_of(json.dumps(body).encode()))
 
-    assert (user(""), user("7:8")) == (manifests.User(0), manifests.User(7))
+    assert (user(""), user("7:8")) == (manifests.User(), manifests.User(7))
     assert user("www:www") == manifests.User(name="www")
 
 
