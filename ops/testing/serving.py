@@ -78,7 +78,15 @@ async def serve(folder: Path, parent: int, nodes: int = 0) -> None:
             group.create_task(wiring.run(server, _in_memory, up))
             await up.event.wait()
             rest = [f"--server=unix://{server.socket}", f"--run-dir={server.run_dir}"]
-            managers = [*rest, f"--root-ca-file={pki / 'ca.crt'}", f"--cluster-cidr={POD_CIDR}"]
+            managers = [
+                *rest,
+                f"--root-ca-file={pki / 'ca.crt'}",
+                f"--cluster-cidr={POD_CIDR}",
+                f"--master={url}",
+                f"--client-certificate={pki / 'controllers.crt'}",
+                f"--client-key={pki / 'controllers.key'}",
+                f"--certificate-authority={pki / 'ca.crt'}",
+            ]
             group.create_task(controllers.run(controllers_config.parse(managers), _Up()))
             group.create_task(scheduler.run(scheduler_config.parse(rest), _Up()))
             if nodes:

@@ -5,16 +5,18 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.services.controllers import flags as more
 from pilothouse.services.controllers import manager
 from pilothouse.services.controllers.adapters.authority import Signing
+from pilothouse.services.controllers.adapters.metrics import Server
 from pilothouse.services.machinery import durations
-from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.client import candidacy
 from pilothouse.services.runtime.client.election import Contest
-from pilothouse.services.runtime.control.leadership import Timing
 from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 COMPONENT = "kube-controller-manager"
+REST_PORT = 6443
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,19 @@ def parse(argv: list[str]) -> Config:
         default=8760 * 3600.0,
         metavar="DURATION",
     )
-    add("--node-monitor-grace-period", type=float, default=50.0, metavar="SECONDS")
-    _add_election(parser)
+    add("--node-monitor-grace-period", type=more.seconds, default=50.0,
+        metavar="DURATION")  # fmt: skip
+    add("--master", default="", help="the API server's REST door, where metrics are read")
+    more.add_autoscaling(parser)
+    more.add_concurrency(parser)
+    more.add_unused(parser)
+    candidacy.add_election(parser, COMPONENT)
     flags = parser.parse_args(argv)
     identity = mesh.identity(parser, flags)
+    own = flags.socket or flags.run_dir / "controllers.sock"
     try:
         chosen = manager.chosen(flags.controllers.split(","))
-        contest = _contest(flags, flags.socket or flags.run_dir / "controllers.sock")
+        contest = candidacy.contest(flags, COMPONENT, own)
         cidr = ipaddress.ip_network(flags.cluster_cidr) if flags.cluster_cidr else None
     except ValueError as error:
         parser.error(str(error))
@@ -65,7 +73,7 @@ def parse(argv: list[str]) -> Config:
     return Config(
         server=flags.server,
         identity=identity,
-        socket=flags.socket or flags.run_dir / "controllers.sock",
+        socket=own,
         controllers=chosen,
         settings=manager.Settings(
             certificate=authority.read_text() if authority is not None else "",
@@ -73,48 +81,12 @@ def parse(argv: list[str]) -> Config:
             node_mask=flags.node_cidr_mask_size,
             node_grace_seconds=flags.node_monitor_grace_period,
             signing=_signing(flags),
+            server=_rest(flags, identity),
+            autoscaling=more.autoscaling(flags),
+            workers=more.workers(flags),
         ),
         contest=contest,
     )
-
-
-def _add_election(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--leader-elect", type=_boolean, nargs="?", const=True, default=True, metavar="BOOL")
-    for name, default in (
-        ("lease-duration", 15.0),
-        ("renew-deadline", 10.0),
-        ("retry-period", 2.0),
-    ):
-        flag = f"--leader-elect-{name}"
-        add(flag, type=durations.parse, default=default, metavar="DURATION")
-    add("--leader-elect-resource-name", default=COMPONENT, metavar="NAME")
-    add("--leader-elect-resource-namespace", default="kube-system", metavar="NAMESPACE")
-    add("--leader-elect-resource-lock", choices=["leases"], default="leases")
-    add("--leader-elect-mark", type=Path, help="file that names the last process; by the socket")
-
-
-def _contest(flags: argparse.Namespace, own: Path) -> Contest | None:
-    """None where nobody is to be elected; ValueError on times that do not go together."""
-    if not flags.leader_elect:
-        return None
-    timing = Timing(
-        flags.leader_elect_lease_duration,
-        flags.leader_elect_renew_deadline,
-        flags.leader_elect_retry_period,
-    )
-    lease = Key(flags.leader_elect_resource_namespace, flags.leader_elect_resource_name)
-    mark = flags.leader_elect_mark or own.with_suffix(".leader")
-    return Contest(COMPONENT, lease, timing, mark)
-
-
-def _boolean(text: str) -> bool:
-    """As Go reads it; ValueError."""
-    if text in {"1", "t", "T", "true", "TRUE", "True"}:
-        return True
-    if text in {"0", "f", "F", "false", "FALSE", "False"}:
-        return False
-    raise ValueError(text)
 
 
 def _signing(flags: argparse.Namespace) -> Signing | None:
@@ -123,3 +95,12 @@ def _signing(flags: argparse.Namespace) -> Signing | None:
     if certificate is None or key is None:
         return None
     return Signing(certificate.read_text(), key.read_text(), flags.cluster_signing_duration)
+
+
+def _rest(flags: argparse.Namespace, identity: Identity | None) -> Server | None:
+    """Where the API server answers HTTPS: as told, or at the usual port of the mesh's host."""
+    if flags.master:
+        return Server(flags.master.rstrip("/"), identity)
+    if flags.server.startswith("unix:"):
+        return None
+    return Server(f"https://{flags.server.rpartition(':')[0]}:{REST_PORT}", identity)

@@ -10,11 +10,13 @@ The two are apart, so that several processes may follow and one of them lead.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from pilothouse.services.controllers import names
 from pilothouse.services.controllers.adapters import (
     accounts,
+    autoscalers,
     budgets,
     certificates,
     cronjobs,
@@ -36,18 +38,26 @@ from pilothouse.services.controllers.adapters import (
     trust,
 )
 from pilothouse.services.controllers.adapters.authority import Signing
+from pilothouse.services.controllers.adapters.metrics import RestMetrics, Server
 from pilothouse.services.controllers.adapters.world import Controller, World
+from pilothouse.services.controllers.autoscaling.sizes import verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What some controllers are told; without a certificate or a CIDR theirs do not run."""
+    """What some controllers are told; without a certificate or a CIDR theirs do not run.
+
+    ``workers`` is how many keys a controller works on at once, of those that are told it.
+    """
 
     certificate: str
     cluster_cidr: IPv4Network | IPv6Network | None
     node_mask: int = 24
     node_grace_seconds: float = 50.0
     signing: Signing | None = None
+    server: Server | None = None
+    autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
+    workers: Mapping[str, int] = field(default_factory=dict)
 
 
 Build = Callable[[World, Settings], Controller | None]
@@ -90,6 +100,9 @@ CONTROLLERS: Mapping[str, Build] = {
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),
+    "horizontal-pod-autoscaler": lambda world, told: autoscalers.autoscaler(
+        world, RestMetrics(told.server), told.autoscaling
+    ),
     "disruption": lambda world, _: budgets.disruption(world),
     "resourcequota": lambda world, _: quotas.resourcequota(world),
     # Last: it shares whatever caches the others made.
@@ -98,25 +111,19 @@ CONTROLLERS: Mapping[str, Build] = {
 
 
 def chosen(words: Iterable[str]) -> frozenset[str]:
-    """``*``, names and ``-names``, as ``--controllers`` takes them; ValueError on a stranger."""
-    names: set[str] = set()
-    dropped: set[str] = set()
-    for word in (word.strip() for word in words):
-        if word == "*":
-            names |= CONTROLLERS.keys()
-        elif word.removeprefix("-") not in CONTROLLERS:
-            raise ValueError(f"{word!r} is no controller; there are {', '.join(CONTROLLERS)}")
-        elif word.startswith("-"):
-            dropped.add(word[1:])
-        else:
-            names.add(word)
-    return frozenset(names - dropped)
+    """As ``--controllers`` takes them; ValueError on a stranger."""
+    return names.chosen(words, CONTROLLERS)
 
 
-def build(world: World, settings: Settings, names: frozenset[str]) -> dict[str, Controller]:
+def build(world: World, settings: Settings, wanted: frozenset[str]) -> dict[str, Controller]:
     """The controllers of these names, wired to one set of caches."""
-    built = {name: make(world, settings) for name, make in CONTROLLERS.items() if name in names}
-    return {name: controller for name, controller in built.items() if controller is not None}
+    built: dict[str, Controller] = {}
+    for name, make in CONTROLLERS.items():
+        controller = make(world, settings) if name in wanted else None
+        if controller is not None:
+            controller.loop.workers = settings.workers.get(name, controller.loop.workers)
+            built[name] = controller
+    return built
 
 
 async def lead(world: World, controllers: Iterable[Controller]) -> None:

@@ -52,7 +52,7 @@ class Loop:
         self.queue = queue
         self.retries = 0
         self._reconciler = reconciler
-        self._workers = workers
+        self.workers = workers
         self._failures: OrderedDict[Key, Failure] = OrderedDict()
         self._log = telemetry.logger(controller=reconciler.name)
 
@@ -64,7 +64,7 @@ class Loop:
         """Work until cancelled; may be run again, and then finds what it left undone."""
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._workers):
+                for _ in range(self.workers):
                     group.create_task(self._work())
         finally:
             self.queue.close()

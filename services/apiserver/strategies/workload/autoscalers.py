@@ -17,6 +17,8 @@ _SOURCES = {
     "Pods": "pods",
     "Resource": "resource",
 }
+# Metrics that are there where no pod is.
+_OF_NO_POD = ("Object", "External")
 _TARGETS = ("Utilization", "Value", "AverageValue")
 _SELECT = ("Max", "Min", "Disabled")
 _POLICIES = ("Pods", "Percent")
@@ -48,9 +50,17 @@ def _check(body: Body) -> list[Cause]:
     spec = body.get("spec") or {}
     least, most = spec.get("minReplicas"), spec.get("maxReplicas", 0)
     causes: list[Cause] = []
-    if least is not None and least < 1:
-        detail = "must be greater than or equal to 1"
+    if least is not None and least < 0:
+        detail = "must be greater than or equal to 0"
         causes.append(names.invalid("spec.minReplicas", least, detail))
+    if least == 0 and not any(
+        metric.get("type") in _OF_NO_POD for metric in spec.get("metrics") or ()
+    ):
+        detail = (
+            "must specify at least one Object or External metric to support scaling to zero "
+            "replicas"
+        )
+        causes.append(names.forbidden("spec.metrics", detail))
     if most < 1:
         causes.append(names.invalid("spec.maxReplicas", most, "must be greater than 0"))
     if least is not None and most < least:

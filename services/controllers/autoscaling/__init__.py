@@ -1,0 +1,1 @@
+"""Controllers that set how many replicas there are."""

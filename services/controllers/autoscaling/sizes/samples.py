@@ -1,0 +1,226 @@
+"""How many replicas the samples of a target's pods ask for; amounts are in thousandths.
+
+Pods that just start say little, and those without a sample say nothing: they count as idle before
+anything grows and as busy before anything shrinks, so that neither makes a move look larger.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pilothouse.services.machinery import conditions, quantity, timestamps
+from pilothouse.services.machinery.kinds.pods import Pod
+
+_FULL_PERCENT = 100
+
+Ratio = Callable[[Mapping[str, int]], float]
+"""What samples are, as a part of what they should be."""
+
+
+class Unanswered(Exception):
+    """A metric does not say how many replicas there shall be; why, in upstream's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A pod's metric: over the ``window_seconds`` that ended ``at``."""
+
+    milli: int
+    at: float
+    window_seconds: float = 0.0
+
+
+Samples = Mapping[str, Sample]
+"""By the names of pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerances:
+    """How far from its target a metric may be, as a part of it."""
+
+    up: float = 0.1
+    down: float = 0.1
+
+    def allows(self, ratio: float) -> bool:
+        """Whether nothing needs to change."""
+        return 1.0 - self.down <= ratio <= 1.0 + self.up
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """For how long a pod is not taken at its word after its start, seconds."""
+
+    cpu_initialization: float = 300.0
+    initial_readiness: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is there: the target's pods, their samples, of which resource (empty: of none)."""
+
+    pods: Sequence[Pod]
+    samples: Samples
+    resource: str
+    now: float
+    periods: Periods = Periods()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``replicas`` that the samples ask for; their mean, and as a percentage of what is wanted."""
+
+    replicas: int
+    average_milli: int
+    percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    counted: dict[str, int]
+    ready: int
+    unready: frozenset[str]
+    missing: frozenset[str]
+
+
+def by_average(measured: Measured, current: int, target: int, tolerances: Tolerances) -> Asked:
+    """So many that each has ``target`` thousandths. Unanswered without pods or samples."""
+    groups = _group(measured)
+
+    def ratio(amounts: Mapping[str, int]) -> tuple[float, int]:
+        mean = sum(amounts.values()) // len(amounts)
+        return mean / target, mean
+
+    first, mean = ratio(groups.counted)
+    busy = dict.fromkeys(groups.missing, target)
+    wanted = _wanted(groups, first, busy, tolerances, lambda amounts: ratio(amounts)[0])
+    return Asked(current if wanted is None else _steady(first, wanted, current), mean)
+
+
+def by_utilization(
+    measured: Measured, current: int, percent: int, tolerances: Tolerances, container: str = ""
+) -> Asked:
+    """So many that each uses ``percent`` of what it requests, of one container or of all."""
+    groups = _group(measured, check=False)
+    requests = {
+        pod.metadata.name: _requested(pod, measured.resource, container) for pod in measured.pods
+    }
+    if not groups.counted:
+        raise Unanswered("did not receive metrics for targeted pods (pods might be unready)")
+
+    def used(amounts: Mapping[str, int]) -> int:
+        known = [name for name in amounts if name in requests]
+        total = sum(requests[name] for name in known)
+        if total == 0:
+            raise Unanswered("no metrics returned matched known pods")
+        return sum(amounts[name] for name in known) * _FULL_PERCENT // total
+
+    first = used(groups.counted) / percent
+    full = max(_FULL_PERCENT, percent)
+    busy = {name: requests[name] * full // _FULL_PERCENT for name in groups.missing}
+    wanted = _wanted(groups, first, busy, tolerances, lambda amounts: used(amounts) / percent)
+    known = [name for name in groups.counted if name in requests]
+    mean = sum(groups.counted[name] for name in known) // len(known)
+    replicas = current if wanted is None else _steady(first, wanted, current)
+    return Asked(replicas, mean, used(groups.counted))
+
+
+def ready_pods(pods: Sequence[Pod]) -> int:
+    """Of those that run; Unanswered where there is no pod at all."""
+    if not pods:
+        raise Unanswered("no pods returned by selector while calculating replica count")
+    return sum(
+        pod.status.phase == "Running" and conditions.is_true(pod.status.conditions, "Ready")
+        for pod in pods
+    )
+
+
+def ceiling(value: float) -> int:
+    """Whole replicas, as many as an int32 holds."""
+    return min(math.ceil(value), 2**31 - 1)
+
+
+def _wanted(
+    groups: _Groups,
+    first: float,
+    busy: Mapping[str, int],
+    tolerances: Tolerances,
+    ratio: Ratio,
+) -> int | None:
+    """None: as many as there are."""
+    grows_unready = bool(groups.unready) and first > 1.0
+    if not grows_unready and not groups.missing:
+        return None if tolerances.allows(first) else ceiling(first * groups.ready)
+    amounts = dict(groups.counted)
+    if first < 1.0:
+        amounts |= busy
+    elif first > 1.0:
+        amounts |= dict.fromkeys(groups.missing, 0)
+    if grows_unready:
+        amounts |= dict.fromkeys(groups.unready, 0)
+    second = ratio(amounts)
+    if tolerances.allows(second) or (first - 1.0) * (second - 1.0) < 0:
+        return None
+    return ceiling(second * len(amounts))
+
+
+def _steady(ratio: float, wanted: int, current: int) -> int:
+    """Not the other way than the samples themselves say."""
+    if (ratio < 1.0 and wanted > current) or (ratio > 1.0 and wanted < current):
+        return current
+    return wanted
+
+
+def _group(measured: Measured, *, check: bool = True) -> _Groups:
+    if not measured.pods:
+        raise Unanswered("no pods returned by selector while calculating replica count")
+    left = set[str]()
+    unready = set[str]()
+    missing = set[str]()
+    ready = 0
+    for pod in measured.pods:
+        name = pod.metadata.name
+        sample = measured.samples.get(name)
+        if pod.metadata.deleting or pod.status.phase == "Failed":
+            left.add(name)
+        elif pod.status.phase == "Pending":
+            unready.add(name)
+        elif sample is None:
+            missing.add(name)
+        elif measured.resource == "cpu" and _is_starting(pod, sample, measured):
+            unready.add(name)
+        else:
+            ready += 1
+    out = left | unready
+    counted = {name: item.milli for name, item in measured.samples.items() if name not in out}
+    if check and not counted:
+        raise Unanswered("did not receive metrics for targeted pods (pods might be unready)")
+    return _Groups(counted, ready, frozenset(unready), frozenset(missing))
+
+
+def _is_starting(pod: Pod, sample: Sample, measured: Measured) -> bool:
+    """Whether its use of CPU may yet be that of its start."""
+    ready = conditions.find(pod.status.conditions, "Ready")
+    if ready is None or not pod.status.start_time:
+        return True
+    started = timestamps.parse(pod.status.start_time)
+    since = timestamps.parse(ready.last_transition_time) if ready.last_transition_time else 0.0
+    if started + measured.periods.cpu_initialization > measured.now:
+        return ready.status == "False" or sample.at < since + sample.window_seconds
+    return ready.status == "False" and started + measured.periods.initial_readiness > since
+
+
+def _requested(pod: Pod, resource: str, container: str) -> int:
+    spec = pod.spec
+    sidecars = [item for item in spec.init_containers if item.restart_policy == "Always"]
+    total = 0
+    for item in (*spec.containers, *sidecars):
+        if container and item.name != container:
+            continue
+        amount = item.resources.requests.get(resource)
+        if amount is None:
+            raise Unanswered(
+                f"missing request for {resource} in container {item.name} "
+                f"of Pod {pod.metadata.name}"
+            )
+        total += quantity.milli(amount)
+    return total

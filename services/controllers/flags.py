@@ -1,0 +1,131 @@
+"""The flags of kube-controller-manager beyond those that :mod:`…config` reads one by one."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from pilothouse.services.controllers.autoscaling.sizes import verdict
+from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
+from pilothouse.services.machinery import durations
+
+CONCURRENT: Mapping[str, tuple[str, ...]] = {
+    "concurrent-cron-job-syncs": ("cronjob",),
+    "concurrent-daemonset-syncs": ("daemonset",),
+    "concurrent-deployment-syncs": ("deployment",),
+    "concurrent-disruption-syncs": ("disruption",),
+    "concurrent-endpoint-syncs": ("endpoints",),
+    "concurrent-gc-syncs": ("garbagecollector",),
+    "concurrent-horizontal-pod-autoscaler-syncs": ("horizontal-pod-autoscaler",),
+    "concurrent-job-syncs": ("job",),
+    "concurrent-namespace-syncs": ("namespace",),
+    "concurrent-rc-syncs": ("replicationcontroller",),
+    "concurrent-replicaset-syncs": ("replicaset",),
+    "concurrent-resource-quota-syncs": ("resourcequota",),
+    "concurrent-service-endpoint-syncs": ("endpointslice",),
+    "concurrent-serviceaccount-token-syncs": ("serviceaccount-token", "serviceaccount"),
+    "concurrent-statefulset-syncs": ("statefulset",),
+    "concurrent-ttl-after-finished-syncs": ("ttl-after-finished",),
+    "concurrent-validating-admission-policy-status-syncs": ("validatingadmissionpolicy-status",),
+    "mirroring-concurrent-service-endpoint-syncs": ("endpointslicemirroring",),
+}
+"""Which controllers each of these is for."""
+
+_UNUSED = """
+allocate-node-cidrs allow-metric-labels allow-metric-labels-manifest
+attach-detach-reconcile-sync-period
+authentication-kubeconfig authentication-skip-lookup authentication-token-webhook-cache-ttl
+authentication-tolerate-lookup-failure authorization-kubeconfig
+authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl cert-dir
+cidr-allocator-type cloud-config cloud-provider cluster-name
+cluster-signing-kube-apiserver-client-cert-file cluster-signing-kube-apiserver-client-key-file
+cluster-signing-kubelet-client-cert-file cluster-signing-kubelet-client-key-file
+cluster-signing-kubelet-serving-cert-file cluster-signing-kubelet-serving-key-file
+cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file
+concurrent-ephemeralvolume-syncs concurrent-resource-claim-syncs concurrent-service-syncs
+configure-cloud-routes contention-profiling controller-start-interval
+controllers-start-interval disable-attach-detach-reconcile-sync disable-force-detach-on-timeout
+disabled-metrics emulated-version enable-dynamic-provisioning enable-garbage-collector
+enable-hostpath-provisioner enable-leader-migration endpoint-updates-batch-period
+endpointslice-updates-batch-period external-cloud-volume-plugin feature-gates flex-volume-plugin-dir
+http2-max-streams-per-connection kube-api-burst kube-api-content-type kube-api-qps kubeconfig
+leader-migration-config legacy-service-account-token-clean-up-period log-flush-frequency
+log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size log-text-split-stream
+logging-format master-qps max-endpoints-per-slice min-resync-period
+mirroring-endpointslice-updates-batch-period mirroring-max-endpoints-per-subset
+namespace-sync-period node-cidr-mask-size-ipv4 node-cidr-mask-size-ipv6 node-monitor-period
+permit-address-sharing permit-port-sharing pod-eviction-timeout profiling
+pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath
+pv-recycler-minimum-timeout-nfs pv-recycler-pod-template-filepath-hostpath
+pv-recycler-pod-template-filepath-nfs pv-recycler-timeout-increment-hostpath
+pvclaimbinder-sync-period requestheader-allowed-names requestheader-client-ca-file
+requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers
+requestheader-username-headers resource-quota-sync-period route-reconciliation-period
+service-account-private-key-file service-cluster-ip-range show-hidden-metrics-for-version
+tls-cipher-suites tls-curve-preferences tls-min-version tls-sni-cert-key
+use-service-account-credentials v vmodule
+"""
+
+
+def add_unused(parser: argparse.ArgumentParser) -> None:
+    """Flags of upstream's that ask for nothing which is not so here, or which is not here."""
+    for name in _UNUSED.split():
+        parser.add_argument(f"--{name}", nargs="?", default="", help=argparse.SUPPRESS)
+
+
+def add_concurrency(parser: argparse.ArgumentParser) -> None:
+    """How many objects of a kind are worked on at once."""
+    for name in CONCURRENT:
+        names = {f"--{name}", f"--{name}".replace("concurrent-rc-syncs", "concurrent_rc_syncs")}
+        parser.add_argument(*sorted(names), type=_positive, metavar="N")
+
+
+def workers(flags: argparse.Namespace) -> dict[str, int]:
+    """By controller, for those that are told."""
+    told: dict[str, int] = {}
+    for name, controllers in CONCURRENT.items():
+        given = getattr(flags, name.replace("-", "_"))
+        if given is not None:
+            told |= dict.fromkeys(controllers, given)
+    return told
+
+
+def add_autoscaling(parser: argparse.ArgumentParser) -> None:
+    """How HorizontalPodAutoscalers take their metrics."""
+    for name, seconds in (
+        ("sync-period", 15.0),
+        ("downscale-stabilization", 300.0),
+        ("cpu-initialization-period", 300.0),
+        ("initial-readiness-delay", 30.0),
+    ):
+        flag = f"--horizontal-pod-autoscaler-{name}"
+        parser.add_argument(flag, type=durations.parse, default=seconds, metavar="DURATION")
+    parser.add_argument("--horizontal-pod-autoscaler-tolerance", type=float, default=0.1)
+
+
+def autoscaling(flags: argparse.Namespace) -> verdict.Settings:
+    """As told."""
+
+    def told(name: str) -> Any:
+        return getattr(flags, f"horizontal_pod_autoscaler_{name}")
+
+    return verdict.Settings(
+        sync_period=told("sync_period"),
+        downscale_stabilization=told("downscale_stabilization"),
+        tolerance=told("tolerance"),
+        periods=Periods(told("cpu_initialization_period"), told("initial_readiness_delay")),
+    )
+
+
+def seconds(text: str) -> float:
+    """A duration as Go writes it, or plain seconds; ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        return durations.parse(text)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

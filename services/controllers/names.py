@@ -1,0 +1,103 @@
+"""Under what names controllers are known: ours, and those of kube-controller-manager's flag.
+
+Every word that ``--controllers`` takes there is taken here, so that a command line can move.
+"""
+
+from collections.abc import Collection, Iterable
+
+LONG = {
+    "clusterrole-aggregation-controller": "clusterrole-aggregation",
+    "cronjob-controller": "cronjob",
+    "daemonset-controller": "daemonset",
+    "deployment-controller": "deployment",
+    "disruption-controller": "disruption",
+    "endpoints-controller": "endpoints",
+    "endpointslice-controller": "endpointslice",
+    "endpointslice-mirroring-controller": "endpointslicemirroring",
+    "garbage-collector-controller": "garbagecollector",
+    "horizontal-pod-autoscaler-controller": "horizontal-pod-autoscaler",
+    "job-controller": "job",
+    "namespace-controller": "namespace",
+    "node-ipam-controller": "nodeipam",
+    "node-lifecycle-controller": "nodelifecycle",
+    "persistentvolume-protection-controller": "persistentvolume-protection",
+    "persistentvolumeclaim-protection-controller": "persistentvolumeclaim-protection",
+    "pod-garbage-collector-controller": "podgc",
+    "replicaset-controller": "replicaset",
+    "replicationcontroller-controller": "replicationcontroller",
+    "resourcequota-controller": "resourcequota",
+    "root-ca-certificate-publisher-controller": "root-ca-certificate-publisher",
+    "certificatesigningrequest-approving-controller": "csrapproving",
+    "certificatesigningrequest-cleaner-controller": "csrcleaner",
+    "certificatesigningrequest-signing-controller": "csrsigning",
+    "service-cidr-controller": "service-cidr",
+    "serviceaccount-controller": "serviceaccount",
+    "serviceaccount-token-controller": "serviceaccount-token",
+    "statefulset-controller": "statefulset",
+    "taint-eviction-controller": "taint-eviction",
+    "token-cleaner-controller": "tokencleaner",
+    "ttl-after-finished-controller": "ttl-after-finished",
+    "ttl-controller": "ttl",
+    "validatingadmissionpolicy-status-controller": "validatingadmissionpolicy-status",
+    "volumeattributesclass-protection-controller": "volumeattributesclass-protection",
+    "storage-version-migrator-controller": "storage-version-migrator",
+    "podcertificaterequest-cleaner-controller": "podcertificaterequest-cleaner",
+    "kube-apiserver-serving-clustertrustbundle-publisher-controller": (
+        "clustertrustbundle-publisher"
+    ),
+    "persistentvolume-binder-controller": "persistentvolume-binder",
+    "persistentvolume-attach-detach-controller": "attachdetach",
+    "persistentvolume-expander-controller": "persistentvolume-expander",
+    "ephemeral-volume-controller": "ephemeral-volume",
+    "resourceclaim-controller": "resourceclaim",
+    "bootstrap-signer-controller": "bootstrapsigner",
+}
+"""Upstream's names of today, and ours where they differ."""
+
+SHORT = {
+    "endpoint": "endpoints",
+    "horizontalpodautoscaling": "horizontal-pod-autoscaler",
+    "pvc-protection": "persistentvolumeclaim-protection",
+    "pv-protection": "persistentvolume-protection",
+    "root-ca-cert-publisher": "root-ca-certificate-publisher",
+    "resource-claim-controller": "resourceclaim",
+    "storage-version-migrator": "storage-version-migrator",
+}
+"""Upstream's names of before, where they are not ours."""
+
+ABSENT = frozenset(
+    {
+        "attachdetach", "bootstrapsigner", "cloud-node-lifecycle",
+        "cloud-node-lifecycle-controller", "clustertrustbundle-publisher",
+        "device-taint-eviction-controller", "ephemeral-volume",
+        "legacy-service-account-token-cleaner",
+        "legacy-serviceaccount-token-cleaner-controller", "node-route-controller",
+        "persistentvolume-binder", "persistentvolume-expander",
+        "podcertificaterequest-cleaner", "resource-claim-controller", "resourceclaim",
+        "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",
+        "service", "service-lb-controller", "storage-version-gc", "storage-version-migrator",
+        "storageversion-garbage-collector-controller", "ttl",
+        "validatingadmissionpolicy-status",
+    }
+)  # fmt: skip
+"""Upstream's, of which some have no like here: they may be named, and nothing comes of it."""
+
+
+def ours(word: str) -> str:
+    """The name of ``word`` here."""
+    return LONG.get(word) or SHORT.get(word) or word
+
+
+def chosen(words: Iterable[str], known: Collection[str]) -> frozenset[str]:
+    """``*``, names and ``-names``, as ``--controllers`` takes them; ValueError on a stranger."""
+    names: set[str] = set()
+    dropped: set[str] = set()
+    for word in (word.strip() for word in words):
+        if word == "*":
+            names.update(known)
+            continue
+        name = ours(word.removeprefix("-"))
+        if name not in known and name not in ABSENT:
+            raise ValueError(f"{word!r} is no controller; there are {', '.join(known)}")
+        (dropped if word.startswith("-") else names).add(name)
+    return frozenset((names - dropped) & frozenset(known))
