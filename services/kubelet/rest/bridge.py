@@ -10,13 +10,13 @@ import json
 
 from aiohttp import WSMsgType, web
 
-from pilothouse.services.kubelet.adapters.spdy.connection import (
+from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
+from pilothouse.services.runtime.spdy.connection import (
     Connection,
     Stream,
     negotiate,
     upgrade,
 )
-from pilothouse.services.runtime.hijacking import Hijacked, carry, hijack
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")

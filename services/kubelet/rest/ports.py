@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from aiohttp import WSMsgType, web
 
-from pilothouse.services.kubelet.adapters.spdy.connection import Connection, Stream, upgrade
 from pilothouse.services.kubelet.rest.bridge import MESSAGE_BYTES_MAX, PING_SECONDS
+from pilothouse.services.runtime.spdy.connection import Connection, Stream, upgrade
 
 PROTOCOL = "v4.channel.k8s.io"
 CHANNELS_MAX = 254

@@ -14,13 +14,13 @@ from kit.node import Workers, inside, workers
 
 from pilothouse.ops.pki.authority import Authority
 from pilothouse.ops.pki.plan import Certificate, node
-from pilothouse.services.kubelet.adapters.spdy import frames
-from pilothouse.services.kubelet.adapters.spdy.frames import Data, Decoder, Encoder
 from pilothouse.services.kubelet.config import Serving
 from pilothouse.services.kubelet.rest import server
 from pilothouse.services.kubelet.rest.streaming import Streaming
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.tls import Identity
+from pilothouse.services.runtime.spdy import frames
+from pilothouse.services.runtime.spdy.frames import Data, Decoder, Encoder
 
 PORT = 10250
 

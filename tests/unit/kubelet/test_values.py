@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.kubelet.adapters import atomic_files, logfiles
-from pilothouse.services.kubelet.adapters.spdy import frames
-from pilothouse.services.kubelet.adapters.spdy.frames import Control, Data, Decoder, Encoder
 from pilothouse.services.kubelet.config import parse
 from pilothouse.services.kubelet.logs import Options, parse_options
 from pilothouse.services.kubelet.manifests import static_pods
@@ -27,6 +25,8 @@ from pilothouse.services.kubelet.volumes.payload import File, Found
 from pilothouse.services.kubelet.volumes.sources import Volume, projections
 from pilothouse.services.machinery.errors import BadRequest, Invalid, NotFound
 from pilothouse.services.machinery.kinds.services import Service
+from pilothouse.services.runtime.spdy import frames
+from pilothouse.services.runtime.spdy.frames import Control, Data, Decoder, Encoder
 
 AROUND = Surroundings("10.0.0.1", ("10.1.0.2",), {"cpu": "4", "memory": "1Gi"})
 
@@ -268,7 +268,7 @@ def test_flags():
 
 def test_hosts_file():
     pod = pod_of(subdomain="sub", hostAliases=[{"ip": "1.1.1.1", "hostnames": ["one", "uno"]}])
-    text = configs.hosts_file(pod, "web", ["10.1.0.2"], "cluster.local")
+    text = configs.hosts_file(pod, ["10.1.0.2"], "cluster.local")
     assert "10.1.0.2\tweb.sub.ns.svc.cluster.local\tweb\n" in text
     assert text.endswith("1.1.1.1\tone\tuno\n")
     assert json.dumps(text)

@@ -5,21 +5,27 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from pilothouse.services.kubelet.adapters.spdy import frames
-from pilothouse.services.kubelet.adapters.spdy.frames import Control, Data, Decoder, Encoder
 from pilothouse.services.machinery.errors import ServiceUnavailable
+from pilothouse.services.runtime.spdy import frames
+from pilothouse.services.runtime.spdy.frames import Control, Data, Decoder, Encoder
 
 READ_BYTES = 64 * 1024
 CHUNKS_WAITING_MAX = 16
 CONNECT_SECONDS = 10.0
+STREAMS_MAX = 1024
+"""What one peer may have open at a time; more are refused."""
+REFUSED = 3
 
 
 class Stream:
-    """One stream of ours. Reading ends when the peer closed its side, or the connection broke."""
+    """One stream. Reading ends when the peer closed its side, or the connection broke."""
 
-    def __init__(self, connection: "Connection", number: int) -> None:
+    def __init__(
+        self, connection: "Connection", number: int, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._connection = connection
         self.number = number
+        self.headers = headers or {}
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(CHUNKS_WAITING_MAX)
 
     async def feed(self, chunk: bytes | None) -> None:
@@ -37,12 +43,27 @@ class Stream:
         await self._connection.send(frames.data(Data(self.number, content, last)))
 
 
-class Connection:
-    """After the upgrade. Run :meth:`run` beside the streams' readers."""
+    async def reset(self) -> None:
+        """Nothing more, neither way."""
+        await self._connection.reset(self.number)
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+class Connection:
+    """After the upgrade. Run :meth:`run` beside the streams' readers.
+
+    Streams that the peer opens go to ``accepted``, and None when there will be no more; without a
+    queue they are not answered.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        accepted: asyncio.Queue[Stream | None] | None = None,
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._accepted = accepted
         self._encoder = Encoder()
         self._streams: dict[int, Stream] = {}
         self._next = 1
@@ -68,12 +89,14 @@ class Connection:
             while content := await self._reader.read(READ_BYTES):
                 for frame in decoder.feed(content):
                     await self._take(frame)
-        except ConnectionError:
+        except (ConnectionError, frames.FrameError):
             return
         finally:
             for stream in list(self._streams.values()):
                 await stream.feed(None)
             self._streams.clear()
+            if self._accepted is not None:
+                await self._accepted.put(None)
 
     async def _take(self, frame: Data | Control) -> None:
         if isinstance(frame, Data):
@@ -84,8 +107,28 @@ class Connection:
                     await self._end(frame.stream)
         elif frame.type == frames.PING:
             await self.send(frames.control(frames.PING, frame.payload))
+        elif frame.type == frames.SYN_STREAM:
+            await self._accept(frame)
         elif frame.type == frames.RST_STREAM or frame.last:
             await self._end(frame.stream)
+
+    async def _accept(self, frame: Control) -> None:
+        if self._accepted is None:
+            return
+        if len(self._streams) >= STREAMS_MAX:
+            await self.send(frames.rst_stream(frame.stream, REFUSED))
+            return
+        stream = Stream(self, frame.stream, frame.headers)
+        self._streams[frame.stream] = stream
+        await self.send(self._encoder.syn_reply(frame.stream, {}))
+        await self._accepted.put(stream)
+        if frame.last:
+            await self._end(frame.stream)
+
+    async def reset(self, number: int) -> None:
+        """End a stream, both ways."""
+        await self.send(frames.rst_stream(number))
+        await self._end(number)
 
     async def _end(self, number: int) -> None:
         stream = self._streams.pop(number, None)

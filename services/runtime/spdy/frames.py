@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pilothouse.services.kubelet.adapters.spdy.dictionary import DICTIONARY
+from pilothouse.services.runtime.spdy.dictionary import DICTIONARY
 
 VERSION = 3
 CONTROL = 0x8000
@@ -18,6 +18,7 @@ SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS = 1, 2, 3, 4
 PING, GOAWAY, HEADERS, WINDOW_UPDATE = 6, 7, 8, 9
 
 HEADER_COUNT_MAX = 256
+CANCEL = 5
 
 
 class FrameError(Exception):
@@ -55,6 +56,11 @@ def control(type_: int, payload: bytes, flags: int = 0) -> bytes:
     """A control frame."""
     head = struct.pack(">HHI", CONTROL | VERSION, type_, flags << 24 | len(payload))
     return head + payload
+
+
+def rst_stream(stream: int, status: int = CANCEL) -> bytes:
+    """End a stream at once."""
+    return control(RST_STREAM, struct.pack(">II", stream, status))
 
 
 class Encoder:

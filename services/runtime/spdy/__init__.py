@@ -1,4 +1,4 @@
-"""A SPDY/3.1 client, as far as a container runtime's streaming server speaks it.
+"""SPDY/3.1, as far as container runtimes' streaming servers and their clients speak it.
 
 ::
 
