@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from pilothouse.services.runtime import process
+from pilothouse.services.runtime.client.election import Term
 from pilothouse.services.runtime.client.events import Recorder
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
@@ -22,9 +23,10 @@ EVENTS_QUEUED_MAX = 20_000
 
 async def run(config: Config, ready: process.Ready) -> None:
     """Serve until cancelled."""
-    clock, scheduler = SystemClock(), Scheduler()
+    clock, scheduler, contest = SystemClock(), Scheduler(), config.contest
+    term = Term(clock)
     async with open_channel(config.server, config.identity) as channel:
-        objects = Objects(channel)
+        objects = Objects(channel, before_write=term.check if contest else None)
         events = Recorder(objects, clock, config.scheduler_name, queue_max=EVENTS_QUEUED_MAX)
         loop = Loop(scheduler, MeshCluster(objects, events, clock), clock)
         watches = Watches(objects, scheduler, loop.wake, clock, config.scheduler_name)
@@ -35,9 +37,16 @@ async def run(config: Config, ready: process.Ready) -> None:
         ):
             group.create_task(watches.run())
             group.create_task(events.run())
+
+            async def lead() -> None:
+                await watches.wait_synced()
+                await loop.run()
+
             ready.ready()
-            await watches.wait_synced()
-            await loop.run()
+            if contest:
+                await contest.run(Objects(channel), clock, term, lead)
+            else:
+                await lead()
 
 
 def main(argv: list[str]) -> int:

@@ -4,18 +4,26 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from pilothouse.services.runtime.client import candidacy
+from pilothouse.services.runtime.client.election import Contest
 from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
+
+COMPONENT = "kube-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """``socket`` is where it serves gRPC; ``identity`` is None with a unix socket as server."""
+    """``socket`` is where it serves gRPC; ``identity`` is None with a unix socket as server.
+
+    Without a ``contest`` it leads from the start, whoever else does.
+    """
 
     server: str
     identity: Identity | None
     socket: Path
     scheduler_name: str
+    contest: Contest | None
 
 
 def parse(argv: list[str]) -> Config:
@@ -26,11 +34,18 @@ def parse(argv: list[str]) -> Config:
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/scheduler.sock when not given")
     add("--scheduler-name", default="default-scheduler", help="the pods it is responsible for")
+    candidacy.add_election(parser, COMPONENT)
     flags = parser.parse_args(argv)
     identity = mesh.identity(parser, flags)
+    own = flags.socket or flags.run_dir / "scheduler.sock"
+    try:
+        contest = candidacy.contest(flags, COMPONENT, own)
+    except ValueError as error:
+        parser.error(str(error))
     return Config(
         server=flags.server,
         identity=identity,
-        socket=flags.socket or flags.run_dir / "scheduler.sock",
+        socket=own,
         scheduler_name=flags.scheduler_name,
+        contest=contest,
     )

@@ -38,13 +38,24 @@ class Loop:
         self._changed.set()
 
     async def run(self) -> None:
-        """Decide and bind until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._decide())
-            for _ in range(MESSAGES_AT_A_TIME_MAX):
-                group.create_task(self._bind())
-            for _ in range(REFUSALS_AT_A_TIME_MAX):
-                group.create_task(self._refuse())
+        """Decide and bind until cancelled; may be run again, and then finds what it left undone."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._decide())
+                for _ in range(MESSAGES_AT_A_TIME_MAX):
+                    group.create_task(self._bind())
+                for _ in range(REFUSALS_AT_A_TIME_MAX):
+                    group.create_task(self._refuse())
+        finally:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """What was decided and not done waits again."""
+        now = self._clock.monotonic()
+        while not self._binds.empty():
+            self._scheduler.bind_failed(self._binds.get_nowait().pod, now)
+        while not self._refusals.empty():
+            self._scheduler.untold(self._refusals.get_nowait().pod)
 
     async def _decide(self) -> None:
         decided = 0
@@ -54,12 +65,22 @@ class Loop:
                 await self._wait()
                 continue
             if outcome.decision.refusals is None:
-                await self._binds.put(outcome)
+                await self._hand(self._binds, outcome)
             elif outcome.news:
-                await self._refusals.put(outcome)
+                await self._hand(self._refusals, outcome)
             decided += 1
             if decided % DECISIONS_A_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _hand(self, queue: asyncio.Queue[Outcome], outcome: Outcome) -> None:
+        try:
+            await queue.put(outcome)
+        except asyncio.CancelledError:
+            if outcome.decision.refusals is None:
+                self._scheduler.bind_failed(outcome.pod, self._clock.monotonic())
+            else:
+                self._scheduler.untold(outcome.pod)
+            raise
 
     async def _wait(self) -> None:
         due = self._scheduler.next_due()
@@ -77,6 +98,11 @@ class Loop:
             pairs = [(outcome.pod, outcome.decision.node) for outcome in outcomes]
             try:
                 refusals = await self._cluster.bind(pairs)
+            except asyncio.CancelledError:
+                # Whether they are bound is seen, or else decided anew.
+                for pod, _ in pairs:
+                    self._scheduler.bind_failed(pod, self._clock.monotonic())
+                raise
             except ApiError as error:
                 refusals = [error for _ in pairs]
             for (pod, node), refusal in zip(pairs, refusals, strict=True):

@@ -11,8 +11,9 @@ import pytest
 from pilothouse.ops.bench import server
 from pilothouse.protos.mesh.v1 import scheduling_pb2 as pb
 from pilothouse.protos.mesh.v1.scheduling_pb2_grpc import SchedulingStub
+from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import EVENTS, NODES, PODS, SERVICE_ACCOUNTS
+from pilothouse.services.machinery.resources import EVENTS, LEASES, NODES, PODS, SERVICE_ACCOUNTS
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.rpc.channel import open_channel
 
@@ -27,14 +28,15 @@ class Stage:
         self.socket = folder / "run" / "scheduler.sock"
 
     @contextlib.asynccontextmanager
-    async def scheduler(self):
+    async def scheduler(self, *more, socket="scheduler.sock"):
         pki = self.process.pki
         flags = [
             f"--server={self.process.mesh}",
             f"--client-certificate={pki}/scheduler.crt",
             f"--client-key={pki}/scheduler.key",
             f"--certificate-authority={pki}/ca.crt",
-            f"--socket={self.socket}",
+            f"--socket={self.socket.with_name(socket)}",
+            *more,
         ]
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "pilothouse.ops.cli", "scheduler", *flags
@@ -171,3 +173,44 @@ async def test_a_killed_scheduler_is_followed_by_one_that_goes_on(stage):
         await stage.pod("two")
     async with stage.scheduler():
         assert await stage.wait_node("two") == "a"
+
+
+async def test_of_two_schedulers_one_decides_and_the_other_follows_when_it_is_stopped(stage):
+    times = [f"--leader-elect-{time}" for time in
+             ("lease-duration=3s", "renew-deadline=2s", "retry-period=300ms")]  # fmt: skip
+    lease = Key("kube-system", "kube-scheduler")
+
+    async def holder():
+        try:
+            told = json.loads(await stage.objects.get(LEASES, lease))
+        except NotFound:
+            return ""
+        return told["spec"]["holderIdentity"]
+
+    async def eventually(holds):
+        async with asyncio.timeout(SECONDS_MAX):
+            while not (found := await holds()):
+                await asyncio.sleep(0.02)
+        return found
+
+    await stage.node("a", cpu="10")
+    async with stage.scheduler(*times) as first:
+        first_name = await eventually(holder)
+        async with stage.scheduler(*times, socket="second.sock"):
+            await stage.pod("one")
+            await stage.wait_node("one")
+            first.send_signal(signal.SIGSTOP)
+            await stage.pod("two")
+            assert await stage.wait_node("two") == "a"
+            assert await holder() != first_name
+            first.send_signal(signal.SIGCONT)
+            await stage.pod("three")
+            await stage.wait_node("three")
+        # The second gave the Lease back; the first has stood by and takes it.
+        await stage.pod("four")
+        await stage.wait_node("four")
+        assert await holder() == first_name
+    events = [json.loads(text) for text in (await stage.objects.list(EVENTS))[0]]
+    assigned = [event for event in events if "Successfully assigned" in event["message"]]
+    assert len({event["message"] for event in assigned}) == len(assigned)
+    assert all(event["count"] == 1 for event in assigned)

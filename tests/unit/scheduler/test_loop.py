@@ -115,3 +115,18 @@ async def test_one_that_can_not_be_bound_is_no_other_ones_failure():
             scheduler.put_waiting(pod(f"p{number}"))
         await until(lambda: len(cluster.bound) == 5)
     assert [name for name, _ in cluster.bound] == ["p0", "p1", "p2", "p4", "p5"]
+
+
+async def test_what_was_decided_and_not_bound_waits_for_the_next_run():
+    scheduler, cluster = scheduler_with(node("a")), FakeCluster()
+    cluster.gate.clear()
+    names = [f"p{number}" for number in range(3)]
+    async with running(scheduler, cluster) as loop:
+        for name in names:
+            scheduler.put_waiting(pod(name))
+        loop.wake()
+        await until(lambda: cluster.now_binding == len(names))
+    assert not cluster.bound
+    cluster.gate.set()
+    async with running(scheduler, cluster):
+        await until(lambda: sorted(name for name, _ in cluster.bound) == names)
