@@ -84,7 +84,11 @@ def _controllers(cluster: Cluster) -> Unit:
 
 
 def _scheduler(cluster: Cluster) -> Unit:
-    arguments = [*_mesh(cluster, "scheduler"), f"--socket={cluster.run}/scheduler.sock"]
+    arguments = [
+        *_mesh(cluster, "scheduler"),
+        f"--socket={cluster.run}/scheduler.sock",
+        f"--leader-elect-mark={cluster.state}/scheduler.leader",
+    ]
     return Unit(
         "scheduler",
         arguments,
