@@ -14,6 +14,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str  # the digest of its config: sha256:…
     ref: str  # a name by which the runtime knows it, with its digest when there is one
+    name: str = ""  # a name with a tag, for people
     chain_id: str  # the committed snapshot that its containers' snapshots have as parent
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()

@@ -38,9 +38,10 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     id: str
     sandbox_id: str
     config: ContainerConfig
-    # The image's id (its config's digest), and the name or digest it was asked for by.
+    # The image's id (its config's digest), its name with a digest if it has one, and one for people.
     image_id: str
     image_ref: str = ""
+    image_name: str = ""
     created_at: int
     state: int = CREATED
     started_at: int = 0

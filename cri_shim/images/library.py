@@ -68,6 +68,7 @@ class Image:
         return ImageConfig(
             id=self.id,
             ref=next(iter((*self.digests, *self.tags)), self.id),
+            name=next(iter((*self.tags, *self.digests)), self.id),
             chain_id=self.content.chain_id,
             entrypoint=tuple(said.entrypoint or ()),
             cmd=tuple(said.cmd or ()),

@@ -11,6 +11,7 @@ _AUTHORITIES = "SSL_CERT_FILE"
 SERVICES = {
     "apiserver": "pilothouse.services.apiserver.__main__",
     "controllers": "pilothouse.services.controllers.__main__",
+    "cri-shim": "pilothouse.cri_shim.__main__",
     "guardian": "pilothouse.ops.guardian",
     "kubelet": "pilothouse.services.kubelet.__main__",
     "proxy": "pilothouse.services.proxy.__main__",
