@@ -46,7 +46,7 @@ class ContainerdObjects:
         """Make it, unless it is there."""
         request = namespaces.CreateNamespaceRequest(namespace=namespaces.Namespace(name=name))
         with suppress(AlreadyExists):
-            await answer(self._namespaces.Create(request, timeout=CALL_SECONDS_MAX))
+            await answer(self._namespaces.Create(request, **_CALL))
 
     async def create(self, made: Made) -> None:
         message = containers.Container(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pilothouse.ops.images.archive import write
 from pilothouse.ops.images.recipes import PAUSE, busybox, busybox_layer, pause
@@ -120,12 +121,15 @@ class Containerd:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+Kind = TypeVar("Kind", bound=Containerd)
+
+
 @contextlib.contextmanager
-def containerd() -> Iterator[Containerd]:
+def containerd(kind: type[Kind] = Containerd) -> Iterator[Kind]:
     """Up, with pause and busybox and a bridge network, until the block ends."""
     root = Path(tempfile.mkdtemp(prefix="ph-cri-", dir="/tmp"))
     name = root.name
-    found = Containerd(root, name, f"/{name}")
+    found = kind(root, name, f"/{name}")
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)

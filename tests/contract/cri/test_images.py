@@ -27,17 +27,21 @@ PORT, PRIVATE_PORT = 5100, 5101
 
 
 @pytest.fixture(scope="module")
-def registry(runtime: Containerd) -> Iterator[str]:
+def registry(containerd_runtime: Containerd) -> Iterator[str]:
     images = [small("team/app:v1", "a", "b"), small("team/app:v2", "a", "c"), big("team/run:v1")]
-    with docker_registry(runtime.root / "registry", runtime.netns, PORT, images) as address:
+    with docker_registry(
+        containerd_runtime.root / "registry", containerd_runtime.netns, PORT, images
+    ) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def private(runtime: Containerd) -> Iterator[str]:
+def private(containerd_runtime: Containerd) -> Iterator[str]:
     images = [small("secret/app:v1", "s")]
-    root = runtime.root / "private"
-    with docker_registry(root, runtime.netns, PRIVATE_PORT, images, private=True) as address:
+    root = containerd_runtime.root / "private"
+    with docker_registry(
+        root, containerd_runtime.netns, PRIVATE_PORT, images, private=True
+    ) as address:
         yield address
 
 
@@ -68,33 +72,35 @@ class Images:
 
 
 @contextlib.asynccontextmanager
-async def _ours(runtime: Containerd, path: Path) -> AsyncIterator[str]:
+async def _ours(containerd_runtime: Containerd, path: Path) -> AsyncIterator[str]:
     clock = SystemClock()
-    async with open_channel(runtime.endpoint) as channel, asyncio.TaskGroup() as group:
-        name = snapshotter(runtime.root)
+    async with open_channel(containerd_runtime.endpoint) as channel, asyncio.TaskGroup() as group:
+        name = snapshotter(containerd_runtime.root)
         around = Surroundings(
             manifests.host_platform("x86_64"), name, lambda domain: hosts.hosts_of(domain, "", str)
         )
         images = ContainerImages(group, ImageStore(channel, name, clock), around)
-        served = image_service.service(images, lambda: str(runtime.root), clock)
+        served = image_service.service(images, lambda: str(containerd_runtime.root), clock)
         async with serve([served], [Listen(str(path))]):
             yield f"unix://{path}"
 
 
 @pytest.fixture(params=["containerd", "cri_shim"])
-def run(request: pytest.FixtureRequest, runtime: Containerd, tmp_path: Path):
+def run(request: pytest.FixtureRequest, containerd_runtime: Containerd, tmp_path: Path):
     """Runs a test inside the runtime's network namespace, with the images of one server."""
 
     async def run(test) -> None:
         async def inner() -> None:
             async with contextlib.AsyncExitStack() as stack:
-                endpoint = runtime.endpoint
+                endpoint = containerd_runtime.endpoint
                 if request.param == "cri_shim":
-                    endpoint = await stack.enter_async_context(_ours(runtime, tmp_path / "s.sock"))
+                    endpoint = await stack.enter_async_context(
+                        _ours(containerd_runtime, tmp_path / "s.sock")
+                    )
                 channel = await stack.enter_async_context(open_channel(endpoint))
                 await test(Images(channel))
 
-        await inside(runtime, inner)
+        await inside(containerd_runtime, inner)
 
     return run
 
@@ -140,7 +146,7 @@ async def test_pulls_at_once_are_as_one(run, registry: str) -> None:
     await run(test)
 
 
-async def test_what_ctr_brought_is_seen(run, runtime: Containerd) -> None:
+async def test_what_ctr_brought_is_seen(run, containerd_runtime: Containerd) -> None:
     async def test(images: Images) -> None:
         found = (await images.status("busybox")).image
         assert "docker.io/library/busybox:latest" in found.repo_tags

@@ -55,14 +55,14 @@ class Subject:
         return seen.get(PodRef(self.uid, metadata.namespace, metadata.name))
 
 
-@pytest.fixture(params=["memory", "containerd"])
+@pytest.fixture(params=["memory", "containerd", "cri_shim"])
 async def subject(request, tmp_path):
     if request.param == "memory":
         addresses = NodeAddresses(Pool(IPv4Network("100.64.0.0/24")))
         addresses.configure("10.1.2.0/24")
         yield Subject(MemoryRuntime(SystemClock(), addresses), tmp_path, "/none")
         return
-    containerd: Containerd = request.getfixturevalue("runtime")
+    containerd: Containerd = request.getfixturevalue(f"{request.param}_runtime")
     async with open_channel(containerd.endpoint) as channel:
         made = Subject(Cri(channel), containerd.root / "logs", containerd.cgroup_root)
         yield made
