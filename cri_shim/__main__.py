@@ -10,6 +10,8 @@ from pilothouse.cri_shim.rpc import images, runtime
 from pilothouse.cri_shim.rpc.containers import ContainerCalls
 from pilothouse.cri_shim.rpc.sandboxes import SandboxCalls
 from pilothouse.cri_shim.rpc.state import StateCalls
+from pilothouse.cri_shim.rpc.stats import StatsCalls
+from pilothouse.cri_shim.rpc.streaming import StreamingCalls
 from pilothouse.services.machinery.errors import ServiceUnavailable
 from pilothouse.services.runtime import process
 from pilothouse.services.runtime.clock import Clock, SystemClock
@@ -29,7 +31,10 @@ async def _serve(config: Config, ready: process.Ready) -> None:
                 break
             except ServiceUnavailable:
                 await clock.sleep(AGAIN_SECONDS)
-        async with serve(_services(parts, clock), [Listen(str(config.listen))]):
+        async with (
+            parts.streaming.serving(config.stream_address, config.stream_port),
+            serve(_services(parts, clock), [Listen(str(config.listen))]),
+        ):
             ready.ready()
             await parts.recovery.run()
 
@@ -41,6 +46,8 @@ def _services(parts: Parts, clock: Clock) -> list[Service]:
         StateCalls(
             parts.objects, parts.network, parts.store, parts.events, parts.machine, parts.handlers
         ),
+        StreamingCalls(parts.streaming, parts.commands, parts.logs, parts.store),
+        StatsCalls(parts.collector, parts.store, lambda: parts.image_root),
     ]
     return [
         runtime.service(calls),

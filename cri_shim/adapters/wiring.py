@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grpc import aio
 
-from pilothouse.cri_shim.adapters import introspection, machine
+from pilothouse.cri_shim.adapters import dialing, introspection, machine, usage
 from pilothouse.cri_shim.adapters.cni import CniNetwork
 from pilothouse.cri_shim.adapters.containerd import NAMESPACE
 from pilothouse.cri_shim.adapters.events import ContainerdEvents
@@ -32,8 +32,11 @@ from pilothouse.cri_shim.oci.facts import Machine
 from pilothouse.cri_shim.recovery import Recovery
 from pilothouse.cri_shim.sandboxes import sandboxes as sheltering
 from pilothouse.cri_shim.sandboxes.sandboxes import Sandboxes
+from pilothouse.cri_shim.stats.collector import Collector, Sources
 from pilothouse.cri_shim.store.events import Events
 from pilothouse.cri_shim.store.records import Store
+from pilothouse.cri_shim.streaming.commands import Commands
+from pilothouse.cri_shim.streaming.server import StreamingServer
 from pilothouse.services.runtime.clock import Clock
 
 
@@ -55,6 +58,9 @@ class Parts:
     containers: Containers
     creation: Creation
     recovery: Recovery
+    commands: Commands
+    streaming: StreamingServer
+    collector: Collector
 
 
 async def build(
@@ -77,9 +83,10 @@ async def build(
     store = Store(RecordFile(paths.root / "records.db"), str(paths.state / "io"))
     events, files = Events(), NodeFiles(paths.root, paths.state)
     logs = ContainerLogs(group, clock)
+    image_store = ImageStore(channel, runtime.snapshotter, clock)
     images = ContainerImages(
         group,
-        ImageStore(channel, runtime.snapshotter, clock),
+        image_store,
         ImageSurroundings(
             host_platform(platform.machine()), runtime.snapshotter, _hosts(paths.registries)
         ),
@@ -99,6 +106,9 @@ async def build(
         ),
         containers,
     )  # fmt: skip
+    processes = ContainerdProcesses(channel)
+    commands = Commands(processes, store, paths.state / "exec", clock)
+    commands.clean()
     return Parts(
         machine=facts,
         handlers=handlers,
@@ -106,7 +116,7 @@ async def build(
         events=events,
         network=network,
         objects=objects,
-        processes=ContainerdProcesses(channel),
+        processes=processes,
         images=images,
         image_root=await introspection.snapshotter_root(channel, runtime.snapshotter),
         logs=logs,
@@ -116,6 +126,11 @@ async def build(
         recovery=Recovery(
             store, tasks, objects, snapshots, logs, sandboxes, containers,
             ContainerdEvents(channel), clock,
+        ),
+        commands=commands,
+        streaming=StreamingServer(commands, logs, (store, processes, dialing.connect), clock),
+        collector=Collector(
+            store, Sources(usage.usage, usage.net_dev, image_store.snapshot_usage), clock
         ),
     )  # fmt: skip
 
