@@ -3,33 +3,34 @@
 import asyncio
 import sys
 
-from pilothouse.services.kubelet.adapters import wiring
+from pilothouse.services.kubelet.adapters import resourcing, wiring
+from pilothouse.services.kubelet.adapters.observing import Counting
 from pilothouse.services.kubelet.config import Config, parse
-from pilothouse.services.kubelet.rest import server
-from pilothouse.services.kubelet.rest.streaming import Streaming
+from pilothouse.services.kubelet.rest import health, server
+from pilothouse.services.kubelet.rest.wiring import Routes
 from pilothouse.services.kubelet.rpc import node
 from pilothouse.services.runtime import process
 from pilothouse.services.runtime.clock import SystemClock
-from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.runtime.rpc.server import Listen, serve
 
 
 async def _serve(config: Config, ready: process.Ready) -> None:
     clock = SystemClock()
-    async with (
-        open_channel(config.server, config.identity) as mesh,
-        open_channel(config.runtime_endpoint) as runtime,
-    ):
-        kubelet = wiring.build(config, mesh, runtime, clock)
+    counting, said = Counting(config, clock), config.kubelet
+    async with counting.mesh() as mesh, counting.runtime() as runtime:
+        kubelet = wiring.build(config, mesh, runtime, counting, clock)
         listen = Listen(str(config.socket))
-        streaming = Streaming(kubelet.pods, kubelet.streams, clock)
+        runtimes = (kubelet.streams, kubelet.checkpoints)
+        routes = Routes(config, kubelet.pods, kubelet.observing, runtimes, clock)
         async with (
             serve([node.service(kubelet.pods)], [listen]),
-            server.serve(config.serving, kubelet.pods, streaming),
+            server.serve(config.serving, routes.application(), said.tls_min_version),
+            health.serve(said.healthz_bind_address, said.healthz_port, routes.health()),
             asyncio.TaskGroup() as group,
         ):
             for part in (kubelet.recorder, kubelet.node_cache, kubelet.service_cache):
                 group.create_task(part.run())
+            group.create_task(kubelet.references.run())
             for local in (kubelet.pods, kubelet.manifests, kubelet.rotation):
                 group.create_task(local.run())
             ready.ready()
@@ -44,6 +45,8 @@ async def _serve(config: Config, ready: process.Ready) -> None:
 def main(argv: list[str]) -> int:
     """Run until a signal; the exit code."""
     config = parse(argv)
+    for problem in resourcing.problems(config):
+        sys.exit(f"kubelet: {problem}")
     return process.run(f"kubelet --node {config.node_name}", lambda ready: _serve(config, ready))
 
 

@@ -1,6 +1,6 @@
 """What the kubelet needs of the outside, in its own words."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +9,8 @@ from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, Sand
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.resources.qos import Limits
-from pilothouse.services.kubelet.volumes.sources import TokenSource
+from pilothouse.services.kubelet.volumes.payload import Found
+from pilothouse.services.kubelet.volumes.sources import Projection, TokenSource, Volume
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.objects import Key
 
@@ -136,10 +137,12 @@ class Cluster(Protocol):
 class Volumes(Protocol):
     """A pod's directories on the node."""
 
-    async def prepare(self, pod: Pod, ips: Sequence[str]) -> float | None:
+    async def prepare(
+        self, pod: Pod, ips: Sequence[str], changed: Callable[[], None]
+    ) -> float | None:
         """Make them as they should be; when to look again (seconds since the epoch), if ever.
 
-        NotFound or BadRequest name what stands in the way.
+        ``changed`` is called when they should be otherwise. ApiErrors name what stands in the way.
         """
 
     def mounts(
@@ -154,6 +157,25 @@ class Volumes(Protocol):
 
     def remove(self, uid: str) -> None:
         """Take all of them away."""
+
+
+class VolumeSources(Protocol):
+    """What volumes made of API objects show."""
+
+    async def fetch(
+        self,
+        pod: Pod,
+        volume: Volume,
+        parts: tuple[Projection, ...],
+        changed: Callable[[], None],
+    ) -> tuple[Found, float | None]:
+        """All that there is for one volume, and when to ask again (seconds since the epoch).
+
+        ``changed`` is called when it is no longer so. Raises ApiError.
+        """
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone."""
 
 
 class LogDirectories(Protocol):

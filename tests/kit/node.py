@@ -24,6 +24,7 @@ from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.volumes.payload import Found
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.runtime.clock import SystemClock
@@ -71,6 +72,26 @@ class FakeCluster:
 
     def services(self, namespace):
         return []
+
+
+class FakeSources:
+    """What volumes show of a fake cluster; asked again when a pod is looked at."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self.cluster = cluster
+
+    async def fetch(self, pod, volume, parts, changed):
+        objects, tokens = {"configmap": {}, "secret": {}}, {}
+        for part in parts:
+            if part.service_account_token is not None:
+                source = part.service_account_token
+                tokens[source], _ = await self.cluster.token(pod, source)
+        for (kind, name), content in self.cluster.objects.items():
+            objects[kind][name] = content
+        return Found(objects["configmap"], objects["secret"], tokens), None
+
+    def forget(self, uid):
+        pass
 
 
 class FakeNotes:
@@ -150,7 +171,9 @@ async def workers(
         channel = plain if doom is None else DoomedChannel(plain, doom)
         cri, streams = Cri(channel), CriStreams(channel)
         around = Surroundings("10.90.0.11", (), {"cpu": "2", "memory": "1Gi"})
-        volumes = NodeVolumes(containerd.root / "kubelet", cluster, clock, around)
+        volumes = NodeVolumes(
+            containerd.root / "kubelet", FakeSources(cluster), around, "cluster.local"
+        )
         cgroups = NodeCgroups(containerd.cgroup_root)
         dns = Dns((), ("cluster.local",))
         logs = containerd.root / "logs"

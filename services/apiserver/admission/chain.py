@@ -39,6 +39,7 @@ _ADMIT: Steps = {
     ("", "nodes"): (nodes.admit, nodes.admit_taint),
     ("", "persistentvolumeclaims"): (defaults.admit_claim, storage.admit_protection),
     ("certificates.k8s.io", "certificatesigningrequests"): (certificates.stamp,),
+    ("certificates.k8s.io", "podcertificaterequests"): (nodes.admit_pod_certificate,),
     ("coordination.k8s.io", "leases"): (nodes.admit,),
     ("networking.k8s.io", "ingresses"): (defaults.admit_ingress,),
 }
@@ -82,6 +83,7 @@ _PLUGINS: Mapping[Step, str] = {
     namespaces.admit: "NamespaceLifecycle",
     nodes.admit: "NodeRestriction",
     nodes.admit_pod: "NodeRestriction",
+    nodes.admit_pod_certificate: "NodeRestriction",
     nodes.admit_taint: "TaintNodesByCondition",
     pods.admit_priority: "Priority",
     pods.admit_tolerations: "DefaultTolerationSeconds",

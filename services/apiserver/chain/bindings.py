@@ -118,6 +118,13 @@ class LiveBindings:
             for namespace, spec in self._pods(node)
         }
 
+    def asked_by(self, request: Key) -> str | None:
+        """The node that asked for a pod's certificate; None where there is no such request."""
+        stored = self._live.find("certificates.k8s.io", "podcertificaterequests", request)
+        return (
+            None if stored is None else msgspec.json.decode(stored.json, type=_Pod).spec.node_name
+        )
+
     def _pods(self, node: str) -> Iterable[tuple[str, _Spec]]:
         mark = self._live.mark("", "pods")
         if mark != self._mark:

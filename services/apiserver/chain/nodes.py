@@ -17,6 +17,7 @@ GROUPS_READ: dict[str, frozenset[str]] = {
     "node.k8s.io": frozenset({"runtimeclasses"}),
     "storage.k8s.io": frozenset({"csidrivers", "csinodes", "volumeattachments"}),
     "resource.k8s.io": frozenset({"resourceclaims", "resourceslices"}),
+    "certificates.k8s.io": frozenset({"clustertrustbundles"}),
 }
 # Objects that a pod names: a node may read those of its own pods, one by one.
 REFERENCED = frozenset({"configmaps", "secrets", "persistentvolumeclaims"})
@@ -36,6 +37,9 @@ class Bindings(Protocol):
 
     def accounts_of(self, node: str) -> Collection[Key]:
         """The service accounts of the node's pods."""
+
+    def asked_by(self, request: Key) -> str | None:
+        """The node that asked for a pod's certificate; None where there is no such request."""
 
 
 _Check: TypeAlias = Callable[[str, Attributes, Bindings], bool]
@@ -104,6 +108,19 @@ def _accounts(node: str, attributes: Attributes, bindings: Bindings) -> bool:
     return own and attributes.verb == "get" and not attributes.subresource
 
 
+def _pod_certificates(node: str, attributes: Attributes, bindings: Bindings) -> bool:
+    if attributes.subresource:
+        return False
+    if attributes.verb == "create":
+        # Admission sees to it that it is for a pod of its own.
+        return True
+    if attributes.verb not in READ or not attributes.name:
+        return False
+    asked_by = bindings.asked_by(Key(attributes.namespace, attributes.name))
+    # Who waits for one that is gone is told so.
+    return asked_by in (node, None)
+
+
 def _events(node: str, attributes: Attributes, bindings: Bindings) -> bool:
     del node, bindings
     return attributes.verb in ("create", "update", "patch")
@@ -140,6 +157,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("", "serviceaccounts"): _accounts,
     ("", "events"): _events,
     ("events.k8s.io", "events"): _events,
+    ("certificates.k8s.io", "podcertificaterequests"): _pod_certificates,
     ("coordination.k8s.io", "leases"): _leases,
     ("storage.k8s.io", "csinodes"): _own_object,
     ("authentication.k8s.io", "tokenreviews"): _reviews,

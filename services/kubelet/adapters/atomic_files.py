@@ -9,10 +9,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pilothouse.services.kubelet.volumes.payload import Files
+from pilothouse.services.kubelet.volumes.payload import File, Files
 
 CURRENT = "..data"
 FRESH = "..data_tmp"
+GROUP_READS = 0o040
+GROUP_ENTERS = 0o2050
+"""Of a directory whose files belong to a group: it may look, and what is made there is its own."""
 
 
 def write(volume: Path, files: Files, group: int | None = None) -> bool:
@@ -28,12 +31,11 @@ def write(volume: Path, files: Files, group: int | None = None) -> bool:
     made = Path(tempfile.mkdtemp(prefix="..", dir=volume))
     made.chmod(0o755)
     for name, file in files.items():
-        path = made / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.content)
-        if group is not None:
-            os.chown(path, -1, group)
-        path.chmod(_mode(file.mode, group))
+        _write_one(made / name, file, group)
+    if group is not None:
+        for directory in (volume, *(Path(top) for top, _, _ in os.walk(made))):
+            os.chown(directory, -1, group)
+            directory.chmod(directory.stat().st_mode & 0o7777 | GROUP_ENTERS)
     fresh = volume / FRESH
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(made.name)
@@ -44,8 +46,16 @@ def write(volume: Path, files: Files, group: int | None = None) -> bool:
     return True
 
 
+def _write_one(path: Path, file: File, group: int | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(file.content)
+    if group is not None or file.user is not None:
+        os.chown(path, -1 if file.user is None else file.user, -1 if group is None else group)
+    path.chmod(_mode(file.mode, group))
+
+
 def _mode(mode: int, group: int | None) -> int:
-    return mode if group is None else mode | 0o040
+    return mode if group is None else mode | 0o400 | GROUP_READS
 
 
 def _wanted(files: Files, group: int | None) -> dict[str, tuple[bytes, int]]:

@@ -22,10 +22,7 @@ from pilothouse.services.machinery.resources import (
 )
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
-from pilothouse.services.runtime.clock import Clock
 
-FRESH_SECONDS = 30.0
-KEPT_MAX = 1024
 MASTER = Key("default", "kubernetes")
 BY_NAMESPACE = "namespace"
 
@@ -35,15 +32,13 @@ def _own_uid(pod: Pod) -> str:
 
 
 class MeshCluster:
-    """Over ``mesh.v1.Objects``; ConfigMaps and Secrets are kept for half a minute."""
+    """Over ``mesh.v1.Objects``."""
 
-    def __init__(self, objects: Objects, services: Cache[Service], clock: Clock) -> None:
+    def __init__(self, objects: Objects, services: Cache[Service]) -> None:
         self._objects = objects
         self._services = services
         services.add_index(BY_NAMESPACE, lambda service: (service.metadata.namespace,))
-        self._clock = clock
         self._uid_of: Callable[[Pod], str] = _own_uid
-        self._kept: dict[tuple[str, Key], tuple[float, dict[str, bytes]]] = {}
 
     def name_mirrors(self, uid_of: Callable[[Pod], str]) -> None:
         """``uid_of`` a pod is the uid of its object here; empty when it has none."""
@@ -58,17 +53,9 @@ class MeshCluster:
         return await self._fetch(SECRETS, key)
 
     async def _fetch(self, resource: Resource, key: Key) -> dict[str, bytes]:
-        now = self._clock.monotonic()
-        kept = self._kept.get((resource.plural, key))
-        if kept is not None and now < kept[0]:
-            return kept[1]
         body = msgspec.json.decode(await self._objects.get(resource, key))
         read = payload.secret_files if resource is SECRETS else payload.config_map_files
-        if len(self._kept) >= KEPT_MAX:
-            self._kept.clear()
-        files = read(body)
-        self._kept[resource.plural, key] = (now + FRESH_SECONDS, files)
-        return files
+        return read(body)
 
     async def token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:
         """A token bound to the pod, and when it ends."""

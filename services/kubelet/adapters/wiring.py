@@ -5,25 +5,27 @@ from functools import partial
 
 from grpc import aio
 
-from pilothouse.services.kubelet.adapters import cni_conf, machine
-from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
+from pilothouse.services.kubelet.adapters import cni_conf, observing, resourcing, volume_wiring
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
-from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.cri import CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
-from pilothouse.services.kubelet.adapters.probing import NodeProbing
+from pilothouse.services.kubelet.adapters.observing import Counting, Observing
+from pilothouse.services.kubelet.adapters.references import References
 from pilothouse.services.kubelet.adapters.rotation import Rotation
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
-from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
-from pilothouse.services.kubelet.config import PORT, Config
+from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.manifests.manifests import Manifests
 from pilothouse.services.kubelet.node import node
+from pilothouse.services.kubelet.node.node import Machine
 from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns, parse_resolv_conf
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.resources import allocatable
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.kinds import nodes
 from pilothouse.services.machinery.kinds.services import Service
@@ -44,43 +46,48 @@ class Kubelet:
     registration: Registration
     recorder: Recorder
     streams: CriStreams
+    checkpoints: CriCheckpoints
+    observing: Observing
+    references: References
     pod_cache: Cache[Pod]
     node_cache: Cache[nodes.Node]
     service_cache: Cache[Service]
 
 
-def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock) -> Kubelet:
+def build(
+    config: Config, mesh: aio.Channel, runtime: aio.Channel, counting: Counting, clock: Clock
+) -> Kubelet:
     """No call is made yet, but directories are made."""
     config.paths.root.mkdir(parents=True, exist_ok=True)
     config.paths.logs.mkdir(parents=True, exist_ok=True)
     objects = Objects(mesh)
-    here = machine.read(config.paths.root)
-    port = config.serving.port if config.serving is not None else PORT
-    identity = node.Identity(config.node_name, config.node_ip, port, config.pods_max)
+    here = resourcing.here(config)
+    identity = resourcing.identity(config, here)
     services = Cache(objects, SERVICES, Service, clock=clock)
     mine = Selection(fields=f"metadata.name={config.node_name}")
     node_cache = Cache(objects, NODES, nodes.Node, mine, clock=clock)
     on_node = Selection(fields=f"spec.nodeName={config.node_name}")
     pod_cache = Cache(objects, PODS, Pod, on_node, clock=clock)
-    cluster = MeshCluster(objects, services, clock)
+    cluster = MeshCluster(objects, services)
     around = Surroundings(config.node_ip, (), node.allocatable(identity, here))
-    volumes = NodeVolumes(config.paths.root, cluster, clock, around)
-    cgroups = NodeCgroups(config.cgroup_root)
+    volumes, references = volume_wiring.build(config, objects, cluster, clock, around, node_cache)
+    cgroups = resourcing.limiting(config, here)
     recorder = Recorder(objects, clock, "kubelet", config.node_name)
-    cri, streams = Cri(runtime), CriStreams(runtime)
+    counted = counting.ports(runtime)
+    streams = counted.streams
     parts = Parts(
-        node=_facts(config, around, here.memory_bytes),
+        node=_facts(config, around, here),
         clock=clock,
-        runtime=cri,
+        runtime=counted.cri,
         images=CriImages(runtime),
-        probing=NodeProbing(streams, clock),
+        probing=counted.probing,
         cluster=cluster,
         volumes=volumes,
         cgroups=cgroups,
         notes=recorder,
         logs=LogFolders(),
     )
-    pods = Pods(parts, cri, RuntimeEvents(runtime), [volumes, cgroups])
+    pods = Pods(parts, counted.survey, RuntimeEvents(runtime), [volumes, cgroups])
     files = ManifestFiles(config.paths.manifests)
     manifests = Manifests(files, cluster, pods, clock, config.node_name)
     cluster.name_mirrors(manifests.mirror_uid)
@@ -90,6 +97,7 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
     view = MeshNode(objects, node_cache, config.node_name, network)
     registration = Registration(view, view, streams, clock, identity, here)
     node_cache.on_change(registration.changed)
+    seen = observing.Observed(pods, manifests, counted, here)
     return Kubelet(
         pods=pods,
         manifests=manifests,
@@ -97,21 +105,25 @@ def build(config: Config, mesh: aio.Channel, runtime: aio.Channel, clock: Clock)
         registration=registration,
         recorder=recorder,
         streams=streams,
+        checkpoints=CriCheckpoints(runtime),
+        observing=observing.build(config, counting, objects, runtime, clock, seen),
+        references=references,
         pod_cache=pod_cache,
         node_cache=node_cache,
         service_cache=services,
     )
 
 
-def _facts(config: Config, around: Surroundings, memory_bytes: int) -> Node:
+def _facts(config: Config, around: Surroundings, here: Machine) -> Node:
     resolv_conf = config.paths.resolv_conf
     host = parse_resolv_conf(resolv_conf.read_text()) if resolv_conf.exists() else Dns()
     return Node(
         name=config.node_name,
         around=around,
-        memory_bytes=memory_bytes,
+        memory_bytes=here.memory_bytes,
         cgroup_root=config.cgroup_root,
         logs=config.paths.logs,
         cluster_dns=Dns(config.cluster_dns, (config.cluster_domain,)),
         host_dns=host,
+        terms=allocatable.terms(config.kubelet, here.swap_bytes),
     )

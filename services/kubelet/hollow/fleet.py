@@ -66,6 +66,8 @@ class Fleet:
     """Every node of ``config``, with what they share."""
 
     def __init__(self, config: Config, objects: Objects, clock: Clock) -> None:
+        self.runtimes: dict[str, MemoryRuntime] = {}
+        """What runs, by node."""
         self._config = config
         self._clock = clock
         self._objects = objects
@@ -73,7 +75,7 @@ class Fleet:
         self._service_cache = Cache(objects, SERVICES, Service, clock=clock)
         self._pod_cache = Cache(objects, PODS, Pod, BOUND, clock=clock)
         self._telling = asyncio.Semaphore(TELLING_AT_ONCE)
-        self._cluster = MeshCluster(self._objects, self._service_cache, clock)
+        self._cluster = MeshCluster(self._objects, self._service_cache)
         self._shared = Pool(config.pod_cidr)
         self._machine = identities.machine(config)
         self._numbers = _numbers(config)
@@ -128,7 +130,7 @@ class Fleet:
     def _build(self, number: int) -> HollowNode:
         identity = identities.identity(self._config, number)
         addresses = NodeAddresses(self._shared)
-        runtime = MemoryRuntime(self._clock, addresses)
+        runtime = self.runtimes[identity.name] = MemoryRuntime(self._clock, addresses)
         view = MeshNode(self._objects, self._node_cache, identity.name, addresses.configure)
         around = Surroundings(identity.ip, (), node.allocatable(identity, self._machine))
         memory = self._machine.memory_bytes

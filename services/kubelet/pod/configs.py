@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.resources.qos import Limits
+from pilothouse.services.machinery.errors import BadRequest
 
 POD_NAME = "io.kubernetes.pod.name"
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
@@ -18,6 +19,7 @@ GRACE_PERIOD = "io.kubernetes.pod.terminationGracePeriod"
 WAIT_SECONDS = "pilothouse.io/restart-wait-seconds"
 
 HOSTNAME_CHARACTERS_MAX = 63
+KERNEL_HOSTNAME_CHARACTERS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Mount:
     host_path: str
     read_only: bool = False
     propagation: str = ""
+    recursive_read_only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,32 @@ class ContainerConfig:
 
 def hostname_of(pod: Pod) -> str:
     """The pod's own host name."""
+    if pod.spec.hostname_override is not None:
+        return pod.spec.hostname_override
     name = pod.spec.hostname or pod.metadata.name
     return name[:HOSTNAME_CHARACTERS_MAX].rstrip("-.")
+
+
+def full_hostname_of(pod: Pod, domain: str) -> str:
+    """With its subdomain, where it has one, below the cluster's ``domain``."""
+    hostname = hostname_of(pod)
+    if not pod.spec.subdomain or pod.spec.hostname_override is not None:
+        return hostname
+    return f"{hostname}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{domain}"
+
+
+def kernel_hostname_of(pod: Pod, domain: str) -> str:
+    """What the pod's UTS namespace is called; BadRequest where the kernel has no room for it."""
+    if not pod.spec.set_hostname_as_fqdn:
+        return hostname_of(pod)
+    name = full_hostname_of(pod, domain)
+    if len(name) > KERNEL_HOSTNAME_CHARACTERS_MAX:
+        most = KERNEL_HOSTNAME_CHARACTERS_MAX
+        raise BadRequest(
+            f"failed to construct FQDN from Pod hostname and cluster domain, FQDN {name} is too "
+            f"long ({most} characters is the max, {len(name)} characters requested)"
+        )
+    return name
 
 
 def dns_of(pod: Pod, cluster: Dns, host: Dns) -> Dns:
@@ -120,8 +147,10 @@ def parse_resolv_conf(text: str) -> Dns:
     return Dns(tuple(servers), searches, options)
 
 
-def hosts_file(pod: Pod, hostname: str, ips: Sequence[str], cluster_domain: str) -> str:
+def hosts_file(pod: Pod, ips: Sequence[str], cluster_domain: str) -> str:
     """Content of the pod's ``/etc/hosts``."""
+    hostname, full = hostname_of(pod), full_hostname_of(pod, cluster_domain)
+    names = hostname if full == hostname else f"{full}\t{hostname}"
     lines = [
         "# Kubernetes-managed hosts file.",
         "127.0.0.1\tlocalhost",
@@ -131,13 +160,17 @@ def hosts_file(pod: Pod, hostname: str, ips: Sequence[str], cluster_domain: str)
         "fe00::1\tip6-allnodes",
         "fe00::2\tip6-allrouters",
     ]
-    for ip in ips:
-        names = hostname
-        if pod.spec.subdomain:
-            domain = f"{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}"
-            names = f"{hostname}.{domain}\t{hostname}"
-        lines.append(f"{ip}\t{names}")
-    if pod.spec.host_aliases:
-        lines.append("\n# Entries added by HostAliases.")
-        lines += [f"{alias.ip}\t" + "\t".join(alias.hostnames) for alias in pod.spec.host_aliases]
-    return "\n".join(lines) + "\n"
+    lines += [f"{ip}\t{names}" for ip in ips]
+    return "\n".join(lines) + "\n" + _aliases(pod)
+
+
+def host_network_hosts_file(pod: Pod, own: str) -> str:
+    """The same for a pod in the node's network; ``own`` is the node's ``/etc/hosts``."""
+    return f"# Kubernetes-managed hosts file (host network).\n{own}{_aliases(pod)}"
+
+
+def _aliases(pod: Pod) -> str:
+    if not pod.spec.host_aliases:
+        return ""
+    lines = [f"{alias.ip}\t" + "\t".join(alias.hostnames) for alias in pod.spec.host_aliases]
+    return "\n".join(["", "# Entries added by HostAliases.", *lines, ""])

@@ -1,7 +1,10 @@
 """The volume part of a pod's spec."""
 
+from collections.abc import Mapping
+
 from msgspec import field
 
+from pilothouse.services.machinery.labels import LabelSelector
 from pilothouse.services.machinery.objects import View
 
 
@@ -54,6 +57,28 @@ class TokenSource(View, frozen=True, kw_only=True):
     expiration_seconds: int = 3600
 
 
+class TrustBundleSource(View, frozen=True, kw_only=True):
+    """One ClusterTrustBundle by ``name``, or all of a signer that the selector matches."""
+
+    path: str
+    name: str | None = None
+    signer_name: str | None = None
+    label_selector: LabelSelector | None = None
+    optional: bool = False
+
+
+class CertificateSource(View, frozen=True, kw_only=True):
+    """A key of this pod's own and a certificate that a signer gave for it."""
+
+    signer_name: str
+    key_type: str
+    max_expiration_seconds: int | None = None
+    credential_bundle_path: str = ""
+    key_path: str = ""
+    certificate_chain_path: str = ""
+    user_annotations: Mapping[str, str] | None = None
+
+
 class Projection(View, frozen=True, kw_only=True):
     """One part of a projected volume."""
 
@@ -61,6 +86,8 @@ class Projection(View, frozen=True, kw_only=True):
     secret: SecretSource | None = None
     downward_api: DownwardSource | None = field(default=None, name="downwardAPI")
     service_account_token: TokenSource | None = None
+    cluster_trust_bundle: TrustBundleSource | None = None
+    pod_certificate: CertificateSource | None = None
 
 
 class ProjectedSource(View, frozen=True, kw_only=True):
@@ -94,6 +121,7 @@ class VolumeMount(View, frozen=True, kw_only=True):
     name: str
     mount_path: str
     read_only: bool = False
+    recursive_read_only: str = ""
     sub_path: str = ""
     sub_path_expr: str = ""
     mount_propagation: str = ""

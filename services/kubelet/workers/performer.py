@@ -48,6 +48,8 @@ class Performer:
         self._pulling: set[asyncio.Task[None]] = set()
         self._waiting: set[str] = set()
         self.refresh_at: float | None = None
+        self._is_stale = False
+        self._shown: object = None
         self._log = telemetry.logger(part="performer")
 
     async def perform(
@@ -55,7 +57,7 @@ class Performer:
     ) -> bool:
         """Do all; whether anything was done after which another look is due at once."""
         now = self._parts.clock.now()
-        if self.refresh_at is not None and now >= self.refresh_at:
+        if self._memory.volumes_ready and self._should_refresh(pod, now):
             acts = (*acts, PrepareVolumes())
         if not acts:
             return False
@@ -110,7 +112,8 @@ class Performer:
         spec = pod.container(act.name)
         note, about = self._parts.notes.note, reference(pod, spec)
         self._parts.cgroups.prepare(pod)
-        limits = qos.limits_of(pod, spec, self._parts.node.memory_bytes)
+        node = self._parts.node
+        limits = qos.limits_of(pod, spec, node.memory_bytes, node.terms)
         try:
             await self._parts.runtime.update_container(act.id, limits)
         except ApiError as error:
@@ -122,10 +125,25 @@ class Performer:
         self._memory.resources[act.id] = spec.resources
         note(about, "Normal", "ResizeCompleted", f"Pod resize completed: {act.name}")
 
+    def _should_refresh(self, pod: Pod, now: float) -> bool:
+        """Whether volumes may show what is no longer so."""
+        if self._shown != _shown(pod):
+            return True
+        return self.refresh_at is not None and now >= self.refresh_at
+
+    def _changed(self) -> None:
+        """Something that a volume shows has changed, or is there at last."""
+        self._is_stale = True
+        self.refresh_at = 0.0
+        self._memory.well(VOLUMES)
+        self._wake()
+
     async def _prepare(self, pod: Pod, observed: Observed) -> None:
         ips = observed.sandbox.ips if observed.sandbox is not None else ()
+        self._is_stale, self._shown = False, _shown(pod)
         try:
-            self.refresh_at = await self._parts.volumes.prepare(pod, ips)
+            due = await self._parts.volumes.prepare(pod, ips, self._changed)
+            self.refresh_at = 0.0 if self._is_stale else due
             self._memory.volumes_ready = True
             self._memory.well(VOLUMES)
         except (ApiError, OSError) as error:
@@ -133,8 +151,7 @@ class Performer:
             trouble = self._memory.trouble(VOLUMES, "FailedMount", str(error), now)
             self.refresh_at = trouble.until if self._memory.volumes_ready else None
             if trouble.wait_seconds >= TROUBLE_TOLD_SECONDS:
-                text = f"MountVolume.SetUp failed: {error}"
-                self._parts.notes.note(reference(pod), "Warning", "FailedMount", text)
+                self._parts.notes.note(reference(pod), "Warning", "FailedMount", str(error))
 
     async def _run_sandbox(self, pod: Pod, act: RunSandbox) -> None:
         note = self._parts.notes.note
@@ -201,3 +218,10 @@ class Performer:
         self._parts.volumes.remove(pod.uid)
         self._parts.cgroups.remove(pod.uid)
         self._parts.logs.remove(log_directory(self._parts.node, pod))
+
+
+def _shown(pod: Pod) -> object:
+    """What a downward volume shows of the pod."""
+    if any(volume.downward_api or volume.projected for volume in pod.spec.volumes):
+        return pod.metadata.labels, pod.metadata.annotations, pod.spec.containers
+    return None

@@ -6,7 +6,7 @@ from pilothouse.services.kubelet.pod.configs import (
     ContainerConfig,
     SandboxConfig,
     dns_of,
-    hostname_of,
+    kernel_hostname_of,
 )
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.environment import Sources
@@ -41,7 +41,7 @@ class Starter:
         return SandboxConfig(
             pod=pod,
             attempt=attempt,
-            hostname=hostname_of(pod),
+            hostname=kernel_hostname_of(pod, node.cluster_dns.searches[0]),
             dns=dns_of(pod, node.cluster_dns, node.host_dns),
             log_directory=str(log_directory(node, pod)),
             cgroup_parent=qos.cgroup_parent(node.cgroup_root, pod),
@@ -187,7 +187,7 @@ class Starter:
             args=[environment.expand(item, env) for item in spec.args],
             env=env,
             mounts=self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
-            limits=qos.limits_of(pod, spec, node.memory_bytes),
+            limits=qos.limits_of(pod, spec, node.memory_bytes, node.terms),
             target_id=act.target_id,
         )
 

@@ -1,6 +1,6 @@
 """The rest of what the kubelet needs of a machine, without one: all is there, and all is well."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pilothouse.services.kubelet.pod.configs import Mount
@@ -36,7 +36,9 @@ class EveryImage:
 class NoVolumes:
     """Nobody looks into them."""
 
-    async def prepare(self, pod: Pod, ips: Sequence[str]) -> float | None:
+    async def prepare(
+        self, pod: Pod, ips: Sequence[str], changed: Callable[[], None]
+    ) -> float | None:
         return None
 
     def mounts(
