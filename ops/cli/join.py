@@ -41,6 +41,7 @@ def main(argv: list[str]) -> int:
         f"--node-ip={address}",
         f"--container-runtime-endpoint={flags.container_runtime_endpoint}",
         f"--cni-cache-dir={CNI_CACHE}",
+        "--fail-swap-on=false",
     ]
     proxy = [
         *mesh(flags.server, machine.PKI, f"proxy-{name}"),

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pilothouse.ops import flags
+from pilothouse.ops.images.recipes import PAUSE
 from pilothouse.ops.local import registry
-from pilothouse.ops.local.cluster import CONTROL_PLANE_ADDRESS, POD_CIDR, Cluster, Node
+from pilothouse.ops.local.cluster import CONTROL_PLANE_ADDRESS, CRI_SHIM, POD_CIDR, Cluster, Node
+from pilothouse.ops.local.containerd import CNI_BINARIES, snapshotter
 from pilothouse.ops.local.fabric import netns_path
 
 # Long enough that a look at componentstatuses sees who is missing, short enough that nobody waits.
@@ -13,6 +15,15 @@ CONTROL_RESTART_SECONDS = 1.5
 RESTART_SECONDS = 0.3
 # The flag that tells the API server which listening socket it was born with.
 LISTEN_FLAG = "--listen-fd"
+# The nodes of a local cluster share one machine with each other and with its user: a disk that is
+# rather full is nobody's emergency, images that somebody loaded stay, and swap may be on.
+SHARED_HOST = (
+    "--eviction-hard=memory.available<100Mi,nodefs.available<512Mi,nodefs.inodesFree<1%,"
+    "imagefs.available<512Mi,imagefs.inodesFree<1%",
+    "--image-gc-high-threshold=100",
+    "--image-gc-low-threshold=99",
+    "--fail-swap-on=false",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class Unit:
 def plan(cluster: Cluster) -> list[Unit]:
     """Every process of the cluster, containerd first: it needs the longest until it answers."""
     units = [_containerd(node) for node in cluster.members]
+    if cluster.container_runtime == CRI_SHIM:
+        units += [_cri_shim(node) for node in cluster.members]
     units += [_apiserver(cluster), _controllers(cluster), _scheduler(cluster)]
     for node in cluster.members:
         units += [_kubelet(node), _proxy(node)]
@@ -49,6 +62,24 @@ def _containerd(node: Node) -> Unit:
         netns=node.netns,
         stop_order=3,
     )
+
+
+def _cri_shim(node: Node) -> Unit:
+    arguments = [
+        f"--containerd={node.containerd_socket}",
+        f"--listen=unix://{node.cri_socket}",
+        f"--root={node.state}/cri",
+        f"--state={node.run}/cri",
+        f"--snapshotter={snapshotter(node.state)}",
+        f"--pod-infra-container-image={PAUSE}",
+        f"--cni-conf-dir={node.state}/cni/net.d",
+        f"--cni-bin-dir={CNI_BINARIES}",
+        f"--cni-cache-dir={node.state}/cni/cache",
+        f"--registry-config-path={node.cluster.config}/certs.d",
+        f"--runtime-root={node.run}/runc",
+    ]
+    name = f"cri-shim-{node.name}"
+    return Unit(name, arguments, service="cri-shim", netns=node.netns, stop_order=2)
 
 
 def _apiserver(cluster: Cluster) -> Unit:
@@ -104,13 +135,14 @@ def _kubelet(node: Node) -> Unit:
         *_mesh(cluster, f"kubelet-{node.name}"),
         f"--node-name={node.name}",
         f"--node-ip={node.address}",
-        f"--container-runtime-endpoint=unix://{node.containerd_socket}",
+        f"--container-runtime-endpoint=unix://{node.cri_socket}",
         f"--root-dir={node.state}/kubelet",
         f"--log-dir={node.state}/logs/pods",
         f"--cni-conf-dir={node.state}/cni/net.d",
         f"--cgroup-root=/{cluster.slug}/{node.name}",
         f"--pod-manifest-path={node.state}/manifests",
         f"--socket={cluster.run}/kubelet-{node.name}.sock",
+        *SHARED_HOST,
     ]
     return Unit(f"kubelet-{node.name}", arguments, service="kubelet", netns=node.netns)
 

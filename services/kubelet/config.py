@@ -1,6 +1,7 @@
 """What the kubelet is told: its file (``--config``, ``--config-dir``), and flags above it."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Serving:
 class Config:
     """``identity`` is None with a unix socket as server; ``serving`` None: no HTTPS server.
 
-    ``kubelet``: the whole KubeletConfiguration, flags included.
+    ``kubelet``: the whole KubeletConfiguration, flags included. ``chosen``: the fields of it that
+    a file or a flag names. ``flags``: all flags as they count, as text.
     """
 
     node_name: str
@@ -65,6 +67,8 @@ class Config:
     cluster_domain: str
     pods_max: int
     kubelet: KubeletConfiguration = field(default_factory=KubeletConfiguration)
+    chosen: frozenset[str] = frozenset()
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(argv: list[str]) -> Config:
@@ -73,7 +77,7 @@ def parse(argv: list[str]) -> Config:
     flags = parser.parse_args(argv)
     identity = mesh.identity(parser, flags)
     try:
-        kubelet = _read(flags)
+        kubelet, chosen = _read(flags)
     except (ValueError, OSError) as error:
         parser.error(f"failed to load Kubelet config file: {error}")
     wrong = checks.problems(kubelet)
@@ -103,18 +107,30 @@ def parse(argv: list[str]) -> Config:
         cluster_domain=kubelet.cluster_domain or DOMAIN,
         pods_max=kubelet.max_pods,
         kubelet=kubelet,
+        chosen=chosen,
+        flags=_told(flags),
     )
 
 
-def _read(flags: argparse.Namespace) -> KubeletConfiguration:
-    """The file, what drop-in files change of it, and flags above. ValueError, OSError."""
+def _told(flags: argparse.Namespace) -> dict[str, str]:
+    """The flags that count, by the names they are given by."""
+    said = {name.replace("_", "-"): value for name, value in vars(flags).items()}
+    return {name: str(value) for name, value in said.items() if value is not None}
+
+
+def _read(flags: argparse.Namespace) -> tuple[KubeletConfiguration, frozenset[str]]:
+    """The file, what drop-in files change of it, and flags above; and which fields are named.
+
+    Raises ValueError and OSError.
+    """
     said = {}
     if flags.config is not None:
         said = documents.parse(flags.config.read_text(), str(flags.config))
     if flags.config_dir is not None:
         for path in sorted(flags.config_dir.rglob("*.conf")):
             said = documents.merge(said, documents.parse(path.read_text(), str(path)))
-    return documents.decode(said, fields.given(flags))
+    given = fields.given(flags)
+    return documents.decode(said, given), frozenset((*said, *given))
 
 
 def _serving(kubelet: KubeletConfiguration, flags: argparse.Namespace) -> Serving | None:

@@ -19,6 +19,7 @@ from pilothouse.services.kubelet.ports import (
     Runtime,
     Volumes,
 )
+from pilothouse.services.kubelet.resources.qos import TERMS, Terms
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
 
@@ -54,6 +55,7 @@ class Node:
     logs: Path
     cluster_dns: Dns
     host_dns: Dns
+    terms: Terms = TERMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,74 +4,129 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pilothouse.services.kubelet.pod.views import Pod
-from pilothouse.services.kubelet.resources import qos
+from pilothouse.services.kubelet.resources import cgroup_files, qos
+from pilothouse.services.kubelet.resources.qos import TERMS, PodLimits, Terms
 
 MOUNT = Path("/sys/fs/cgroup")
 LEVELS = ("", "burstable", "besteffort")
 PROCESSES = "cgroup.procs"
+CONTROLLERS, CONTROL = "cgroup.controllers", "cgroup.subtree_control"
 V1_SHARES, V2_WEIGHT = "cpu.shares", "cpu.weight"
 
 
-def _hierarchies() -> list[Path]:
-    if (MOUNT / "cgroup.controllers").exists():
-        return [MOUNT]
-    return [entry for entry in MOUNT.iterdir() if entry.is_dir() and not entry.is_symlink()]
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """One mounted tree. ``sizes``: of huge pages, in the kernel's words."""
+
+    path: Path
+    controllers: frozenset[str]
+    is_unified: bool
+    sizes: tuple[str, ...] = ()
 
 
-def _pods(root: str) -> Iterator[Path]:
-    for hierarchy in _hierarchies():
-        for level in LEVELS:
-            yield from (hierarchy / root.strip("/") / level).glob("pod*")
+def hierarchies(mount: Path = MOUNT) -> list[Hierarchy]:
+    """Every one, those without controllers too."""
+    if (mount / CONTROLLERS).exists():
+        return [_hierarchy(mount)]
+    return [
+        _hierarchy(entry) for entry in mount.iterdir() if entry.is_dir() and not entry.is_symlink()
+    ]
+
+
+def is_v2(mount: Path = MOUNT) -> bool:
+    """Whether every controller is in the one tree of version 2."""
+    return (mount / CONTROLLERS).exists()
+
+
+def _hierarchy(path: Path) -> Hierarchy:
+    unified = path / CONTROLLERS
+    is_unified = unified.exists()
+    names = unified.read_text().split() if is_unified else path.name.split(",")
+    sizes = {
+        file.name.split(".")[1] for file in path.glob("hugetlb.*.*") if "rsvd" not in file.name
+    }
+    return Hierarchy(path, frozenset(names), is_unified, tuple(sorted(sizes)))
 
 
 class NodeCgroups:
     """Below one root, as the kubelet lays them out by quality of service.
 
-    The CPU shares of a level are the sum of its pods' own, so that what a pod requests counts the
-    same wherever it is.
+    The CPU shares of the Burstable level are the sum of its pods' own, so that what a pod requests
+    counts the same wherever it is; BestEffort gets what others leave.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(
+        self, root: str, terms: Terms = TERMS, pids_max: int = -1, mount: Path = MOUNT
+    ) -> None:
+        """``pids_max``: processes a pod; below 1 there is no limit."""
         self._root = root.strip("/")
+        self._terms = terms
+        self._pids_max = pids_max
+        self._mount = mount
+
+    def _trees(self) -> Iterator[Hierarchy]:
+        """Those in which pods are limited."""
+        for tree in hierarchies(self._mount):
+            if tree.controllers & {"cpu", "memory", "pids", "hugetlb"}:
+                yield tree
 
     def pods(self) -> list[str]:
         """Uids of pods that have a cgroup."""
-        return sorted({path.name.removeprefix("pod") for path in _pods(self._root)})
+        found = (
+            path
+            for tree in hierarchies(self._mount)
+            for level in LEVELS
+            for path in (tree.path / self._root / level).glob("pod*")
+        )
+        return sorted({path.name.removeprefix("pod") for path in found})
 
-    def prepare(self, pod: Pod) -> None:
-        """Give the pod its share of CPU time."""
-        shares = qos.pod_shares(pod)
-        parent = Path(qos.cgroup_parent(self._root, pod))
-        for hierarchy in _hierarchies():
+    def enforce(self, limits: PodLimits, pids_max: int) -> None:
+        """Hold all pods together to what the node can give."""
+        for tree in self._trees():
             # Where cgroups can not be written, pods still run, with the limits of the runtime.
             with contextlib.suppress(OSError):
-                if not _knows_cpu(hierarchy):
-                    continue
-                directory = hierarchy / parent
-                directory.mkdir(parents=True, exist_ok=True)
-                _delegate(hierarchy, directory.parent)
-                _write_shares(directory, shares)
-                self._share_levels(hierarchy)
+                directory = self._make(tree, Path(self._root))
+                _write(tree, directory, limits, pids_max, keep_huge=True)
+
+    def prepare(self, pod: Pod) -> None:
+        """Give the pod its share of CPU time and its limits."""
+        limits = qos.pod_limits(pod, self._terms)
+        parent = Path(qos.cgroup_parent(self._root, pod))
+        for tree in self._trees():
+            with contextlib.suppress(OSError):
+                directory = self._make(tree, parent)
+                _write(tree, directory, limits, self._pids_max)
+                self._share_levels(tree)
+
+    def memory_used(self, pod: Pod, container_id: str = "") -> int:
+        """Bytes that the pod, or one container of it, has now; 0 where nobody can tell."""
+        below = Path(qos.cgroup_parent(self._root, pod)) / container_id
+        for tree in self._trees():
+            name = "memory.current" if tree.is_unified else "memory.usage_in_bytes"
+            with contextlib.suppress(OSError, ValueError):
+                return int((tree.path / below / name).read_text())
+        return 0
 
     def kill(self, uid: str, container_id: str) -> None:
         """End what runs in one container of the pod, whatever the runtime knows of that."""
-        for hierarchy in _hierarchies():
+        for tree in hierarchies(self._mount):
             for level in LEVELS:
-                processes = hierarchy / self._root / level / f"pod{uid}" / container_id / PROCESSES
-                if not processes.exists():
+                inside = tree.path / self._root / level / f"pod{uid}" / container_id / PROCESSES
+                if not inside.exists():
                     continue
-                for pid in processes.read_text().split():
+                for pid in inside.read_text().split():
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(pid), signal.SIGKILL)
 
     def remove(self, uid: str) -> None:
         """Take the pod's cgroups away; one with processes in it stays for the next time."""
-        for hierarchy in _hierarchies():
+        for tree in hierarchies(self._mount):
             for level in LEVELS:
-                top = hierarchy / self._root / level / f"pod{uid}"
+                top = tree.path / self._root / level / f"pod{uid}"
                 if not top.is_dir():
                     continue
                 below = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)
@@ -79,44 +134,52 @@ class NodeCgroups:
                     with contextlib.suppress(OSError):
                         path.rmdir()
             with contextlib.suppress(OSError):
-                self._share_levels(hierarchy)
+                self._share_levels(tree)
 
-    def _share_levels(self, hierarchy: Path) -> None:
+    def _make(self, tree: Hierarchy, below: Path) -> Path:
+        """The directory; in version 2 every level down to it hands the controllers on."""
+        directory = tree.path / below
+        directory.mkdir(parents=True, exist_ok=True)
+        if tree.is_unified:
+            wanted = " ".join(f"+{name}" for name in cgroup_files.CONTROLLERS
+                              if name in tree.controllers)  # fmt: skip
+            for depth in range(len(below.parts)):
+                (tree.path.joinpath(*below.parts[:depth]) / CONTROL).write_text(wanted)
+        return directory
+
+    def _share_levels(self, tree: Hierarchy) -> None:
+        if "cpu" not in tree.controllers:
+            return
         for level in LEVELS[1:]:
-            directory = hierarchy / self._root / level
-            if _knows_cpu(hierarchy) and directory.is_dir():
-                together = sum(_read_shares(path) for path in directory.glob("pod*"))
-                _write_shares(directory, min(max(together, qos.SHARES_MIN), qos.SHARES_MAX))
+            directory = tree.path / self._root / level
+            if not directory.is_dir():
+                continue
+            together = qos.SHARES_MIN
+            if level == "burstable":
+                together = sum(_read_shares(tree, path) for path in directory.glob("pod*"))
+            _write_shares(tree, directory, min(max(together, qos.SHARES_MIN), qos.SHARES_MAX))
 
 
-def _knows_cpu(hierarchy: Path) -> bool:
-    if (hierarchy / V1_SHARES).exists():
-        return True
-    controllers = hierarchy / "cgroup.controllers"
-    return controllers.exists() and "cpu" in controllers.read_text().split()
+def _write(
+    tree: Hierarchy, directory: Path, limits: PodLimits, pids_max: int, *, keep_huge: bool = False
+) -> None:
+    """What this tree has files for; a limit that is refused leaves the others in force."""
+    sizes = () if keep_huge else tree.sizes
+    make = cgroup_files.v2 if tree.is_unified else cgroup_files.v1
+    for name, text in make(limits, pids_max, sizes).items():
+        file = directory / name
+        if name.partition(".")[0] in tree.controllers and file.exists():
+            with contextlib.suppress(OSError):
+                file.write_text(text)
 
 
-def _delegate(hierarchy: Path, directory: Path) -> None:
-    """Version 2: let every level down to ``directory`` hand on the CPU controller."""
-    if (hierarchy / V1_SHARES).exists():
-        return
-    below = directory.relative_to(hierarchy).parts
-    for depth in range(len(below) + 1):
-        path = hierarchy.joinpath(*below[:depth])
-        (path / "cgroup.subtree_control").write_text("+cpu")
-
-
-def _write_shares(directory: Path, shares: int) -> None:
-    if (directory / V1_SHARES).exists():
-        (directory / V1_SHARES).write_text(str(shares))
-    else:
+def _write_shares(tree: Hierarchy, directory: Path, shares: int) -> None:
+    if tree.is_unified:
         (directory / V2_WEIGHT).write_text(str(qos.weight_of(shares)))
+    else:
+        (directory / V1_SHARES).write_text(str(shares))
 
 
-def _read_shares(directory: Path) -> int:
-    """The shares of a cgroup; of version 2's weight, as many as would have made it."""
-    v1 = directory / V1_SHARES
-    if v1.exists():
-        return int(v1.read_text())
-    weight = int((directory / V2_WEIGHT).read_text())
-    return qos.SHARES_MIN + (weight - 1) * (qos.SHARES_MAX - qos.SHARES_MIN) // 9999
+def _read_shares(tree: Hierarchy, directory: Path) -> int:
+    name = V2_WEIGHT if tree.is_unified else V1_SHARES
+    return cgroup_files.shares_of((directory / name).read_text(), is_weight=tree.is_unified)

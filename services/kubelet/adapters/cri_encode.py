@@ -4,7 +4,8 @@ from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.services.kubelet.pod import configs
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, SandboxConfig
 from pilothouse.services.kubelet.pod.views import Container, Pod, SeccompProfile
-from pilothouse.services.kubelet.resources.qos import CPU_PERIOD_MICROSECONDS, Limits
+from pilothouse.services.kubelet.resources.cgroup_files import size_word
+from pilothouse.services.kubelet.resources.qos import Limits
 
 MASKED_PATHS = (
     "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
@@ -160,11 +161,18 @@ def _signal(name: str) -> cri.Signal.ValueType:
 def resources(limits: Limits) -> cri.LinuxContainerResources:
     """Kernel terms."""
     return cri.LinuxContainerResources(
-        cpu_period=CPU_PERIOD_MICROSECONDS if limits.cpu_quota else 0,
+        cpu_period=limits.cpu_period if limits.cpu_quota else 0,
         cpu_quota=limits.cpu_quota,
         cpu_shares=limits.cpu_shares,
         memory_limit_in_bytes=limits.memory_bytes,
+        memory_swap_limit_in_bytes=limits.swap_bytes,
         oom_score_adj=limits.oom_score_adj,
+        cpuset_cpus=limits.cpus,
+        cpuset_mems=limits.memory_nodes,
+        hugepage_limits=[
+            cri.HugepageLimit(page_size=size_word(size), limit=amount)
+            for size, amount in sorted(limits.hugepages.items())
+        ],
     )
 
 

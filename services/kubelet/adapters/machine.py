@@ -9,11 +9,13 @@ import struct
 from pathlib import Path
 
 from pilothouse.services.kubelet.node.node import Machine
+from pilothouse.services.machinery import quantity
 
 SIOCGIFCONF = 0x8912
 SIOCGIFMTU = 0x8921
 INTERFACES_MAX = 1024
 MTU_DEFAULT = 1500
+HUGEPAGES = Path("/sys/kernel/mm/hugepages")
 # struct ifconf; struct ifreq with a sockaddr_in in it.
 _IFCONF = struct.Struct("iP")
 _IFREQ = struct.Struct("16s4x4s16x")
@@ -26,7 +28,9 @@ def read(root: Path) -> Machine:
     machine = platform.machine()
     return Machine(
         cpus=os.cpu_count() or 1,
-        memory_bytes=_memory_bytes(),
+        memory_bytes=_meminfo("MemTotal"),
+        swap_bytes=_meminfo("SwapTotal"),
+        hugepages=_hugepages(),
         storage_bytes=storage.f_blocks * storage.f_frsize,
         architecture=_ARCHITECTURES.get(machine, machine),
         machine_id=_line("/etc/machine-id"),
@@ -37,11 +41,33 @@ def read(root: Path) -> Machine:
     )
 
 
-def _memory_bytes() -> int:
+def _meminfo(name: str) -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _hugepages() -> dict[str, int]:
+    """Bytes in pools of huge pages, by the size of a page (``2Mi``)."""
+    found = {}
+    for pool in HUGEPAGES.glob("hugepages-*kB"):
+        kibibytes = int(pool.name.removeprefix("hugepages-").removesuffix("kB"))
+        count = int(_line(str(pool / "nr_hugepages")) or 0)
+        found[quantity.canonical(f"{kibibytes}Ki")] = count * kibibytes * 1024
+    return found
+
+
+def swaps() -> bool:
+    """Whether memory is swapped out to a disk."""
+    lines = _text("/proc/swaps").splitlines()[1:]
+    return any(line and not line.startswith("/dev/zram") for line in lines)
+
+
+def processes_max() -> int:
+    """How many processes and threads the kernel allows; 0 where it does not say."""
+    limits = ("/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max")
+    return min((int(text) for text in map(_line, limits) if text.isdigit()), default=0)
 
 
 def _os_image() -> str:

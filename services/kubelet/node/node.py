@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.services.kubelet.ports import RuntimeState
+from pilothouse.services.kubelet.resources import allocatable as rest
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds.nodes import HOSTNAME
@@ -16,9 +17,30 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 
 
+PRESSURES = {
+    "MemoryPressure": (
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+    ),
+}
+"""Conditions, with reason and message when there is none, and when there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the hardware and the system are; amounts in bytes."""
+    """What the hardware and the system are; amounts in bytes.
+
+    ``hugepages``: by their size (``2Mi``). ``reserved``: what pods do not get, by resource, CPU in
+    thousandths.
+    """
 
     cpus: int
     memory_bytes: int
@@ -29,6 +51,9 @@ class Machine:
     boot_id: str
     kernel_version: str
     os_image: str
+    hugepages: Mapping[str, int] = field(default_factory=dict)
+    reserved: Mapping[str, int] = field(default_factory=dict)
+    swap_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +83,27 @@ def labels(identity: Identity, machine: Machine) -> dict[str, str]:
     }
 
 
-def allocatable(identity: Identity, machine: Machine) -> dict[str, str]:
-    """What pods may have together, as quantities."""
+def amounts(identity: Identity, machine: Machine) -> dict[str, int]:
+    """What the node has; CPU in thousandths."""
     return {
-        "cpu": str(machine.cpus),
-        "ephemeral-storage": str(machine.storage_bytes),
-        "memory": f"{machine.memory_bytes // 1024}Ki",
-        "pods": str(identity.pods_max),
+        "cpu": machine.cpus * 1000,
+        "ephemeral-storage": machine.storage_bytes,
+        "memory": machine.memory_bytes,
+        "pods": identity.pods_max,
+        **{f"hugepages-{size}": amount for size, amount in machine.hugepages.items()},
     }
+
+
+def capacity(identity: Identity, machine: Machine) -> dict[str, str]:
+    """What the node has, as quantities."""
+    return rest.rendered(amounts(identity, machine))
+
+
+def allocatable(identity: Identity, machine: Machine) -> dict[str, str]:
+    """What pods may have together, as quantities; huge pages are not theirs as memory too."""
+    kept = dict(machine.reserved)
+    kept["memory"] = kept.get("memory", 0) + sum(machine.hugepages.values())
+    return rest.rendered(rest.left(amounts(identity, machine), kept))
 
 
 def render(
@@ -74,17 +112,17 @@ def render(
     state: RuntimeState,
     recorded: Sequence[Condition],
     now: float,
+    pressures: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The whole status."""
-    amounts = allocatable(identity, machine)
+    """The whole status; ``pressures``: the conditions of pressure that hold."""
     return {
         "addresses": [
             {"type": "InternalIP", "address": identity.ip},
             {"type": "Hostname", "address": identity.name},
         ],
-        "capacity": amounts,
-        "allocatable": amounts,
-        "conditions": _conditions(state, recorded, now),
+        "capacity": capacity(identity, machine),
+        "allocatable": allocatable(identity, machine),
+        "conditions": _conditions(state, recorded, now, pressures),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": identity.port}},
         "nodeInfo": {
             "architecture": machine.architecture,
@@ -102,7 +140,7 @@ def render(
 
 
 def _conditions(
-    state: RuntimeState, recorded: Sequence[Condition], now: float
+    state: RuntimeState, recorded: Sequence[Condition], now: float, pressures: frozenset[str]
 ) -> list[dict[str, Any]]:
     problems = [text for text in (state.runtime_problem, state.network_problem) if text]
     ready = Condition(
@@ -111,31 +149,17 @@ def _conditions(
         reason="KubeletNotReady" if problems else "KubeletReady",
         message="; ".join(problems) or "kubelet is posting ready status",
     )
-    made = [
-        Condition(
-            type="MemoryPressure",
-            status="False",
-            reason="KubeletHasSufficientMemory",
-            message="kubelet has sufficient memory available",
-        ),
-        Condition(
-            type="DiskPressure",
-            status="False",
-            reason="KubeletHasNoDiskPressure",
-            message="kubelet has no disk pressure",
-        ),
-        Condition(
-            type="PIDPressure",
-            status="False",
-            reason="KubeletHasSufficientPID",
-            message="kubelet has sufficient PID available",
-        ),
-        ready,
-    ]
+    made = [pressure(type_, has=type_ in pressures) for type_ in PRESSURES] + [ready]
     beat = {"lastHeartbeatTime": timestamps.render(now)}
     return [
         beat | conditions.render(item, conditions.find(recorded, item.type), now) for item in made
     ]
+
+
+def pressure(type_: str, *, has: bool) -> Condition:
+    """A condition of pressure, as it is told."""
+    reason, message = PRESSURES[type_][has]
+    return Condition(type=type_, status=str(has), reason=reason, message=message)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -59,6 +59,7 @@ class Registration:
         self._changed = asyncio.Event()
         self._known = asyncio.Event()
         self._leased_to = ""
+        self._pressures = frozenset[str]()
         self._log = telemetry.logger(part="node")
 
     def changed(self, old: Node | None, new: Node | None) -> None:
@@ -68,6 +69,12 @@ class Registration:
         else:
             self._known.set()
         if old is None or new is None or old.spec.pod_cidr != new.spec.pod_cidr:
+            self._changed.set()
+
+    def press(self, pressures: frozenset[str]) -> None:
+        """The conditions of pressure that hold from now on."""
+        if pressures != self._pressures:
+            self._pressures = pressures
             self._changed.set()
 
     async def run(self, renew_seconds: float = node.RENEW_SECONDS) -> None:
@@ -100,7 +107,7 @@ class Registration:
         state = await self._state()
         recorded = found.status.conditions if found is not None else ()
         now = self._clock.now()
-        status = node.render(self._identity, self._machine, state, recorded, now)
+        status = node.render(self._identity, self._machine, state, recorded, now, self._pressures)
         if found is None and self._told is None:
             await self._register(status)
         due = self._clock.monotonic() - self._told_at >= node.REPORT_SECONDS

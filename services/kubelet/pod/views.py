@@ -13,7 +13,12 @@ from pilothouse.services.kubelet.volumes.sources import (
     Volume,
     VolumeMount,
 )
-from pilothouse.services.machinery.kinds.pods import ContainerPort, ReadinessGate, Resources
+from pilothouse.services.machinery.kinds.pods import (
+    ContainerPort,
+    ReadinessGate,
+    Resources,
+    Toleration,
+)
 from pilothouse.services.machinery.objects import Metadata, View
 
 Port = int | str
@@ -269,6 +274,9 @@ class Spec(View, frozen=True, kw_only=True):
     image_pull_secrets: tuple[Reference, ...] = ()
     runtime_class_name: str = ""
     priority: int = 0
+    resources: Resources = Resources()
+    overhead: dict[str, str | int | float] = {}
+    tolerations: tuple[Toleration, ...] = ()
 
 
 class Pod(View, frozen=True, kw_only=True):
