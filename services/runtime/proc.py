@@ -2,8 +2,11 @@
 
 import os
 import resource
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pilothouse.services.runtime.exposition import Family, Sort
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -44,3 +47,18 @@ def usage() -> Usage:
         open_files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
         open_files_max=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     )
+
+
+def families() -> Iterator[Family]:
+    """The process, under the names that every exporter uses."""
+    now = usage()
+    told: tuple[tuple[str, Sort, str, float], ...] = (
+        ("process_cpu_seconds_total", "counter", "CPU time spent, in seconds.", now.cpu_seconds),
+        ("process_start_time_seconds", "gauge", "When it started, unix time.", now.start_seconds),
+        ("process_virtual_memory_bytes", "gauge", "Address space, in bytes.", now.virtual_bytes),
+        ("process_resident_memory_bytes", "gauge", "Memory in use, in bytes.", now.resident_bytes),
+        ("process_open_fds", "gauge", "Open file descriptors.", now.open_files),
+        ("process_max_fds", "gauge", "The most there may be open.", now.open_files_max),
+    )
+    for name, sort, help_, value in told:
+        yield Family(name, sort, help_).add(value)

@@ -15,7 +15,7 @@ from pilothouse.services.apiserver.kinds.catalog import Catalog
 from pilothouse.services.apiserver.rest.health import Health
 from pilothouse.services.apiserver.rest.version import version_document
 from pilothouse.services.machinery.storage import Unavailable
-from pilothouse.services.runtime import web
+from pilothouse.services.runtime import proc, web
 from pilothouse.services.runtime.exposition import (
     OPEN_METRICS,
     TEXT,
@@ -24,7 +24,6 @@ from pilothouse.services.runtime.exposition import (
     render,
     wants_open_metrics,
 )
-from pilothouse.services.runtime.proc import usage
 
 Source: TypeAlias = Callable[[], Iterable[Family]]
 Size: TypeAlias = Callable[[], Awaitable[int]]
@@ -77,16 +76,7 @@ def _exposed(families: Iterable[Family], accept: str) -> web.Response:
 
 def process_families() -> Iterator[Family]:
     """The process, under the names that every exporter uses."""
-    now = usage()
-    for name, sort, told, value in (
-        ("process_cpu_seconds_total", "counter", "CPU time spent, in seconds.", now.cpu_seconds),
-        ("process_start_time_seconds", "gauge", "When it started, unix time.", now.start_seconds),
-        ("process_virtual_memory_bytes", "gauge", "Address space, in bytes.", now.virtual_bytes),
-        ("process_resident_memory_bytes", "gauge", "Memory in use, in bytes.", now.resident_bytes),
-        ("process_open_fds", "gauge", "Open file descriptors.", now.open_files),
-        ("process_max_fds", "gauge", "The most there may be open.", now.open_files_max),
-    ):
-        yield Family(name, "counter" if sort == "counter" else "gauge", told).add(value)
+    yield from proc.families()
     names = {
         "gitVersion": "git_version", "gitCommit": "git_commit", "gitTreeState": "git_tree_state",
         "buildDate": "build_date", "goVersion": "go_version", "compiler": "compiler",

@@ -64,6 +64,10 @@ class Manifests:
             self._show(key)
         self._changed.set()
 
+    def bodies(self) -> dict[str, dict[str, Any]]:
+        """Static pods as they run, by their uid."""
+        return {static.pod.uid: static.own for static in self._wanted.values()}
+
     def mirror_uid(self, pod: Pod) -> str:
         """The uid of this pod's object in the API server; empty when it has none."""
         if static_pods.HASH not in pod.metadata.annotations:

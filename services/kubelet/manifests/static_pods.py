@@ -20,10 +20,13 @@ MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True, slots=True)
 class StaticPod:
-    """``pod`` runs here under a uid made of its content; ``body`` is its mirror to be."""
+    """``pod`` runs here under a uid made of its content, ``own`` is its whole object, and
+    ``body`` its mirror to be.
+    """
 
     pod: Pod
     body: dict[str, Any]
+    own: dict[str, Any]
 
     @property
     def hash(self) -> str:
@@ -59,12 +62,17 @@ def parse(manifest: Any, node: str) -> StaticPod:
         pod = msgspec.convert(own, Pod)
     except msgspec.ValidationError as error:
         raise Invalid(f"static pod {metadata['name']}: {error}") from None
-    return StaticPod(pod, body)
+    return StaticPod(pod, body, own)
 
 
 def is_mirror(pod: Pod) -> bool:
     """Whether this object only shows a static pod."""
     return MIRROR in pod.metadata.annotations
+
+
+def is_static(pod: Pod) -> bool:
+    """Whether this pod runs because this node says so."""
+    return SOURCE in pod.metadata.annotations and not is_mirror(pod)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,129 +1,155 @@
-"""The node's HTTPS server: logs, exec, attach, port-forward; for the API server alone.
+"""The node's HTTPS server: logs, exec, attach, port-forward, figures, and what the kubelet knows.
 
-A client needs a certificate of our authority to connect at all, and one of the names in
-``ALLOWED`` to be answered.
+Whoever connects is asked for a certificate and may show none: :mod:`.access` judges each request.
 """
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 from aiohttp import web
 
 from pilothouse.services.kubelet.config import Serving
-from pilothouse.services.kubelet.rest.streaming import Streaming
-from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.kubelet.metrics.meters import Meters
+from pilothouse.services.kubelet.rest.access import Answer, Door
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.clientcerts import defer
+from pilothouse.services.runtime.clock import Clock
 
-ALLOWED = frozenset({"kube-apiserver-kubelet-client"})
 SHUTDOWN_SECONDS = 1.0
+LONG = frozenset({"exec", "attach", "portforward", "debug"})
+METHODS = frozenset({"OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT"})
+DEBUGGING = (
+    "/run", "/exec", "/attach", "/portForward", "/containerLogs", "/runningpods", "/logs",
+)  # fmt: skip
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+class Room(Protocol):
+    """Some of the routes."""
+
+    def add(self, router: web.UrlDispatcher, /) -> None: ...
 
 
-def context_of(serving: Serving) -> ssl.SSLContext:
-    """TLS 1.2 or later, client certificate required."""
+def context_of(serving: Serving, least: str = "") -> ssl.SSLContext:
+    """Any client certificate is taken; ``least`` is tlsMinVersion (VersionTLS12, VersionTLS13)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    newest = ssl.TLSVersion.TLSv1_3
+    context.minimum_version = newest if least == "VersionTLS13" else ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(serving.identity.certificate, serving.identity.key)
     context.load_verify_locations(serving.identity.authority)
-    context.verify_mode = ssl.CERT_REQUIRED
+    defer(context)
     return context
 
 
-def _name_of(request: web.Request) -> str:
-    """The common name of the client's certificate."""
-    transport = request.transport
-    certificate = transport.get_extra_info("peercert") if transport is not None else None
-    for part in (certificate or {}).get("subject", ()):
-        for key, value in part:
-            if key == "commonName":
-                return str(value)
-    return ""
+class _Around:
+    """What is done about every request: it is counted, let in, and its errors are told."""
+
+    def __init__(self, door: Door | None, meters: Meters, clock: Clock) -> None:
+        self._door = door
+        self._meters = meters
+        self._clock = clock
+
+    @web.middleware
+    async def count(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        root = _root(request)
+        method = request.method if request.method in METHODS else "other"
+        labels = (str(root in LONG).lower(), method, root, "readwrite")
+        began = self._clock.monotonic()
+        self._meters.http_requests.add(*labels)
+        self._meters.http_inflight.add(*labels)
+        try:
+            return await handler(request)
+        finally:
+            self._meters.http_inflight.add(*labels, by=-1.0)
+            self._meters.http_seconds.observe(self._clock.monotonic() - began, *labels)
+
+    @web.middleware
+    async def authorize(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        refusal = None if self._door is None else await self._door.check(request)
+        return refusal or await handler(request)
+
+    @web.middleware
+    async def translate(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            return web.Response(status=error.http, text=error.message)
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            telemetry.logger(part="rest").error("request failed", path=request.path, exc_info=error)
+            raise
 
 
-@web.middleware
-async def _authorize(request: web.Request, handler: Answer) -> web.StreamResponse:
-    name = _name_of(request)
-    if name not in ALLOWED:
-        return web.Response(status=403, text=f"Forbidden (user={name})\n")
-    return await handler(request)
+def _root(request: web.Request) -> str:
+    """The first part of a path that is served, two of ``/metrics/…``; ``other`` else."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return "other"
+    first, *others = resource.canonical.lstrip("/").split("/")
+    return f"{first}/{others[0]}" if first == "metrics" and others else first
 
 
-@web.middleware
-async def _translate(request: web.Request, handler: Answer) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ApiError as error:
-        return web.Response(status=error.http, text=error.message)
-    except web.HTTPException:
-        raise
-    except ConnectionError:
-        raise
-    except Exception as error:
-        telemetry.logger(part="rest").error("request failed", path=request.path, exc_info=error)
-        raise
-
-
-def application(pods: Pods, streaming: Streaming) -> web.Application:
-    """The routes."""
-    made = web.Application(middlewares=[_authorize, _translate])
-    inside = "/{namespace}/{pod}/{container}"
-    made.add_routes(
-        [
-            web.get("/healthz", _healthz),
-            web.get("/pods", _Listing(pods).answer),
-            web.get(f"/containerLogs{inside}", streaming.logs),
-        ]
-    )
-    for method in ("GET", "POST"):
-        made.router.add_route(method, f"/exec{inside}", streaming.exec)
-        made.router.add_route(method, f"/attach{inside}", streaming.attach)
-        made.router.add_route(method, "/portForward/{namespace}/{pod}", streaming.forward)
+def application(
+    door: Door | None, rooms: Sequence[Room], meters: Meters, clock: Clock
+) -> web.Application:
+    """All routes."""
+    outer = _Around(door, meters, clock)
+    made = web.Application(middlewares=[outer.count, outer.authorize, outer.translate])
+    for room in rooms:
+        room.add(made.router)
     return made
 
 
-async def _healthz(request: web.Request) -> web.Response:
-    return web.Response(text="ok")
+class Debuggable(Protocol):
+    """A room with routes that ``enableDebuggingHandlers`` shuts."""
+
+    def add_debugging(self, router: web.UrlDispatcher, /) -> None: ...
 
 
-class _Listing:
-    def __init__(self, pods: Pods) -> None:
-        self._pods = pods
+class Debugging:
+    """Those routes."""
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """The pods of this node as a PodList, without their specs."""
-        items = [
-            {
-                "metadata": {
-                    "name": worker.pod.metadata.name,
-                    "namespace": worker.pod.metadata.namespace,
-                    "uid": worker.pod.uid,
-                },
-                "status": worker.status,
-            }
-            for worker in self._pods.workers()
-        ]
-        body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}
-        return web.json_response(body)
+    def __init__(self, room: Debuggable) -> None:
+        self._room = room
+
+    def add(self, router: web.UrlDispatcher) -> None:
+        """Open them."""
+        self._room.add_debugging(router)
+
+
+class Shut:
+    """A path whose routes are shut: 405 and why."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self._path = path
+        self._why = why
+
+    def add(self, router: web.UrlDispatcher) -> None:
+        """Every method is refused."""
+        router.add_route("*", f"{self._path}{{rest:(/.*)?}}", self._refuse)
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        return web.Response(status=405, text=f"{self._why}\n")
 
 
 @contextlib.asynccontextmanager
-async def serve(serving: Serving | None, pods: Pods, streaming: Streaming) -> AsyncIterator[None]:
+async def serve(
+    serving: Serving | None, made: web.Application, least: str = ""
+) -> AsyncIterator[None]:
     """Listen until the block ends; without ``serving`` there is no server."""
     if serving is None:
         yield
         return
-    runner = web.AppRunner(
-        application(pods, streaming), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
-    )
+    runner = web.AppRunner(made, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     site = web.TCPSite(
         runner,
         serving.address,
         serving.port,
-        ssl_context=context_of(serving),
+        ssl_context=context_of(serving, least),
         reuse_address=True,
     )
     await site.start()

@@ -40,11 +40,23 @@ class Streaming:
         self._streams = streams
         self._clock = clock
 
+    def add(self, router: web.UrlDispatcher) -> None:
+        """Their paths."""
+        router.add_get("/containerLogs/{namespace}/{pod}/{container}", self.logs)
+        for method in ("GET", "POST"):
+            for inside in ("{namespace}/{pod}/{container}", "{namespace}/{pod}/{uid}/{container}"):
+                router.add_route(method, f"/exec/{inside}", self.exec)
+                router.add_route(method, f"/attach/{inside}", self.attach)
+            for inside in ("{namespace}/{pod}", "{namespace}/{pod}/{uid}"):
+                router.add_route(method, f"/portForward/{inside}", self.forward)
+
     def _worker(self, request: web.Request) -> PodWorker:
         key = Key(request.match_info["namespace"], request.match_info["pod"])
         worker = self._pods.find(key)
         if worker is None:
-            raise NotFound(f"pod {key.name} does not exist")
+            raise NotFound(f'pod "{key.name}" does not exist')
+        if request.match_info.get("uid", worker.pod.uid) != worker.pod.uid:
+            raise NotFound("pod not found")
         return worker
 
     def _running(self, request: web.Request) -> Container:
@@ -60,6 +72,10 @@ class Streaming:
         name, pod = request.match_info["container"], request.match_info["pod"]
         options = parse_options(request.query, self._clock.now())
         worker = self._worker(request)
+        spec = worker.pod.spec
+        every = (*spec.containers, *spec.init_containers, *spec.ephemeral_containers)
+        if every and name not in {item.name for item in every}:
+            raise NotFound(f'container "{name}" not found in pod "{pod}"')
         instances = [item for item in worker.observed.of(name) if item.state != "created"]
         if options.previous:
             instances = [item for item in instances if item.state == "exited"]

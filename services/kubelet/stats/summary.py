@@ -69,7 +69,7 @@ def _pod(pod: PodUsage, *, only_processing: bool) -> dict[str, Any]:
         told |= _stalls(cgroup)
     told |= _network(pod.network)
     if pod.volumes:
-        told["volume"] = [_volume(pod, volume) for volume in pod.volumes]
+        told["volume"] = [_volume(volume) for volume in pod.volumes]
     if pod.ephemeral is not None:
         told["ephemeral-storage"] = _filesystem(pod.ephemeral)
     if cgroup is not None:
@@ -172,11 +172,8 @@ def _interface(item: Interface) -> dict[str, Any]:
     }
 
 
-def _volume(pod: PodUsage, volume: VolumeUsage) -> dict[str, Any]:
-    told = _filesystem(volume.filesystem) | {"name": volume.name}
-    if volume.claim:
-        told["pvcRef"] = {"name": volume.claim, "namespace": pod.namespace}
-    return told
+def _volume(volume: VolumeUsage) -> dict[str, Any]:
+    return _filesystem(volume.filesystem) | {"name": volume.name}
 
 
 def _filesystem(place: Filesystem) -> dict[str, Any]:

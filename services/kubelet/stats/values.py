@@ -149,20 +149,19 @@ class ContainerUsage:
 
 @dataclass(frozen=True, slots=True)
 class VolumeUsage:
-    """``local``: it lies on the node's own file system and counts as its pod's storage.
-
-    ``claim``: the PersistentVolumeClaim that it came from, empty when from none.
-    """
+    """``local``: it lies on the node's own file system and counts as its pod's storage."""
 
     name: str
     filesystem: Filesystem
     local: bool = False
-    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PodUsage:
-    """One pod. ``ephemeral``: its writable layers, logs and local volumes together."""
+    """One pod. ``ephemeral``: its writable layers, logs and local volumes together.
+
+    ``path``: its cgroup; those of its containers are below, under their ids.
+    """
 
     namespace: str
     name: str
@@ -170,6 +169,7 @@ class PodUsage:
     part: Part
     containers: tuple[ContainerUsage, ...] = ()
     sandbox_id: str = ""
+    path: str = ""
     network: Network | None = None
     volumes: tuple[VolumeUsage, ...] = ()
     ephemeral: Filesystem | None = None

@@ -1,5 +1,7 @@
 """Channels to other services: a unix socket, or mutual TLS."""
 
+from collections.abc import Sequence
+
 from grpc import aio
 
 from pilothouse.services.runtime.rpc.tls import Identity
@@ -20,12 +22,18 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def open_channel(address: str, identity: Identity | None = None) -> aio.Channel:
+def open_channel(
+    address: str,
+    identity: Identity | None = None,
+    interceptors: Sequence[aio.ClientInterceptor] = (),
+) -> aio.Channel:
     """A channel to ``unix:///path`` (no TLS) or ``host:port`` (mutual TLS with ``identity``)."""
     if address.startswith("unix:"):
-        return aio.insecure_channel(address, options=OPTIONS)
+        return aio.insecure_channel(address, options=OPTIONS, interceptors=interceptors)
     if identity is None:
         raise ValueError(
             f"{address}: a TCP address needs an identity, between processes TLS is mutual"
         )
-    return aio.secure_channel(address, identity.client(), options=OPTIONS)
+    return aio.secure_channel(
+        address, identity.client(), options=OPTIONS, interceptors=interceptors
+    )

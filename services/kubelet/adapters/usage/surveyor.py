@@ -173,6 +173,7 @@ class Surveyor:
             part=self._part("", parent, sandbox.created_at if sandbox is not None else 0.0),
             containers=containers,
             sandbox_id=sandbox.id if sandbox is not None else "",
+            path=parent,
         )
         if storage is None:
             return told

@@ -38,7 +38,7 @@ def _usage():
         Part("", AT, CGROUP, 8),
         (container,),
         network=Network(AT, (Interface("eth0", 1, 0, 0, 0, 2),), "eth0"),
-        volumes=(VolumeUsage("data", DISK, claim="mine"),),
+        volumes=(VolumeUsage("data", DISK),),
         ephemeral=together(AT, (DISK, DISK, None)),
     )
     node = NodeUsage(
@@ -75,7 +75,7 @@ def test_a_pod():
     assert pod["network"]["interfaces"] == [
         {"name": "eth0", "rxBytes": 1, "rxErrors": 0, "txBytes": 2, "txErrors": 0}
     ]
-    assert pod["volume"][0]["pvcRef"] == {"name": "mine", "namespace": "default"}
+    assert (pod["volume"][0]["name"], pod["volume"][0]["usedBytes"]) == ("data", 40)
     assert pod["ephemeral-storage"]["usedBytes"] == 80
     assert pod["ephemeral-storage"]["capacityBytes"] == 100
     assert pod["process_stats"] == {"process_count": 4}

@@ -1,0 +1,96 @@
+"""Put the routes of one kubelet together."""
+
+from aiohttp import web
+
+from pilothouse.services.kubelet.adapters.cri import CriStreams
+from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.observing import Observing
+from pilothouse.services.kubelet.config import Config, Serving
+from pilothouse.services.kubelet.rest import health, server
+from pilothouse.services.kubelet.rest.access import Door, user_of
+from pilothouse.services.kubelet.rest.commands import ContainerCommands
+from pilothouse.services.kubelet.rest.figures import Figures, Sources
+from pilothouse.services.kubelet.rest.health import Health
+from pilothouse.services.kubelet.rest.node_logs import NodeLogs
+from pilothouse.services.kubelet.rest.pages import Pages
+from pilothouse.services.kubelet.rest.streaming import Streaming
+from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.runtime.clientcerts import Judge
+from pilothouse.services.runtime.clock import Clock
+
+SILENCE_SECONDS_MIN = 300.0
+
+
+class Routes:
+    """Everything that this kubelet serves over HTTP."""
+
+    def __init__(
+        self,
+        config: Config,
+        pods: Pods,
+        observing: Observing,
+        runtime: tuple[CriStreams, CriCheckpoints],
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._pods = pods
+        self._observing = observing
+        self._runtime = runtime
+        self._clock = clock
+
+    def health(self) -> Health:
+        """Whether the kubelet is well."""
+        most = max(SILENCE_SECONDS_MIN, self._config.kubelet.sync_frequency * 2)
+        loop = health.sync_check(self._observing.survey.silence_seconds, most)
+        return Health({"ping": health.healthy, "log": health.healthy, "syncloop": loop})
+
+    def application(self) -> web.Application:
+        """All of it, behind the door."""
+        serving = self._config.serving
+        rooms: list[server.Room] = [self.health()]
+        meters = self._observing.counting.meters
+        if serving is None:
+            return server.application(None, rooms, meters, self._clock)
+        rooms += [self._figures(serving), *self._debugging()]
+        return server.application(self._door(serving), rooms, meters, self._clock)
+
+    def _door(self, serving: Serving) -> Door:
+        said, reviews = self._config.kubelet, self._observing.reviews
+        return Door(
+            Judge(serving.identity.authority, self._clock.now, user_of),
+            reviews if said.authentication.webhook.enabled else None,
+            reviews if said.authorization.mode == "Webhook" else None,
+            anonymous=said.authentication.anonymous.enabled,
+        )
+
+    def _figures(self, serving: Serving) -> Figures:
+        observing, config = self._observing, self._config
+        sources = Sources(
+            node=config.node_name,
+            cgroup_root=config.cgroup_root,
+            platform=observing.platform,
+            pods=self._pods,
+            usages=observing.usages,
+            meters=observing.counting.meters,
+            probes=observing.counting.probes,
+            clock=self._clock,
+        )
+        return Figures(sources, serving)
+
+    def _debugging(self) -> list[server.Room]:
+        config, clock = self._config, self._clock
+        said = config.kubelet
+        streams, checkpoints = self._runtime
+        pages = Pages(self._observing.listing, said, config.flags, clock)
+        commands = ContainerCommands(
+            self._pods, streams, checkpoints, config.paths.root / "checkpoints", clock
+        )
+        always: list[server.Room] = [pages, commands]
+        if not said.enable_debugging_handlers:
+            why = "Debug endpoints are disabled."
+            return [*always, *(server.Shut(path, why) for path in server.DEBUGGING)]
+        shut = server.Shut("/logs", "logs endpoint is disabled.")
+        logs = NodeLogs() if said.enable_system_log_handler else shut
+        streaming = Streaming(self._pods, streams, clock)
+        debugging = [server.Debugging(pages), server.Debugging(commands)]
+        return [*always, *debugging, streaming, logs]
