@@ -27,6 +27,7 @@ from pilothouse.services.machinery.errors import ApiError, InternalError, NotFou
 from pilothouse.services.runtime.clock import Clock
 
 KILL_SECONDS_MAX = 30.0
+AGAIN_SECONDS = 0.1
 LOOK_SECONDS = 2.0
 """How long the end of what was killed is waited for before the runtime is asked."""
 
@@ -189,7 +190,8 @@ class Containers:
 
     async def _clear(self, record: ContainerRecord) -> None:
         around = self.around
-        await self._close(record)
+        await self._end_anything(record.id)
+        await around.logs.close(record.id)
         await all_of(
             (
                 around.objects.delete(record.id),
@@ -198,6 +200,21 @@ class Containers:
                 around.places.release(record.id),
             )
         )
+
+    async def _end_anything(self, id_: str) -> None:
+        """Who else uses the runtime may have started it again."""
+        tasks, waited = self.around.tasks, 0.0
+        while True:
+            try:
+                await tasks.delete(id_)
+            except ApiError:
+                if waited >= KILL_SECONDS_MAX:
+                    raise
+                await tasks.kill(id_, signals.SIGKILL, everyone=True)
+                await self.around.clock.sleep(AGAIN_SECONDS)
+                waited += AGAIN_SECONDS
+            else:
+                return
 
     async def update(self, id_: str, asked: Resources) -> None:
         """Other limits; what they do not speak of stays. NotFound."""

@@ -10,7 +10,6 @@ from pilothouse.cri_shim.sandboxes.sandboxes import Sandboxes
 from pilothouse.cri_shim.store import filters
 from pilothouse.cri_shim.store.records import Store
 from pilothouse.protos.cri.v1 import api_pb2 as cri
-from pilothouse.services.machinery.errors import MethodNotAllowed
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.rpc.errors import Context
 
@@ -87,12 +86,6 @@ class SandboxCalls:
         """Told for the runtime's knowledge: the pod's own cgroup is the kubelet's."""
         self._store.sandbox(request.pod_sandbox_id)
         return cri.UpdatePodSandboxResourcesResponse()
-
-    async def CheckpointContainer(
-        self, request: cri.CheckpointContainerRequest, context: Context
-    ) -> cri.CheckpointContainerResponse:
-        """Not honoured."""
-        raise MethodNotAllowed("CheckpointContainer is not supported")
 
 
 def _verbose(record: SandboxRecord) -> str:
