@@ -1,47 +1,33 @@
 """CRI's ImageService, containerd's own and ours, with a real registry."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import grpc
 import pytest
 from grpc import aio
-from kit.containerd import Containerd, snapshotter
+from kit.containerd import Containerd
 from kit.image_registry import PASSWORD, USER, big, docker_registry, small
-from kit.node import inside
 
-from pilothouse.cri_shim.adapters.image_store import ImageStore
-from pilothouse.cri_shim.images import hosts, manifests
-from pilothouse.cri_shim.images.images import ContainerImages
-from pilothouse.cri_shim.images.pulling import Surroundings
-from pilothouse.cri_shim.rpc import images as image_service
 from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.protos.cri.v1.api_pb2_grpc import ImageServiceStub
-from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.channel import open_channel
-from pilothouse.services.runtime.rpc.server import Listen, serve
 
 PORT, PRIVATE_PORT = 5100, 5101
 
 
 @pytest.fixture(scope="module")
-def registry(containerd_runtime: Containerd) -> Iterator[str]:
+def registry(runtime: Containerd) -> Iterator[str]:
     images = [small("team/app:v1", "a", "b"), small("team/app:v2", "a", "c"), big("team/run:v1")]
-    with docker_registry(
-        containerd_runtime.root / "registry", containerd_runtime.netns, PORT, images
-    ) as address:
+    with docker_registry(runtime.root / "registry", runtime.netns, PORT, images) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def private(containerd_runtime: Containerd) -> Iterator[str]:
+def private(runtime: Containerd) -> Iterator[str]:
     images = [small("secret/app:v1", "s")]
-    root = containerd_runtime.root / "private"
-    with docker_registry(
-        root, containerd_runtime.netns, PRIVATE_PORT, images, private=True
-    ) as address:
+    root = runtime.root / "private"
+    with docker_registry(root, runtime.netns, PRIVATE_PORT, images, private=True) as address:
         yield address
 
 
@@ -71,36 +57,13 @@ class Images:
         await self.stub.RemoveImage(cri.RemoveImageRequest(image=cri.ImageSpec(image=name)))
 
 
-@contextlib.asynccontextmanager
-async def _ours(containerd_runtime: Containerd, path: Path) -> AsyncIterator[str]:
-    clock = SystemClock()
-    async with open_channel(containerd_runtime.endpoint) as channel, asyncio.TaskGroup() as group:
-        name = snapshotter(containerd_runtime.root)
-        around = Surroundings(
-            manifests.host_platform("x86_64"), name, lambda domain: hosts.hosts_of(domain, "", str)
-        )
-        images = ContainerImages(group, ImageStore(channel, name, clock), around)
-        served = image_service.service(images, lambda: str(containerd_runtime.root), clock)
-        async with serve([served], [Listen(str(path))]):
-            yield f"unix://{path}"
-
-
-@pytest.fixture(params=["containerd", "cri_shim"])
-def run(request: pytest.FixtureRequest, containerd_runtime: Containerd, tmp_path: Path):
-    """Runs a test inside the runtime's network namespace, with the images of one server."""
+@pytest.fixture
+def run(runtime: Containerd):
+    """Runs a test with the images of one server."""
 
     async def run(test) -> None:
-        async def inner() -> None:
-            async with contextlib.AsyncExitStack() as stack:
-                endpoint = containerd_runtime.endpoint
-                if request.param == "cri_shim":
-                    endpoint = await stack.enter_async_context(
-                        _ours(containerd_runtime, tmp_path / "s.sock")
-                    )
-                channel = await stack.enter_async_context(open_channel(endpoint))
-                await test(Images(channel))
-
-        await inside(containerd_runtime, inner)
+        async with open_channel(runtime.endpoint) as channel:
+            await test(Images(channel))
 
     return run
 
