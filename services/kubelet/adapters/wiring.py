@@ -1,5 +1,6 @@
 """Put the parts of one kubelet together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -63,14 +64,10 @@ def build(
     objects = Objects(mesh)
     here = resourcing.here(config)
     identity = resourcing.identity(config, here)
-    services = Cache(objects, SERVICES, Service, clock=clock)
-    mine = Selection(fields=f"metadata.name={config.node_name}")
-    node_cache = Cache(objects, NODES, nodes.Node, mine, clock=clock)
-    on_node = Selection(fields=f"spec.nodeName={config.node_name}")
-    pod_cache = Cache(objects, PODS, Pod, on_node, clock=clock)
-    cluster = MeshCluster(objects, services)
+    caches = _caches(config, objects, clock)
+    cluster = MeshCluster(objects, caches.services)
     around = Surroundings(config.node_ip, (), node.allocatable(identity, here))
-    volumes, references = volume_wiring.build(config, objects, cluster, clock, around, node_cache)
+    volumes, references = volume_wiring.build(config, objects, cluster, clock, around, caches.nodes)
     cgroups = resourcing.limiting(config, here)
     recorder = Recorder(objects, clock, "kubelet", config.node_name)
     counted = counting.ports(runtime)
@@ -91,12 +88,10 @@ def build(
     files = ManifestFiles(config.paths.manifests)
     manifests = Manifests(files, cluster, pods, clock, config.node_name)
     cluster.name_mirrors(manifests.mirror_uid)
-    pod_cache.on_change(manifests.change)
-    paths = config.paths
-    network = partial(cni_conf.write, paths.cni_conf, cache=paths.cni_cache, node_ip=config.node_ip)
-    view = MeshNode(objects, node_cache, config.node_name, network)
+    caches.pods.on_change(manifests.change)
+    view = MeshNode(objects, caches.nodes, config.node_name, _network(config))
     registration = Registration(view, view, streams, clock, identity, here)
-    node_cache.on_change(registration.changed)
+    caches.nodes.on_change(registration.changed)
     seen = observing.Observed(pods, manifests, counted, here)
     return Kubelet(
         pods=pods,
@@ -108,10 +103,35 @@ def build(
         checkpoints=CriCheckpoints(runtime),
         observing=observing.build(config, counting, objects, runtime, clock, seen),
         references=references,
-        pod_cache=pod_cache,
-        node_cache=node_cache,
-        service_cache=services,
+        pod_cache=caches.pods,
+        node_cache=caches.nodes,
+        service_cache=caches.services,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Caches:
+    """What is followed from the start: this node's pods, the node itself, all Services."""
+
+    pods: Cache[Pod]
+    nodes: Cache[nodes.Node]
+    services: Cache[Service]
+
+
+def _caches(config: Config, objects: Objects, clock: Clock) -> _Caches:
+    on_node = Selection(fields=f"spec.nodeName={config.node_name}")
+    itself = Selection(fields=f"metadata.name={config.node_name}")
+    return _Caches(
+        pods=Cache(objects, PODS, Pod, on_node, clock=clock),
+        nodes=Cache(objects, NODES, nodes.Node, itself, clock=clock),
+        services=Cache(objects, SERVICES, Service, clock=clock),
+    )
+
+
+def _network(config: Config) -> Callable[[str], object]:
+    """Gives the runtime the range of pods' addresses."""
+    paths = config.paths
+    return partial(cni_conf.write, paths.cni_conf, cache=paths.cni_cache, node_ip=config.node_ip)
 
 
 def _facts(config: Config, around: Surroundings, here: Machine) -> Node:

@@ -11,8 +11,8 @@ _RUNTIME_BOUNDS = (0.005, 0.0125, 0.03125, 0.078125, 0.1953125, 0.48828125, 1.22
 _HTTP = ("long_running", "method", "path", "server_type")
 
 
-class Meters:
-    """Of one kubelet."""
+class RuntimeMeters:
+    """What is asked of the container runtime and of the API server."""
 
     def __init__(self) -> None:
         self.runtime_operations = Counter(
@@ -43,6 +43,12 @@ class Meters:
         self.relist_seen = Gauge(
             "kubelet_pleg_last_seen_seconds", "When pods were last listed, unix time."
         )
+
+
+class PodMeters:
+    """What becomes of pods."""
+
+    def __init__(self) -> None:
         self.started_pods = Counter("kubelet_started_pods_total", "Sandboxes started.")
         self.started_pods_errors = Counter(
             "kubelet_started_pods_errors_total", "Sandboxes that could not be started.", ("code",)
@@ -76,6 +82,12 @@ class Meters:
             "kubelet_evictions", "Cumulative number of pod evictions by eviction signal.",
             ("eviction_signal",),
         )  # fmt: skip
+
+
+class ServerMeters:
+    """What the kubelet's own server answers, and when the node was shut down."""
+
+    def __init__(self) -> None:
         self.http_requests = Counter(
             "kubelet_http_requests_total",
             "Number of the http requests received since the server started", _HTTP,
@@ -95,6 +107,15 @@ class Meters:
             "kubelet_graceful_shutdown_end_time_seconds",
             "Last graceful shutdown end time since unix epoch in seconds",
         )
+
+
+class Meters(RuntimeMeters, PodMeters, ServerMeters):
+    """All of one kubelet."""
+
+    def __init__(self) -> None:
+        RuntimeMeters.__init__(self)
+        PodMeters.__init__(self)
+        ServerMeters.__init__(self)
 
 
 class ProbeMeters:
