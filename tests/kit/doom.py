@@ -9,7 +9,7 @@ from typing import Any, Literal
 from grpc import aio
 
 Moment = Literal["before", "during", "after"]
-"""The last call was never sent; was broken off while the runtime worked; was carried out, unheard."""
+"""The last call was never sent; was broken off under way; was carried out, and nobody heard."""
 
 BROKEN_OFF_AFTER_SECONDS = 0.02
 
@@ -22,6 +22,8 @@ class Doom:
         self._number, self._moment, self._method = number, moment, method
         self.calls: list[str] = []
         self.died = asyncio.Event()
+        self.broke_off_a_start = False
+        """A runtime takes back what it has started already when its caller goes."""
 
     async def pass_on(self, method: str, call: Any, request: Any, **options: Any) -> Any:
         """The answer; never any when doomed."""
@@ -37,9 +39,10 @@ class Doom:
         elif self._moment == "during":
             under_way = call(request, **options)
             await asyncio.sleep(BROKEN_OFF_AFTER_SECONDS)
+            self.broke_off_a_start = name == "StartContainer" and under_way.cancel()
             under_way.cancel()
         self.died.set()
-        await asyncio.Event().wait()
+        return await asyncio.Event().wait()
 
     async def _survive(self, under_way: Any) -> Any:
         """What other calls are told, unless death comes first: then they are broken off too."""

@@ -8,10 +8,11 @@ from pilothouse.services.machinery.errors import BadRequest
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt; ``message`` says why it failed."""
+    """One attempt; ``message`` says why it failed, or what is odd about a pass (``is_odd``)."""
 
     passed: bool
     message: str = ""
+    is_odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Prober:
         self._memory = memory
         self._wake = wake
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wellness: dict[str, asyncio.Task[None]] = {}
 
     def follow(self, group: asyncio.TaskGroup, pod: Pod, observed: Observed) -> None:
         """Probe exactly those that run; a restarted kubelet goes on from what was recorded."""
@@ -34,6 +35,7 @@ class Prober:
         running = {item.id: item for item in observed.containers if item.state == "running"}
         for id_ in [id_ for id_ in self._tasks if id_ not in running]:
             self._tasks.pop(id_).cancel()
+            self._wellness.pop(id_, None)
         for spec in (*pod.spec.init_containers, *pod.spec.containers):
             current = observed.current(spec.name)
             if current is None or current.id not in running or current.id in self._tasks:
@@ -41,6 +43,15 @@ class Prober:
             if spec.startup_probe or spec.readiness_probe or spec.liveness_probe:
                 self._seed(pod, spec, current)
                 self._tasks[current.id] = group.create_task(self._probe(pod, spec, current, ip))
+
+    def ease(self, observed: Observed) -> None:
+        """The pod is leaving: whether it is ready still counts, whether it is well no more."""
+        running = {item.id for item in observed.containers if item.state == "running"}
+        for id_ in [id_ for id_ in self._tasks if id_ not in running]:
+            self._tasks.pop(id_).cancel()
+        for task in self._wellness.values():
+            task.cancel()
+        self._wellness.clear()
 
     def stop(self) -> None:
         """Probe no more; what was found stays."""
@@ -70,7 +81,10 @@ class Prober:
                 group.create_task(self._repeat("Readiness", probe, (pod, spec, current, ip)))
             if spec.liveness_probe is not None:
                 probe = spec.liveness_probe
-                group.create_task(self._repeat("Liveness", probe, (pod, spec, current, ip)))
+                target = (pod, spec, current, ip)
+                self._wellness[current.id] = group.create_task(
+                    self._repeat("Liveness", probe, target)
+                )
 
     async def _repeat(
         self,
@@ -95,9 +109,12 @@ class Prober:
             if not outcome.passed:
                 text = f"{kind} probe failed: {outcome.message}"
                 self._parts.notes.note(reference(pod, spec), "Warning", "Unhealthy", text)
+            elif outcome.is_odd:
+                text = f"{kind} probe warning: {outcome.message}"
+                self._parts.notes.note(reference(pod, spec), "Warning", "ProbeWarning", text)
             if tally.verdict is not None and tally.verdict != before:
                 self._found(kind, probe, current.id, passed=tally.verdict)
-                if until_passed and tally.verdict:
+                if (until_passed and tally.verdict) or (kind != "Readiness" and not tally.verdict):
                     return
             await self._parts.clock.sleep(float(max(probe.period_seconds, 1)))
 

@@ -166,7 +166,7 @@ class PodWorker:
         if self._leaving is None:
             self._prober.follow(group, pod, observed)
         else:
-            self._prober.stop()
+            self._prober.ease(observed)
         self._performer.tell(pod, plan.backing_off)
         acted = await self._performer.perform(group, pod, observed, plan.acts)
         if acted:
