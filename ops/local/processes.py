@@ -137,6 +137,11 @@ def wait_gone(processes: Iterable[Process], seconds: float) -> list[Process]:
     return left
 
 
+def pause(seconds: float) -> None:
+    """Let others go on; for those who look again."""
+    select.select([], [], [], seconds)
+
+
 def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -1,6 +1,7 @@
 """Back to the machine as it was: the ledger backwards, tolerant of what is gone."""
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,8 @@ from pilothouse.ops.local.cluster import Cluster
 from pilothouse.ops.local.ledger import Change, Ledger
 
 CGROUP_ROUNDS = 20
+BUSY_ROUNDS = 50
+LOOKS_MAX, QUIET_LOOKS, LOOK_SECONDS = 50, 3, 0.02
 CNI_RESULTS = Path("/var/lib/cni/results")
 
 
@@ -54,7 +57,15 @@ def end_processes(run: Path) -> None:
     """Kill whatever runs out of this run directory; first those who would bring it back."""
     processes.end(processes.named(run / "pids", "guardian", "supervisor"))
     processes.end(processes.remembered(run / "pids"))
-    processes.end(processes.running_from(run))
+    quiet = 0
+    for _ in range(LOOKS_MAX):
+        # A shim that was being started when its containerd was killed shows itself late.
+        left = processes.running_from(run)
+        processes.end(left)
+        quiet = 0 if left else quiet + 1
+        if quiet == QUIET_LOOKS:
+            break
+        processes.pause(LOOK_SECONDS)
     for address in run.glob("nodes/*/containerd/io.containerd.runtime.v2.task/*/*/address"):
         # A shim that is killed leaves its socket in containerd's own directory.
         with contextlib.suppress(OSError):
@@ -77,8 +88,23 @@ def remove_cgroups(name: str) -> None:
         processes.end(inside)
     for directory in directories:
         for path, _, _ in os.walk(directory, topdown=False):
-            with contextlib.suppress(FileNotFoundError):
-                Path(path).rmdir()
+            _remove_cgroup(Path(path))
+
+
+def _remove_cgroup(directory: Path) -> None:
+    """The kernel calls it busy for a moment after its last process has ended."""
+    for round_ in range(BUSY_ROUNDS):
+        try:
+            directory.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or round_ == BUSY_ROUNDS - 1:
+                raise
+            processes.end(processes.in_cgroups([directory]))
+            processes.pause(LOOK_SECONDS)
+        else:
+            return
 
 
 def cgroup_directories(name: str) -> list[Path]:
