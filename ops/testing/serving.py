@@ -83,6 +83,7 @@ async def serve(folder: Path, parent: int, nodes: int = 0) -> None:
                 f"--root-ca-file={pki / 'ca.crt'}",
                 f"--cluster-cidr={POD_CIDR}",
                 f"--master={url}",
+                "--secure-port=0",
                 f"--client-certificate={pki / 'controllers.crt'}",
                 f"--client-key={pki / 'controllers.key'}",
                 f"--certificate-authority={pki / 'ca.crt'}",

@@ -5,12 +5,13 @@ import sys
 
 from pilothouse.services.controllers import manager
 from pilothouse.services.controllers.adapters.world import World
-from pilothouse.services.controllers.config import Config, parse
+from pilothouse.services.controllers.config import COMPONENT, Config, parse
 from pilothouse.services.controllers.rpc import controllers as rpc
 from pilothouse.services.runtime import process
 from pilothouse.services.runtime.client.election import Term
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.door import serving
 from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.runtime.rpc.server import Listen, serve
 
@@ -21,17 +22,27 @@ async def run(config: Config, ready: process.Ready) -> None:
         clock, contest = SystemClock(), config.contest
         term = Term(clock)
         fenced = Objects(channel, before_write=term.check if contest else None)
+        free = Objects(channel)
         world = World(fenced, clock)
         controllers = manager.build(world, config.settings, config.controllers)
 
         async def lead() -> None:
             await manager.lead(world, controllers.values())
 
+        sources = [
+            manager.measured(controllers),
+            serving.election(COMPONENT, term),
+            serving.calls(config.server, (fenced, free)),
+        ]
         listen = Listen(str(config.socket))
-        async with serve([rpc.service(controllers)], [listen]), asyncio.TaskGroup() as group:
+        async with (
+            serve([rpc.service(controllers)], [listen]),
+            serving.serve_https(config.secured, free, clock, sources),
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(world.run())
             if contest:
-                group.create_task(contest.run(Objects(channel), clock, term, lead))
+                group.create_task(contest.run(free, clock, term, lead))
             else:
                 group.create_task(lead())
             ready.ready()

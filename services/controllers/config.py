@@ -12,10 +12,13 @@ from pilothouse.services.controllers.adapters.metrics import Server
 from pilothouse.services.machinery import durations
 from pilothouse.services.runtime.client import candidacy
 from pilothouse.services.runtime.client.election import Contest
+from pilothouse.services.runtime.door import flags as door
+from pilothouse.services.runtime.door.flags import Secured
 from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 COMPONENT = "kube-controller-manager"
+SECURE_PORT = 10257
 REST_PORT = 6443
 
 
@@ -32,6 +35,7 @@ class Config:
     controllers: frozenset[str]
     settings: manager.Settings
     contest: Contest | None
+    secured: Secured | None
 
 
 def parse(argv: list[str]) -> Config:
@@ -60,6 +64,7 @@ def parse(argv: list[str]) -> Config:
     more.add_concurrency(parser)
     more.add_unused(parser)
     candidacy.add_election(parser, COMPONENT)
+    door.add_door(parser, SECURE_PORT)
     flags = parser.parse_args(argv)
     identity = mesh.identity(parser, flags)
     own = flags.socket or flags.run_dir / "controllers.sock"
@@ -86,6 +91,7 @@ def parse(argv: list[str]) -> Config:
             workers=more.workers(flags),
         ),
         contest=contest,
+        secured=door.secured(flags, identity),
     )
 
 

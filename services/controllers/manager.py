@@ -41,6 +41,8 @@ from pilothouse.services.controllers.adapters.authority import Signing
 from pilothouse.services.controllers.adapters.metrics import RestMetrics, Server
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.autoscaling.sizes import verdict
+from pilothouse.services.runtime.control import measures
+from pilothouse.services.runtime.exposition import Family
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,12 @@ def build(world: World, settings: Settings, wanted: frozenset[str]) -> dict[str,
             controller.loop.workers = settings.workers.get(name, controller.loop.workers)
             built[name] = controller
     return built
+
+
+def measured(controllers: Mapping[str, Controller]) -> Callable[[], Iterable[Family]]:
+    """What is counted of all queues, gathered when it is asked for."""
+    loops = {names.queue(name): item.loop for name, item in controllers.items()}
+    return lambda: measures.families(loops, asyncio.get_running_loop().time())
 
 
 async def lead(world: World, controllers: Iterable[Controller]) -> None:

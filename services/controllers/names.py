@@ -82,6 +82,38 @@ ABSENT = frozenset(
 )  # fmt: skip
 """Upstream's, of which some have no like here: they may be named, and nothing comes of it."""
 
+QUEUES = {
+    "clusterrole-aggregation": "ClusterRoleAggregator",
+    "csrapproving": "certificate",
+    "csrsigning": "csrsigning-all",
+    "endpoints": "endpoint",
+    "endpointslice": "endpoint_slice",
+    "endpointslicemirroring": "endpoint_slice_mirroring",
+    "garbagecollector": "garbage_collector_attempt_to_delete",
+    "horizontal-pod-autoscaler": "horizontalpodautoscaler",
+    "job-untracking": "job_orphan_pod",
+    "nodeipam": "cidrallocator-node",
+    "nodelifecycle": "node_lifecycle_controller",
+    "persistentvolume-protection": "pvprotection",
+    "persistentvolumeclaim-protection": "pvcprotection",
+    "podgc": "orphaned_pods_nodes",
+    "replicationcontroller": "replicationmanager",
+    "resourcequota": "resourcequota_primary",
+    "root-ca-certificate-publisher": "root_ca_cert_publisher",
+    "service-cidr": "servicecidrs",
+    "serviceaccount-token": "serviceaccount_tokens_service",
+    "taint-eviction": "noexec_taint_pod",
+    "tokencleaner": "token_cleaner",
+    "ttl": "ttlcontroller",
+    "ttl-after-finished": "ttl_jobs_to_delete",
+}
+"""What upstream's metrics call the queues of these; the others have their controller's name."""
+
+
+def queue(name: str) -> str:
+    """The queue of the controller ``name``, as metrics call it."""
+    return QUEUES.get(name, name)
+
 
 def ours(word: str) -> str:
     """The name of ``word`` here."""

@@ -8,45 +8,46 @@ from pilothouse.services.runtime.client.election import Term
 from pilothouse.services.runtime.client.events import Recorder
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.door.serving import calls, election, serve_https
 from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.runtime.rpc.server import Listen, serve
+from pilothouse.services.scheduler.adapters import measures
 from pilothouse.services.scheduler.adapters.mesh import MeshCluster
 from pilothouse.services.scheduler.adapters.watches import Watches
-from pilothouse.services.scheduler.config import Config, parse
+from pilothouse.services.scheduler.config import COMPONENT, Config, parse
 from pilothouse.services.scheduler.loop import Loop
 from pilothouse.services.scheduler.rpc import scheduling
 from pilothouse.services.scheduler.scheduler import Scheduler
 
-# A large Deployment is placed faster than its events are written.
-EVENTS_QUEUED_MAX = 20_000
+EVENTS_QUEUED_MAX = 20_000  # a large Deployment is placed faster than its events are written
 
 
 async def run(config: Config, ready: process.Ready) -> None:
     """Serve until cancelled."""
     clock, scheduler, contest = SystemClock(), Scheduler(), config.contest
-    term = Term(clock)
+    term, name = Term(clock), config.scheduler_name
     async with open_channel(config.server, config.identity) as channel:
+        free = Objects(channel)
         objects = Objects(channel, before_write=term.check if contest else None)
-        events = Recorder(objects, clock, config.scheduler_name, queue_max=EVENTS_QUEUED_MAX)
+        events = Recorder(objects, clock, name, queue_max=EVENTS_QUEUED_MAX)
         loop = Loop(scheduler, MeshCluster(objects, events, clock), clock)
-        watches = Watches(objects, scheduler, loop.wake, clock, config.scheduler_name)
-        listen = Listen(str(config.socket))
+        watches = Watches(objects, scheduler, loop.wake, clock, name)
+        sources = [measures.source(scheduler, loop.attempts, name)]
+        sources += [election(COMPONENT, term), calls(config.server, (objects, free))]
+
+        async def lead() -> None:
+            await watches.wait_synced()
+            await loop.run()
+
         async with (
-            serve([scheduling.service(scheduler, watches)], [listen]),
+            serve([scheduling.service(scheduler, watches)], [Listen(str(config.socket))]),
+            serve_https(config.secured, free, clock, sources),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(watches.run())
             group.create_task(events.run())
-
-            async def lead() -> None:
-                await watches.wait_synced()
-                await loop.run()
-
             ready.ready()
-            if contest:
-                await contest.run(Objects(channel), clock, term, lead)
-            else:
-                await lead()
+            await (contest.run(free, clock, term, lead) if contest else lead())
 
 
 def main(argv: list[str]) -> int:

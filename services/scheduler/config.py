@@ -6,10 +6,13 @@ from pathlib import Path
 
 from pilothouse.services.runtime.client import candidacy
 from pilothouse.services.runtime.client.election import Contest
+from pilothouse.services.runtime.door import flags as door
+from pilothouse.services.runtime.door.flags import Secured
 from pilothouse.services.runtime.rpc import flags as mesh
 from pilothouse.services.runtime.rpc.tls import Identity
 
 COMPONENT = "kube-scheduler"
+SECURE_PORT = 10259
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Config:
     socket: Path
     scheduler_name: str
     contest: Contest | None
+    secured: Secured | None
 
 
 def parse(argv: list[str]) -> Config:
@@ -35,6 +39,7 @@ def parse(argv: list[str]) -> Config:
     add("--socket", type=Path, help="gRPC; RUN-DIR/scheduler.sock when not given")
     add("--scheduler-name", default="default-scheduler", help="the pods it is responsible for")
     candidacy.add_election(parser, COMPONENT)
+    door.add_door(parser, SECURE_PORT)
     flags = parser.parse_args(argv)
     identity = mesh.identity(parser, flags)
     own = flags.socket or flags.run_dir / "scheduler.sock"
@@ -48,4 +53,5 @@ def parse(argv: list[str]) -> Config:
         socket=own,
         scheduler_name=flags.scheduler_name,
         contest=contest,
+        secured=door.secured(flags, identity),
     )

@@ -6,6 +6,7 @@ queue fills and deciding waits, so what is assumed never runs far ahead of what 
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
@@ -22,9 +23,13 @@ DECISIONS_A_TURN = 16
 
 
 class Loop:
-    """Drives a :class:`Scheduler`; alone owns tasks, waiting and logging."""
+    """Drives a :class:`Scheduler`; alone owns tasks, waiting and logging.
+
+    ``attempts`` counts by what came of them: scheduled, unschedulable, error.
+    """
 
     def __init__(self, scheduler: Scheduler, cluster: Cluster, clock: Clock) -> None:
+        self.attempts: Counter[str] = Counter()
         self._scheduler = scheduler
         self._cluster = cluster
         self._clock = clock
@@ -66,8 +71,10 @@ class Loop:
                 continue
             if outcome.decision.refusals is None:
                 await self._hand(self._binds, outcome)
-            elif outcome.news:
-                await self._hand(self._refusals, outcome)
+            else:
+                self.attempts["unschedulable"] += 1
+                if outcome.news:
+                    await self._hand(self._refusals, outcome)
             decided += 1
             if decided % DECISIONS_A_TURN == 0:
                 await asyncio.sleep(0)
@@ -106,6 +113,7 @@ class Loop:
             except ApiError as error:
                 refusals = [error for _ in pairs]
             for (pod, node), refusal in zip(pairs, refusals, strict=True):
+                self.attempts["scheduled" if refusal is None else "error"] += 1
                 if refusal is not None:
                     self._log.info("not bound", pod=str(pod.key), node=node, error=refusal.message)
                     self._scheduler.bind_failed(pod, self._clock.monotonic())

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -62,10 +63,22 @@ class Controller(_message.Message):
     WORKING_FIELD_NUMBER: _builtins.int
     RETRIES_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    DELAYED_FIELD_NUMBER: _builtins.int
+    ADDS_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    LONGEST_SECONDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     queued: _builtins.int
     working: _builtins.int
     retries: _builtins.int
+    delayed: _builtins.int
+    """Keys that will be looked at again later by themselves."""
+    adds: _builtins.int
+    """How often a key became dirty since the process began."""
+    workers: _builtins.int
+    """How many keys are worked on at once, at most."""
+    longest_seconds: _builtins.float
+    """How long the oldest work goes on."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Failure]:
         """The newest error of each key that is waiting for another try, oldest first, at most 20."""
@@ -78,10 +91,14 @@ class Controller(_message.Message):
         working: _builtins.int = ...,
         retries: _builtins.int = ...,
         failures: _abc.Iterable[Global___Failure] | None = ...,
+        delayed: _builtins.int = ...,
+        adds: _builtins.int = ...,
+        workers: _builtins.int = ...,
+        longest_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "name", b"name", "queued", b"queued", "retries", b"retries", "working", b"working"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adds", b"adds", "delayed", b"delayed", "failures", b"failures", "longest_seconds", b"longest_seconds", "name", b"name", "queued", b"queued", "retries", b"retries", "workers", b"workers", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,3 +172,79 @@ class ResyncResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResyncResponse: _TypeAlias = ResyncResponse  # noqa: Y015
+
+@_typing.final
+class ExplainKeyRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROLLER_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    controller: _builtins.str
+    namespace: _builtins.str
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        controller: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controller", b"controller", "name", b"name", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainKeyRequest: _TypeAlias = ExplainKeyRequest  # noqa: Y015
+
+@_typing.final
+class ExplainKeyResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ExplainKeyResponse._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        IDLE: ExplainKeyResponse._State.ValueType  # 0
+        DELAYED: ExplainKeyResponse._State.ValueType  # 1
+        """To be looked at again in due_seconds: after a failure, or because it asked for that."""
+        QUEUED: ExplainKeyResponse._State.ValueType  # 2
+        WORKING: ExplainKeyResponse._State.ValueType  # 3
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    IDLE: ExplainKeyResponse.State.ValueType  # 0
+    DELAYED: ExplainKeyResponse.State.ValueType  # 1
+    """To be looked at again in due_seconds: after a failure, or because it asked for that."""
+    QUEUED: ExplainKeyResponse.State.ValueType  # 2
+    WORKING: ExplainKeyResponse.State.ValueType  # 3
+
+    STATE_FIELD_NUMBER: _builtins.int
+    DUE_SECONDS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    state: Global___ExplainKeyResponse.State.ValueType
+    due_seconds: _builtins.float
+    summary: _builtins.str
+    """All of this as one sentence."""
+    @_builtins.property
+    def failure(self) -> Global___Failure:
+        """Its newest error, if the last try failed."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___ExplainKeyResponse.State.ValueType = ...,
+        due_seconds: _builtins.float = ...,
+        failure: Global___Failure | None = ...,
+        summary: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_seconds", b"due_seconds", "failure", b"failure", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainKeyResponse: _TypeAlias = ExplainKeyResponse  # noqa: Y015

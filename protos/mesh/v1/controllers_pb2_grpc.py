@@ -44,6 +44,11 @@ class ControllersStub:
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncRequest.SerializeToString,
                 response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/pilothouse.mesh.v1.Controllers/Explain',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyResponse.FromString,
+                _registered_method=True)
 
 
 class ControllersServicer:
@@ -62,6 +67,13 @@ class ControllersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """What one object of the controller is waiting for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControllersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +86,11 @@ def add_ControllersServicer_to_server(servicer, server):
                     servicer.Resync,
                     request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncRequest.FromString,
                     response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +147,33 @@ class Controllers:
             '/pilothouse.mesh.v1.Controllers/Resync',
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncRequest.SerializeToString,
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ResyncResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Controllers/Explain',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_controllers__pb2.ExplainKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,8 @@ class ControllersStub:
     List: _grpc.UnaryUnaryMultiCallable[_controllers_pb2.ListControllersRequest, _controllers_pb2.ListControllersResponse]
     Resync: _grpc.UnaryUnaryMultiCallable[_controllers_pb2.ResyncRequest, _controllers_pb2.ResyncResponse]
     """Puts every object of the controller, or the one named, back into its queue."""
+    Explain: _grpc.UnaryUnaryMultiCallable[_controllers_pb2.ExplainKeyRequest, _controllers_pb2.ExplainKeyResponse]
+    """What one object of the controller is waiting for."""
 
 @_typing.type_check_only
 class ControllersAsyncStub(ControllersStub):
@@ -41,6 +43,8 @@ class ControllersAsyncStub(ControllersStub):
     List: _aio.UnaryUnaryMultiCallable[_controllers_pb2.ListControllersRequest, _controllers_pb2.ListControllersResponse]  # type: ignore[assignment]
     Resync: _aio.UnaryUnaryMultiCallable[_controllers_pb2.ResyncRequest, _controllers_pb2.ResyncResponse]  # type: ignore[assignment]
     """Puts every object of the controller, or the one named, back into its queue."""
+    Explain: _aio.UnaryUnaryMultiCallable[_controllers_pb2.ExplainKeyRequest, _controllers_pb2.ExplainKeyResponse]  # type: ignore[assignment]
+    """What one object of the controller is waiting for."""
 
 class ControllersServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -57,5 +61,13 @@ class ControllersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controllers_pb2.ResyncResponse, _abc.Awaitable[_controllers_pb2.ResyncResponse]]:
         """Puts every object of the controller, or the one named, back into its queue."""
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _controllers_pb2.ExplainKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controllers_pb2.ExplainKeyResponse, _abc.Awaitable[_controllers_pb2.ExplainKeyResponse]]:
+        """What one object of the controller is waiting for."""
 
 def add_ControllersServicer_to_server(servicer: ControllersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

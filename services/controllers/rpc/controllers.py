@@ -1,5 +1,6 @@
 """``mesh.v1.Controllers``: what each loop is doing, and a push for those that should look again."""
 
+import asyncio
 from collections.abc import Mapping
 
 from grpc import aio
@@ -7,14 +8,22 @@ from typing_extensions import override
 
 from pilothouse.protos.mesh.v1 import controllers_pb2 as pb
 from pilothouse.protos.mesh.v1 import controllers_pb2_grpc
+from pilothouse.services.controllers import names
 from pilothouse.services.controllers.adapters.world import Controller
 from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import Failure
+from pilothouse.services.runtime.control.queue import State
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
 
 NAME = "pilothouse.mesh.v1.Controllers"
+_SENTENCES = {
+    State.IDLE: "nothing is to be done until something changes",
+    State.DELAYED: "it is looked at again",
+    State.QUEUED: "it waits for a worker",
+    State.WORKING: "it is worked on",
+}
 FAILURES_MAX = 20
 
 
@@ -33,9 +42,7 @@ class Controllers(controllers_pb2_grpc.ControllersServicer):
 
     @override
     async def Resync(self, request: pb.ResyncRequest, context: Context) -> pb.ResyncResponse:
-        controller = self._controllers.get(request.controller)
-        if controller is None:
-            raise NotFound(f"there is no controller {request.controller!r} here")
+        controller = self._named(request.controller)
         if request.namespace and not request.name:
             raise BadRequest("a namespace is given without a name")
         one = [Key(request.namespace, request.name)] if request.name else None
@@ -43,6 +50,22 @@ class Controllers(controllers_pb2_grpc.ControllersServicer):
         for key in keys:
             controller.loop.queue.add(key)
         return pb.ResyncResponse(queued=len(keys))
+
+    @override
+    async def Explain(
+        self, request: pb.ExplainKeyRequest, context: Context
+    ) -> pb.ExplainKeyResponse:
+        if not request.name:
+            raise BadRequest("a name is needed")
+        loop = self._named(request.controller).loop
+        key = Key(request.namespace, request.name)
+        return _explained(loop.queue.state(key), loop.queue.due_seconds(key), loop.failure(key))
+
+    def _named(self, word: str) -> Controller:
+        controller = self._controllers.get(names.ours(word))
+        if controller is None:
+            raise NotFound(f"there is no controller {word!r} here")
+        return controller
 
 
 def _encode(name: str, controller: Controller) -> pb.Controller:
@@ -53,6 +76,24 @@ def _encode(name: str, controller: Controller) -> pb.Controller:
         working=loop.queue.working,
         retries=loop.retries,
         failures=[_encode_failure(item) for item in loop.failures()[:FAILURES_MAX]],
+        delayed=loop.queue.delayed,
+        adds=loop.queue.adds,
+        workers=loop.workers,
+        longest_seconds=max(loop.queue.begun(asyncio.get_running_loop().time()), default=0.0),
+    )
+
+
+def _explained(state: State, due: float | None, failure: Failure | None) -> pb.ExplainKeyResponse:
+    summary = _SENTENCES[state]
+    if state is State.DELAYED and due is not None:
+        summary += f" in {due:.1f} s"
+    if failure is not None:
+        summary += f"; it failed {failure.tries} times, lately with {failure.error}"
+    return pb.ExplainKeyResponse(
+        state=pb.ExplainKeyResponse.State.Value(state.name),
+        due_seconds=due or 0.0,
+        failure=None if failure is None else _encode_failure(failure),
+        summary=summary,
     )
 
 

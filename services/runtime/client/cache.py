@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from pilothouse.services.machinery.errors import ApiError, Expired
-from pilothouse.services.machinery.objects import Key, Viewed
+from pilothouse.services.machinery.objects import Key, Object, Viewed
 from pilothouse.services.machinery.resources import Resource
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.client.objects import EVERYTHING, Event, Objects, Selection
@@ -116,7 +116,11 @@ class Cache(Generic[V]):
         return came
 
     def _apply(self, event: Event, present: set[Key] | None) -> None:
-        view = self._decoder.decode(event.json)
+        try:
+            view = self._decoder.decode(event.json)
+        except msgspec.ValidationError as error:
+            self._pass_over(event, error)
+            return
         key = view.metadata.key
         if event.type == "DELETED":
             self._replace(key, None)
@@ -124,6 +128,12 @@ class Cache(Generic[V]):
         if present is not None:
             present.add(key)
         self._replace(key, view)
+
+    def _pass_over(self, event: Event, error: msgspec.ValidationError) -> None:
+        """One object that is not as it should be hides no other: it counts as not there."""
+        key = msgspec.json.decode(event.json, type=Object).metadata.key
+        self._log.error("object passed over", key=str(key), error=str(error))
+        self._replace(key, None)
 
     def _forget_absent(self, present: set[Key]) -> None:
         for key in [key for key in self._items if key not in present]:

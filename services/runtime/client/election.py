@@ -65,6 +65,8 @@ class Term:
     """For how long this process may write: until the deadline after its last renewal."""
 
     def __init__(self, clock: Clock) -> None:
+        self.slow_paths = 0
+        """How often a Lease was read before it was written."""
         self._clock = clock
         self._end = float("-inf")
 
@@ -154,6 +156,7 @@ class Election:
             if leadership.holds(self._candidate, self._observed):
                 with contextlib.suppress(Conflict, NotFound):
                     return await self._write()
+            self._term.slow_paths += 1
             await self._look()
             try:
                 return await self._write()

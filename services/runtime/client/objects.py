@@ -1,5 +1,6 @@
 """Calls on the API server's ``mesh.v1.Objects``: JSON text out, dicts or patches in."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
@@ -15,6 +16,7 @@ from pilothouse.services.machinery.resources import Resource
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 CALL_SECONDS_MAX = 30.0
+_OK, _CREATED = 200, 201
 
 T = TypeVar("T")
 
@@ -68,12 +70,14 @@ class Birth:
 class Objects:
     """The API server over one channel. Every call raises :class:`ApiError` and nothing else.
 
-    ``before_write`` is asked before each write and refuses by raising ApiError.
+    ``before_write`` is asked before each write and refuses by raising ApiError. ``calls`` counts
+    what was answered, by verb and HTTP code.
     """
 
     def __init__(
         self, channel: aio.Channel, *, before_write: Callable[[], None] | None = None
     ) -> None:
+        self.calls: Counter[tuple[str, int]] = Counter()
         self._stub = ObjectsStub(channel)
         self._before_write = before_write or _allow
 
@@ -84,7 +88,7 @@ class Objects:
             name=key.name,
             subresource=subresource,
         )
-        return (await _answer(self._stub.Get(request, timeout=CALL_SECONDS_MAX))).json
+        return (await self._answer("GET", self._stub.Get(request, timeout=CALL_SECONDS_MAX))).json
 
     async def list(
         self, resource: Resource, selection: Selection = EVERYTHING
@@ -96,7 +100,7 @@ class Objects:
             label_selector=selection.labels,
             field_selector=selection.fields,
         )
-        answer = await _answer(self._stub.List(request, timeout=CALL_SECONDS_MAX))
+        answer = await self._answer("GET", self._stub.List(request, timeout=CALL_SECONDS_MAX))
         return [item.json for item in answer.items], answer.revision
 
     async def watch(
@@ -132,13 +136,16 @@ class Objects:
         """Create ``body``; with a subresource, ``name`` is the parent (pods/binding)."""
         request = _create_request(Birth(resource, namespace, body, name, subresource))
         self._before_write()
-        return (await _answer(self._stub.Create(request, timeout=CALL_SECONDS_MAX))).json
+        return (
+            await self._answer("POST", self._stub.Create(request, timeout=CALL_SECONDS_MAX))
+        ).json
 
     async def create_many(self, births: Sequence[Birth]) -> Sequence[ApiError | None]:
         """Create all, side by side; what stood in the way of each, in their order."""
         request = pb.CreateManyRequest(creations=[_create_request(birth) for birth in births])
         self._before_write()
-        answer = await _answer(self._stub.CreateMany(request, timeout=CALL_SECONDS_MAX))
+        call = self._stub.CreateMany(request, timeout=CALL_SECONDS_MAX)
+        answer = await self._answer("POST", call)
         return [_refusal(outcome) for outcome in answer.outcomes]
 
     async def update(
@@ -153,7 +160,9 @@ class Objects:
             json=_text(body),
         )
         self._before_write()
-        return (await _answer(self._stub.Update(request, timeout=CALL_SECONDS_MAX))).json
+        return (
+            await self._answer("PUT", self._stub.Update(request, timeout=CALL_SECONDS_MAX))
+        ).json
 
     async def patch(
         self,
@@ -167,13 +176,17 @@ class Objects:
         """Merge ``patch``; ``metadata.uid`` or ``resourceVersion`` in it make it conditional."""
         request = _patch_request(Change(resource, key, patch, subresource, strategic))
         self._before_write()
-        return (await _answer(self._stub.Patch(request, timeout=CALL_SECONDS_MAX))).json
+        return (
+            await self._answer("PATCH", self._stub.Patch(request, timeout=CALL_SECONDS_MAX))
+        ).json
 
     async def patch_many(self, changes: Sequence[Change]) -> Sequence[str | ApiError]:
         """Patch all, side by side; what came of each, in their order."""
         request = pb.PatchManyRequest(patches=[_patch_request(change) for change in changes])
         self._before_write()
-        answer = await _answer(self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX))
+        answer = await self._answer(
+            "PATCH", self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX)
+        )
         return [_refusal(outcome) or outcome.object.json for outcome in answer.outcomes]
 
     async def delete(
@@ -195,7 +208,17 @@ class Objects:
             propagation_policy=propagation_policy,
         )
         self._before_write()
-        await _answer(self._stub.Delete(request, timeout=CALL_SECONDS_MAX))
+        await self._answer("DELETE", self._stub.Delete(request, timeout=CALL_SECONDS_MAX))
+
+    async def _answer(self, verb: str, call: Awaitable[T]) -> T:
+        try:
+            answer = await call
+        except aio.AioRpcError as error:
+            refusal = from_rpc(error)
+            self.calls[verb, refusal.http] += 1
+            raise refusal from None
+        self.calls[verb, _CREATED if verb == "POST" else _OK] += 1
+        return answer
 
 
 def _allow() -> None:
@@ -235,13 +258,6 @@ def _refusal(outcome: pb.Outcome) -> ApiError | None:
 
 def _text(body: dict[str, Any]) -> str:
     return msgspec.json.encode(body).decode()
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except aio.AioRpcError as error:
-        raise from_rpc(error) from None
 
 
 def _event(event: pb.Event) -> Event:

@@ -56,6 +56,10 @@ class Loop:
         self._failures: OrderedDict[Key, Failure] = OrderedDict()
         self._log = telemetry.logger(controller=reconciler.name)
 
+    def failure(self, key: Key) -> Failure | None:
+        """Why ``key`` waits for another try."""
+        return self._failures.get(key)
+
     def failures(self) -> list[Failure]:
         """Keys that wait for another try, oldest first."""
         return list(self._failures.values())

@@ -6,19 +6,35 @@ controller: no events, no locks, no lost wake-ups. The bound is the number of ob
 """
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from enum import Enum
 from typing import Generic, TypeVar
+
+from pilothouse.services.runtime.control.measures import Spans
 
 K = TypeVar("K", bound=Hashable)
 
 
+class State(Enum):
+    """Of a key."""
+
+    IDLE = "idle"
+    DELAYED = "delayed"
+    QUEUED = "queued"
+    WORKING = "working"
+
+
 class WorkQueue(Generic[K]):
-    """Keys in the order in which they became dirty."""
+    """Keys in the order in which they became dirty; ``adds``, ``waits`` and ``works`` are shown."""
 
     def __init__(self) -> None:
+        self.adds = 0
+        self.waits = Spans()
+        self.works = Spans()
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._dirty: set[K] = set()
-        self._working: set[K] = set()
+        # Since when, on the event loop's clock.
+        self._dirty: dict[K, float] = {}
+        self._working: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
@@ -28,11 +44,36 @@ class WorkQueue(Generic[K]):
     def working(self) -> int:
         return len(self._working)
 
+    @property
+    def delayed(self) -> int:
+        """How many are to be looked at later."""
+        return len(self._timers)
+
+    def begun(self, now: float) -> Iterator[float]:
+        """For how long each that is worked on has been, seconds."""
+        return (now - since for since in self._working.values())
+
+    def state(self, key: K) -> State:
+        """Where ``key`` is; worked on counts before all else."""
+        if key in self._working:
+            return State.WORKING
+        if key in self._dirty:
+            return State.QUEUED
+        return State.DELAYED if key in self._timers else State.IDLE
+
+    def due_seconds(self, key: K) -> float | None:
+        """Until it is looked at again by itself; None where nobody asked for that."""
+        timer = self._timers.get(key)
+        if timer is None:
+            return None
+        return max(timer.when() - asyncio.get_running_loop().time(), 0.0)
+
     def add(self, key: K) -> None:
         """Look at ``key`` as soon as a worker is free."""
         if key in self._dirty:
             return
-        self._dirty.add(key)
+        self.adds += 1
+        self._dirty[key] = asyncio.get_running_loop().time()
         if key not in self._working:
             self._ready.put_nowait(key)
 
@@ -54,13 +95,15 @@ class WorkQueue(Generic[K]):
     async def get(self) -> K:
         """The next key; the caller calls :meth:`done` with it."""
         key = await self._ready.get()
-        self._dirty.remove(key)
-        self._working.add(key)
+        now = asyncio.get_running_loop().time()
+        self.waits.observe(now - self._dirty.pop(key))
+        self._working[key] = now
         return key
 
     def done(self, key: K) -> None:
         """``key`` has been looked at; queued again if it became dirty meanwhile."""
-        self._working.remove(key)
+        began = self._working.pop(key)
+        self.works.observe(asyncio.get_running_loop().time() - began)
         if key in self._dirty:
             self._ready.put_nowait(key)
 

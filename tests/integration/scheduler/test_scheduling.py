@@ -36,6 +36,7 @@ class Stage:
             f"--client-key={pki}/scheduler.key",
             f"--certificate-authority={pki}/ca.crt",
             f"--socket={self.socket.with_name(socket)}",
+            "--secure-port=0",
             *more,
         ]
         child = await asyncio.create_subprocess_exec(
