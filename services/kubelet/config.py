@@ -114,7 +114,7 @@ def parse(argv: list[str]) -> Config:
 
 def _told(flags: argparse.Namespace) -> dict[str, str]:
     """The flags that count, by the names they are given by."""
-    said = {name.replace("_", "-"): value for name, value in vars(flags).items()}
+    said = {fields.flag_of(name): value for name, value in vars(flags).items()}
     return {name: str(value) for name, value in said.items() if value is not None}
 
 

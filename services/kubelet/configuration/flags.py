@@ -144,6 +144,12 @@ _KINDS: Mapping[Callable[[str], Any], Mapping[str, str]] = {
 }  # fmt: skip
 
 
+def flag_of(name: str) -> str:
+    """The flag behind a parsed name: a field's path here, or the flag in snake case."""
+    found = (flag for flags in _KINDS.values() for flag, path in flags.items() if path == name)
+    return next(found, name.replace("_", "-"))
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Every one of them; what is not given stays None."""
     group = parser.add_argument_group("what the file of --config can say too")

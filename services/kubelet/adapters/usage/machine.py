@@ -17,6 +17,8 @@ _PAGE = resource.getpagesize()
 _MINOR, _MAJOR, _UTIME, _STIME, _STARTED, _RESIDENT = 7, 9, 11, 12, 19, 21
 _PEER = struct.Struct("3i")
 CONNECT_SECONDS = 1.0
+USUAL = "eth0"
+"""The interface that counts where nothing leads out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ def network(pid: int | str, now: float) -> Network | None:
     if not told:
         return None
     found = proc_files.interfaces(told)
+    names = [item.name for item in found]
     default = proc_files.default_interface(_text(f"{pid}/net/route"))
-    return Network(now, found, default or (found[0].name if found else ""))
+    if not default:
+        default = USUAL if USUAL in names else "".join(names[:1])
+    return Network(now, found, default)
 
 
 def process(pid: int | str, name: str, now: float) -> Part | None:
