@@ -38,7 +38,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     id: str
     sandbox_id: str
     config: ContainerConfig
-    # The image's id (its config's digest), its name with a digest if it has one, and one for people.
+    # The image's id (its config's digest), its name with a digest if there is one, one for people.
     image_id: str
     image_ref: str = ""
     image_name: str = ""

@@ -4,8 +4,8 @@ from typing import Any
 
 from pilothouse.cri_shim.configs import PodSandboxConfig
 from pilothouse.cri_shim.records import SandboxRecord
-from pilothouse.services.machinery.errors import Invalid
 from pilothouse.services.machinery import quantity
+from pilothouse.services.machinery.errors import Invalid
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 INGRESS, EGRESS = "kubernetes.io/ingress-bandwidth", "kubernetes.io/egress-bandwidth"

@@ -98,7 +98,7 @@ class Commands:
         record = self.running(container_id)
         execution = _Execution(self._processes, self._clock, record.id)
         async with self._made(execution, record, command, streams):
-            return await execution.run(session.write, session)
+            return await execution.run(_only(streams, session.write), session)
 
     @contextlib.asynccontextmanager
     async def _made(
@@ -110,17 +110,12 @@ class Commands:
     ) -> AsyncIterator[None]:
         """Added to the container, and taken away in the end."""
         directory = self._directory / execution.id
-        paths = {
-            name: str(directory / name)
-            for name in ("stdin", "stdout", "stderr")
-            if name in streams and (name != "stderr" or "tty" not in streams)
-        }
-        # containerd wants to know where output goes; a command may have none.
+        # containerd wants to know where output goes, also of what nobody reads.
         io = ContainerIo(
             container_id=record.id,
-            stdin=paths.get("stdin", ""),
-            stdout=paths.get("stdout", ""),
-            stderr=paths.get("stderr", ""),
+            stdin=str(directory / "stdin") if "stdin" in streams else "",
+            stdout=str(directory / "stdout"),
+            stderr="" if "tty" in streams else str(directory / "stderr"),
             tty="tty" in streams,
         )
         try:
@@ -135,6 +130,16 @@ class Commands:
         finally:
             execution.close()
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _only(streams: frozenset[str], write: Write) -> Write:
+    """What the client did not ask for is read and dropped."""
+
+    async def passing(stream: str, content: bytes) -> None:
+        if stream in streams:
+            await write(stream, content)
+
+    return passing
 
 
 class _Execution:
