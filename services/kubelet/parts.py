@@ -20,6 +20,7 @@ from pilothouse.services.kubelet.ports import (
     Volumes,
 )
 from pilothouse.services.kubelet.resources.qos import TERMS, Terms
+from pilothouse.services.kubelet.security.confinement import Confinement
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
 
@@ -62,6 +63,7 @@ class Node:
 class Parts:
     """The outside, once for all pods.
 
+    ``pulling``: images that may be pulled at a time.
     ``telling``: pods whose status may be written at a time; each tells the newest when its turn
     comes. ``linger_seconds``: what a status says within this is one write.
     """
@@ -79,8 +81,10 @@ class Parts:
     starting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(SANDBOXES_AT_ONCE)
     )
+    pulling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     telling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
     linger_seconds: float = 0.0
+    confinement: Confinement = field(default_factory=Confinement)
     restart_wait_max: float = WAIT_MAX_SECONDS
 
 

@@ -1,7 +1,7 @@
 """What the kubelet needs of the outside, in its own words."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,18 +11,36 @@ from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.kubelet.volumes.payload import Found
 from pilothouse.services.kubelet.volumes.sources import Projection, TokenSource, Volume
+from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.machinery.objects import Key
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerState:
+    """What one handler of the runtime can do; the one without a name serves who names none."""
+
+    name: str
+    user_namespaces: bool = False
+    recursive_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeState:
-    """What the runtime says of itself; a problem is a sentence, empty when there is none."""
+    """What the runtime says of itself; a problem is a sentence, empty when there is none.
+
+    ``strict_groups``: whether it knows ``supplementalGroupsPolicy``; None when it does not say.
+    ``capacity`` and ``allocatable``: what plugins offer beside it.
+    """
 
     name: str
     version: str
     runtime_problem: str = ""
     network_problem: str = ""
+    handlers: tuple[HandlerState, ...] = ()
+    strict_groups: bool | None = None
+    capacity: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,15 @@ class Image:
     ref: str
     user: int | None = None
     user_name: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who to be at a registry."""
+
+    username: str
+    password: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +111,16 @@ class Survey(Protocol):
         """Every pod that the runtime knows, with the states of all that it has of it."""
 
 
+class OwnNode(Protocol):
+    """This node's object."""
+
+    def current(self) -> Node | None:
+        """As it was heard of last."""
+
+    async def fetch(self) -> Node:
+        """As it is."""
+
+
 class Exits(Protocol):
     """Who says that a container has ended, without being asked."""
 
@@ -106,8 +143,8 @@ class Images(Protocol):
     async def find(self, image: str) -> Image | None:
         """The image, when it is at hand."""
 
-    async def pull(self, image: str) -> Image:
-        """Fetch it."""
+    async def pull(self, image: str, credentials: Credentials | None = None) -> Image:
+        """Fetch it, as somebody or as nobody."""
 
 
 class Commands(Protocol):
@@ -121,6 +158,12 @@ class Cluster(Protocol):
 
     async def config_map(self, key: Key) -> Mapping[str, bytes]: ...
     async def secret(self, key: Key) -> Mapping[str, bytes]: ...
+    async def pull_secret(self, key: Key) -> Mapping[str, bytes]:
+        """The same of a Secret whose type is for pulls of images; nothing of others."""
+
+    async def runtime_handler(self, runtime_class: str) -> str:
+        """What the runtime calls a RuntimeClass."""
+
     async def token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:
         """A token for the pod's service account, and when it ends (seconds since the epoch)."""
 

@@ -46,6 +46,9 @@ class FakeCluster:
     async def secret(self, key):
         return self._object("secret", key)
 
+    async def pull_secret(self, key):
+        return self._object("secret", key)
+
     def _object(self, kind, key):
         if (kind, key.name) not in self.objects:
             raise NotFound(f'{kind} "{key.name}" not found')

@@ -16,6 +16,7 @@ from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     CONFIG_MAPS,
     PODS,
+    RUNTIME_CLASSES,
     SECRETS,
     SERVICE_ACCOUNTS,
     Resource,
@@ -25,6 +26,7 @@ from pilothouse.services.runtime.client.objects import Objects
 
 MASTER = Key("default", "kubernetes")
 BY_NAMESPACE = "namespace"
+PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 
 
 def _own_uid(pod: Pod) -> str:
@@ -52,10 +54,20 @@ class MeshCluster:
         """All keys with their bytes."""
         return await self._fetch(SECRETS, key)
 
+    async def pull_secret(self, key: Key) -> Mapping[str, bytes]:
+        """All keys of a Secret that is for pulls of images."""
+        body = msgspec.json.decode(await self._objects.get(SECRETS, key))
+        return payload.secret_files(body) if body.get("type") in PULL_TYPES else {}
+
     async def _fetch(self, resource: Resource, key: Key) -> dict[str, bytes]:
         body = msgspec.json.decode(await self._objects.get(resource, key))
         read = payload.secret_files if resource is SECRETS else payload.config_map_files
         return read(body)
+
+    async def runtime_handler(self, runtime_class: str) -> str:
+        """What the runtime calls a RuntimeClass."""
+        body = await self._objects.get(RUNTIME_CLASSES, Key("", runtime_class))
+        return str(msgspec.json.decode(body)["handler"])
 
     async def token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:
         """A token bound to the pod, and when it ends."""

@@ -12,7 +12,7 @@ from pilothouse.services.kubelet.adapters.leftovers import Leftovers
 from pilothouse.services.kubelet.pod import configs
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, SandboxConfig
 from pilothouse.services.kubelet.pod.observed import Container, Observed, is_abandoned
-from pilothouse.services.kubelet.ports import Image, PodRef, Ran, RuntimeState
+from pilothouse.services.kubelet.ports import Credentials, Image, PodRef, Ran, RuntimeState
 from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.runtime.rpc.errors import from_rpc
@@ -105,7 +105,9 @@ class Cri:
         return {ref: frozenset(states) for ref, states in found.items()}
 
     async def run_sandbox(self, config: SandboxConfig) -> str:
-        request = cri.RunPodSandboxRequest(config=cri_encode.sandbox(config))
+        request = cri.RunPodSandboxRequest(
+            config=cri_encode.sandbox(config), runtime_handler=config.runtime_handler
+        )
         answer = await _answer(self._runtime.RunPodSandbox(request, timeout=SANDBOX_SECONDS_MAX))
         return answer.pod_sandbox_id
 
@@ -136,7 +138,7 @@ class Cri:
     ) -> str:
         request = cri.CreateContainerRequest(
             pod_sandbox_id=sandbox_id,
-            config=cri_encode.container(sandbox.pod, config, image_ref),
+            config=cri_encode.container(sandbox, config, image_ref),
             sandbox_config=cri_encode.sandbox(sandbox),
         )
         answer = await _answer(self._runtime.CreateContainer(request, timeout=CALL_SECONDS_MAX))
@@ -181,9 +183,10 @@ class Cri:
 
 
 class CriStreams:
-    """The runtime's state, and commands inside containers."""
+    """The runtime's state, ``last`` as it was when it was asked, and commands inside containers."""
 
     def __init__(self, channel: aio.Channel) -> None:
+        self.last: RuntimeState | None = None
         self._runtime = RuntimeServiceStub(channel)
 
     async def state(self) -> RuntimeState:
@@ -193,12 +196,17 @@ class CriStreams:
         conditions = {item.type: item for item in answer.status.conditions}
         runtime = conditions.get("RuntimeReady")
         network = conditions.get("NetworkReady")
-        return RuntimeState(
+        self.last = RuntimeState(
             name=version.runtime_name,
             version=version.runtime_version,
             runtime_problem=_problem("container runtime", runtime),
             network_problem=_problem("container runtime network", network),
+            handlers=cri_decode.handlers(answer),
+            strict_groups=(
+                answer.features.supplemental_groups_policy if answer.HasField("features") else None
+            ),
         )
+        return self.last
 
     async def run(self, id_: str, command: Sequence[str], timeout_seconds: int) -> Ran:
         """Run a command to its end in a container."""
@@ -254,11 +262,14 @@ class CriImages:
             return None
         found = answer.image
         user = found.uid.value if found.HasField("uid") else None
-        return Image(found.id, user, found.username)
+        return Image(found.id, user, found.username, found.size)
 
-    async def pull(self, image: str) -> Image:
-        """Fetch it."""
+    async def pull(self, image: str, credentials: Credentials | None = None) -> Image:
+        """Fetch it, as somebody or as nobody."""
         request = cri.PullImageRequest(image=cri.ImageSpec(image=image))
+        if credentials is not None:
+            request.auth.username = credentials.username
+            request.auth.password = credentials.password
         pulled = await _answer(self._images.PullImage(request, timeout=PULL_SECONDS_MAX))
         return await self.find(image) or Image(pulled.image_ref)
 

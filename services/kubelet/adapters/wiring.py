@@ -1,15 +1,23 @@
 """Put the parts of one kubelet together."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from grpc import aio
 
-from pilothouse.services.kubelet.adapters import cni_conf, observing, resourcing, volume_wiring
+from pilothouse.services.kubelet.adapters import (
+    cni_conf,
+    housekeeping,
+    observing,
+    resourcing,
+    volume_wiring,
+)
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.cri import CriImages, CriStreams
 from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.housekeeping import Housekeeping
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
@@ -36,6 +44,8 @@ from pilothouse.services.runtime.client.events import Recorder
 from pilothouse.services.runtime.client.objects import Objects, Selection
 from pilothouse.services.runtime.clock import Clock
 
+PULLS_UNLIMITED = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Kubelet:
@@ -46,6 +56,7 @@ class Kubelet:
     rotation: Rotation
     registration: Registration
     recorder: Recorder
+    housekeeping: Housekeeping
     streams: CriStreams
     checkpoints: CriCheckpoints
     observing: Observing
@@ -83,25 +94,30 @@ def build(
         cgroups=cgroups,
         notes=recorder,
         logs=LogFolders(),
+        pulling=asyncio.Semaphore(_pulls_at_once(config)),
     )
-    pods = Pods(parts, counted.survey, RuntimeEvents(runtime), [volumes, cgroups])
+    view = MeshNode(objects, caches.nodes, config.node_name, _network(config))
+    events = RuntimeEvents(runtime)
+    pods = Pods(parts, counted.survey, events, [volumes, cgroups], node=view)
     files = ManifestFiles(config.paths.manifests)
     manifests = Manifests(files, cluster, pods, clock, config.node_name)
     cluster.name_mirrors(manifests.mirror_uid)
     caches.pods.on_change(manifests.change)
-    view = MeshNode(objects, caches.nodes, config.node_name, _network(config))
     registration = Registration(view, view, streams, clock, identity, here)
     caches.nodes.on_change(registration.changed)
     seen = observing.Observed(pods, manifests, counted, here)
+    observing_ = observing.build(config, counting, objects, runtime, clock, seen)
+    heard = housekeeping.Heard(config, registration, pods, recorder)
     return Kubelet(
         pods=pods,
+        housekeeping=housekeeping.build(heard, observing_.usages, counted.cri, runtime, clock),
         manifests=manifests,
         rotation=Rotation(pods, streams, clock),
         registration=registration,
         recorder=recorder,
         streams=streams,
         checkpoints=CriCheckpoints(runtime),
-        observing=observing.build(config, counting, objects, runtime, clock, seen),
+        observing=observing_,
         references=references,
         pod_cache=caches.pods,
         node_cache=caches.nodes,
@@ -132,6 +148,12 @@ def _network(config: Config) -> Callable[[str], object]:
     """Gives the runtime the range of pods' addresses."""
     paths = config.paths
     return partial(cni_conf.write, paths.cni_conf, cache=paths.cni_cache, node_ip=config.node_ip)
+
+
+def _pulls_at_once(config: Config) -> int:
+    if config.kubelet.serialize_image_pulls:
+        return 1
+    return config.kubelet.max_parallel_image_pulls or PULLS_UNLIMITED
 
 
 def _facts(config: Config, around: Surroundings, here: Machine) -> Node:

@@ -28,6 +28,7 @@ from pilothouse.services.kubelet.pod.plans import (
 )
 from pilothouse.services.kubelet.pod.views import Pod, full_name
 from pilothouse.services.kubelet.resources import qos, resizing
+from pilothouse.services.kubelet.workers.pulling import Puller
 from pilothouse.services.kubelet.workers.starting import Starter
 from pilothouse.services.kubelet.workers.stopping import Stopper
 from pilothouse.services.machinery.errors import ApiError
@@ -44,6 +45,7 @@ class Performer:
         self._memory = memory
         self._wake = wake
         self._starter = Starter(parts, memory)
+        self._puller = Puller(parts, memory)
         self._stopper = Stopper(parts, memory, wake)
         self._pulling: set[asyncio.Task[None]] = set()
         self._waiting: set[str] = set()
@@ -164,7 +166,7 @@ class Performer:
             self._parts.logs.make(log_directory(self._parts.node, pod))
             self._parts.cgroups.prepare(pod)
             async with self._parts.starting:
-                config = self._starter.sandbox_config(pod, act.attempt)
+                config = await self._starter.sandbox_config(pod, act.attempt)
                 await self._parts.runtime.run_sandbox(config)
         except ApiError as error:
             text = f"Failed to create pod sandbox: {error.message}"
@@ -191,9 +193,9 @@ class Performer:
     async def _ensure_image(self, pod: Pod, act: EnsureImage) -> None:
         try:
             spec = pod.container(act.name)
-            await self._starter.ensure_image(pod, spec)
+            await self._puller.ensure(pod, spec)
             self._wake()
-            await self._starter.back_off(pod, spec)
+            await self._puller.back_off(pod, spec)
         finally:
             self._memory.pulling.discard(act.name)
             self._wake()

@@ -16,7 +16,6 @@ from pilothouse.services.kubelet.pod.observed import Container as Running
 from pilothouse.services.kubelet.pod.observed import Sandbox
 from pilothouse.services.kubelet.pod.plans import StartContainer
 from pilothouse.services.kubelet.pod.views import Container, Pod
-from pilothouse.services.kubelet.ports import Image
 from pilothouse.services.kubelet.resources import qos
 from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.objects import Key
@@ -24,8 +23,6 @@ from pilothouse.services.machinery.objects import Key
 CONFIG_ERROR = "CreateContainerConfigError"
 CREATE_ERROR = "CreateContainerError"
 RUN_ERROR = "RunContainerError"
-PULL_TOLD_SECONDS = 2.0
-"""A failed pull is told for this long before the back-off after it is."""
 
 
 class Starter:
@@ -35,9 +32,10 @@ class Starter:
         self._parts = parts
         self._memory = memory
 
-    def sandbox_config(self, pod: Pod, attempt: int) -> SandboxConfig:
-        """The sandbox of this attempt."""
-        node = self._parts.node
+    async def sandbox_config(self, pod: Pod, attempt: int) -> SandboxConfig:
+        """The sandbox of this attempt; BadRequest where the node can not make it."""
+        node, confinement = self._parts.node, self._parts.confinement
+        handler = await self._handler(pod)
         return SandboxConfig(
             pod=pod,
             attempt=attempt,
@@ -45,77 +43,17 @@ class Starter:
             dns=dns_of(pod, node.cluster_dns, node.host_dns),
             log_directory=str(log_directory(node, pod)),
             cgroup_parent=qos.cgroup_parent(node.cgroup_root, pod),
+            runtime_handler=handler,
+            ids=confinement.ids(pod, handler),
+            rules=confinement.rules,
         )
 
-    async def ensure_image(self, pod: Pod, spec: Container) -> None:
-        """Find the image, or pull it, by the container's policy."""
-        about = reference(pod, spec)
-        note = self._parts.notes.note
-        try:
-            found = await self._parts.images.find(spec.image)
-            if found is not None and spec.image_pull_policy != "Always":
-                text = f'Container image "{spec.image}" already present on machine'
-                text += " and can be accessed by the pod"
-                note(about, "Normal", "Pulled", text)
-            elif spec.image_pull_policy == "Never":
-                text = f'Container image "{spec.image}" is not present with pull policy of Never'
-                note(about, "Warning", "ErrImageNeverPull", text)
-                self._fail(spec, "ErrImageNeverPull", text)
-                return
-            else:
-                found = await self._pull(pod, spec)
-        except ApiError as error:
-            text = f'Failed to pull image "{spec.image}": {error.message}'
-            note(about, "Warning", "Failed", text)
-            note(about, "Warning", "Failed", "Error: ErrImagePull")
-            self._fail(spec, "ErrImagePull", error.message, is_pull=True)
-            return
-        if not self._may_run_as_root(pod, spec, found):
-            return
-        self._memory.images[spec.name] = found.ref
+    async def _handler(self, pod: Pod) -> str:
+        name = pod.spec.runtime_class_name
+        return await self._parts.cluster.runtime_handler(name) if name else ""
 
-    async def back_off(self, pod: Pod, spec: Container) -> None:
-        """After a pull that failed: say so for a moment, then that the next one waits."""
-        trouble = self._memory.trouble_with(spec.name)
-        if trouble is None or trouble.reason != "ErrImagePull":
-            return
-        clock, about = self._parts.clock, reference(pod, spec)
-        await clock.sleep(min(PULL_TOLD_SECONDS, trouble.until - clock.now()))
-        text = f'Back-off pulling image "{spec.image}"'
-        self._parts.notes.note(about, "Normal", "BackOff", text)
-        self._parts.notes.note(about, "Warning", "Failed", "Error: ImagePullBackOff")
-        told = f"{text}: ErrImagePull: {trouble.message}"
-        self._memory.reword(spec.name, "ImagePullBackOff", told)
-
-    async def _pull(self, pod: Pod, spec: Container) -> Image:
-        about = reference(pod, spec)
-        clock, note = self._parts.clock, self._parts.notes.note
-        note(about, "Normal", "Pulling", f'Pulling image "{spec.image}"')
-        began = clock.monotonic()
-        found = await self._parts.images.pull(spec.image)
-        took = f"{clock.monotonic() - began:.3f}s"
-        text = f'Successfully pulled image "{spec.image}" in {took} ({took} including waiting).'
-        note(about, "Normal", "Pulled", text)
-        return found
-
-    def _may_run_as_root(self, pod: Pod, spec: Container, image: Image) -> bool:
-        """Whether ``runAsNonRoot`` is not asked for, or holds."""
-        own, shared = spec.security_context, pod.spec.security_context
-        wish = shared.run_as_non_root if own.run_as_non_root is None else own.run_as_non_root
-        user = shared.run_as_user if own.run_as_user is None else own.run_as_user
-        user = image.user if user is None else user
-        if not wish or (user is not None and user != 0):
-            return True
-        text = "container has runAsNonRoot and image will run as root"
-        if user is None and image.user_name:
-            text = f"container has runAsNonRoot and image has non-numeric user ({image.user_name})"
-        self._parts.notes.note(reference(pod, spec), "Warning", "Failed", f"Error: {text}")
-        self._fail(spec, CONFIG_ERROR, text)
-        return False
-
-    def _fail(self, spec: Container, reason: str, message: str, *, is_pull: bool = False) -> None:
-        now = self._parts.clock.now()
-        self._memory.trouble(spec.name, reason, message, now, is_pull=is_pull)
+    def _fail(self, spec: Container, reason: str, message: str) -> None:
+        self._memory.trouble(spec.name, reason, message, self._parts.clock.now())
 
     async def start(self, pod: Pod, act: StartContainer, sandbox: Sandbox) -> None:
         """Create and start in this sandbox; on failure remember why."""
@@ -126,7 +64,7 @@ class Starter:
             config = await self._config(pod, spec, act, ips)
             self._parts.logs.make(log_directory(self._parts.node, pod) / spec.name)
             reason = CREATE_ERROR
-            made_in = self.sandbox_config(pod, sandbox.attempt)
+            made_in = await self.sandbox_config(pod, sandbox.attempt)
             image_ref = self._memory.images[spec.name]
             id_ = await self._parts.runtime.create_container(
                 act.sandbox_id, made_in, config, image_ref
@@ -186,10 +124,24 @@ class Starter:
             command=[environment.expand(item, env) for item in spec.command],
             args=[environment.expand(item, env) for item in spec.args],
             env=env,
-            mounts=self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
+            mounts=self._parts.confinement.settle(
+                self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
+                await self._handler(pod),
+            ),
             limits=qos.limits_of(pod, spec, node.memory_bytes, node.terms),
+            image_user=await self._image_user(pod, spec),
             target_id=act.target_id,
         )
+
+    async def _image_user(self, pod: Pod, spec: Container) -> int | None:
+        """Whom the image runs as; asked only where the pod names a group and no user."""
+        own, shared = spec.security_context, pod.spec.security_context
+        if own.run_as_user is not None or shared.run_as_user is not None:
+            return None
+        if own.run_as_group is None and shared.run_as_group is None:
+            return None
+        found = await self._parts.images.find(spec.image)
+        return found.user or 0 if found is not None and not found.user_name else None
 
     async def _sources(self, pod: Pod, spec: Container) -> Sources:
         """Fetch what the environment refers to; what is absent stays out."""

@@ -7,7 +7,7 @@ from pilothouse.services.kubelet.pod.configs import Mount
 from pilothouse.services.kubelet.pod.observed import Container as Running
 from pilothouse.services.kubelet.pod.probes import Outcome
 from pilothouse.services.kubelet.pod.views import Container, Hook, Pod, Probe
-from pilothouse.services.kubelet.ports import Image, RuntimeState
+from pilothouse.services.kubelet.ports import Credentials, Image, RuntimeState
 from pilothouse.services.runtime.client.events import Reference
 
 NOBODY = 65_534
@@ -29,7 +29,7 @@ class EveryImage:
     async def find(self, image: str) -> Image | None:
         return Image(image, NOBODY)
 
-    async def pull(self, image: str) -> Image:
+    async def pull(self, image: str, credentials: Credentials | None = None) -> Image:
         return Image(image, NOBODY)
 
 
