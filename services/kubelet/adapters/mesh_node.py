@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.objects import Key
-from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.machinery.resources import NODES, Resource
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
 
@@ -24,6 +26,10 @@ class MeshNode:
     def current(self) -> Node | None:
         """The newest that was heard."""
         return self._nodes.get(self._key)
+
+    async def fetch(self) -> Node:
+        """As the API server has it now."""
+        return msgspec.json.decode(await self._objects.get(NODES, self._key), type=Node)
 
     def configure_network(self, pod_cidr: str) -> None:
         """Let the runtime give pods addresses of this range."""

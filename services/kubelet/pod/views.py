@@ -13,6 +13,7 @@ from pilothouse.services.kubelet.volumes.sources import (
     Volume,
     VolumeMount,
 )
+from pilothouse.services.machinery.kinds.affinity import Affinity
 from pilothouse.services.machinery.kinds.pods import (
     ContainerPort,
     ReadinessGate,
@@ -246,6 +247,10 @@ class DnsConfig(View, frozen=True, kw_only=True):
     options: tuple[DnsOption, ...] = ()
 
 
+class PodOs(View, frozen=True, kw_only=True):
+    name: str
+
+
 class Spec(View, frozen=True, kw_only=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
@@ -277,6 +282,9 @@ class Spec(View, frozen=True, kw_only=True):
     resources: Resources = Resources()
     overhead: dict[str, str | int | float] = {}
     tolerations: tuple[Toleration, ...] = ()
+    node_selector: dict[str, str] = {}
+    affinity: Affinity | None = None
+    os: PodOs | None = None
 
 
 class Pod(View, frozen=True, kw_only=True):

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pilothouse.services.kubelet.eviction import admission as under_pressure
+from pilothouse.services.kubelet.eviction.ranking import is_critical
+from pilothouse.services.kubelet.eviction.values import Eviction
 from pilothouse.services.kubelet.parts import Parts
 from pilothouse.services.kubelet.pod.views import Pod
-from pilothouse.services.kubelet.ports import Exits, Leftovers, PodRef, Survey
-from pilothouse.services.kubelet.resources import admission
+from pilothouse.services.kubelet.ports import Exits, Leftovers, OwnNode, PodRef, Survey
+from pilothouse.services.kubelet.resources import admission, preemption
+from pilothouse.services.kubelet.resources.admission import Rejection
 from pilothouse.services.kubelet.workers.worker import PodWorker
 from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.machinery.objects import Key, Metadata
@@ -37,8 +41,13 @@ class Pods:
         exits: Exits,
         leftovers: Sequence[Leftovers],
         survey_seconds: float = SURVEY_SECONDS,
+        node: OwnNode | None = None,
     ) -> None:
-        """``survey_seconds``: how often to look for what the runtime did not tell."""
+        """``survey_seconds``: how often to look for what the runtime did not tell.
+
+        ``node``: what it is like; pods that do not belong on it are refused.
+        """
+        self._node = node
         self._parts = parts
         self._runtime = runtime
         self._exits = exits
@@ -50,6 +59,7 @@ class Pods:
         self._states = _States()
         self._strays: dict[str, None] = {}
         self._is_complete = False
+        self._pressures = frozenset[str]()
         self._again = asyncio.Event()
         self._log = telemetry.logger(part="pods")
 
@@ -90,6 +100,10 @@ class Pods:
             default = pod.spec.termination_grace_period_seconds
             worker.vanish(float(default if grace is None else grace))
 
+    def press(self, conditions: frozenset[str]) -> None:
+        """The node is short of something: not everybody is let in from now on."""
+        self._pressures = conditions
+
     def complete(self) -> None:
         """Every source of pods has been heard once: what is not wanted now is an orphan."""
         self._is_complete = True
@@ -113,9 +127,37 @@ class Pods:
         """One after the other: each is judged beside those that were let in before."""
         others = [other.pod for other in self.workers() if other.is_expected]
         allocatable = self._parts.node.around.allocatable or {}
-        rejection = admission.judge(worker.pod, allocatable, others)
+        rejection = under_pressure.judge(worker.pod, self._pressures)
+        if rejection is None:
+            rejection = self._parts.confinement.judge(worker.pod)
+        node = self._node.current() if self._node is not None else None
+        if rejection is None and node is not None and admission.misplaced(worker.pod, node):
+            worker.doubt(self._look_again)
+        if rejection is None:
+            rejection = admission.judge(worker.pod, allocatable, others)
+            if rejection is not None and self._make_room(worker.pod, rejection, others):
+                return
         if rejection is not None:
             worker.reject(rejection)
+
+    async def _look_again(self, worker: PodWorker) -> None:
+        """Whether it is misplaced by the node as it is; what is heard of it may come later."""
+        if self._node is not None:
+            rejection = admission.misplaced(worker.pod, await self._node.fetch())
+            if rejection is not None:
+                worker.reject(rejection)
+
+    def _make_room(self, pod: Pod, rejection: Rejection, others: Sequence[Pod]) -> bool:
+        """Whether the pod is so important that others leave for it, and enough of them can."""
+        if not is_critical(pod) or not rejection.is_of_size:
+            return False
+        allocatable = self._parts.node.around.allocatable or {}
+        lacking = admission.shortfalls(pod, allocatable, others)
+        leaving = preemption.victims(pod, others, lacking) if lacking else None
+        for victim in leaving or ():
+            grace = victim.spec.termination_grace_period_seconds
+            self._workers[victim.uid].evict(Eviction(preemption.REASON, preemption.MESSAGE, grace))
+        return bool(leaving)
 
     def _spawn(self, worker: PodWorker) -> None:
         if self._group is None:

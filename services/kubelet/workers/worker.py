@@ -10,11 +10,12 @@ Nothing it knows is needed to go on after a crash: the next worker reads it all 
 """
 
 import asyncio
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from typing import Any
 
 import msgspec
 
+from pilothouse.services.kubelet.eviction.values import Eviction, ended, told
 from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.pod import lifecycle, status
 from pilothouse.services.kubelet.pod.ending import Leaving
@@ -63,6 +64,8 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._strays = strays
         self._rejected: dict[str, Any] = {}
+        self._settle: Callable[[PodWorker], Awaitable[None]] | None = None
+        self._eviction: Eviction | None = None
         self._cleared = False
         self._exited: set[str] = set()
         self._writer = StatusWriter(parts)
@@ -87,6 +90,23 @@ class PodWorker:
         self.status = self.status | self._rejected
         about = reference(self.pod)
         self._parts.notes.note(about, "Warning", rejection.reason, rejection.message)
+
+    def doubt(self, settle: Callable[["PodWorker"], Awaitable[None]]) -> None:
+        """Nothing is done for the pod before ``settle`` has found whether it is to start."""
+        self._settle = settle
+
+    def evict(self, eviction: Eviction) -> None:
+        """End the pod; it has failed once its containers have ended. The first word counts."""
+        if self._eviction is None:
+            self._eviction = eviction
+            note = self._parts.notes.note
+            note(reference(self.pod), "Warning", eviction.reason, eviction.message)
+            self.wake()
+
+    @property
+    def is_evicted(self) -> bool:
+        """Whether it was told to end."""
+        return self._eviction is not None
 
     def wake(self) -> None:
         """Something may have changed."""
@@ -148,6 +168,9 @@ class PodWorker:
 
     async def _look(self, group: asyncio.TaskGroup) -> float | None:
         """One turn; when to look again (infinity: when woken), None when all is over."""
+        if self._settle is not None:
+            await self._settle(self)
+            self._settle = None
         observed = await self._observe()
         now = self._parts.clock.now()
         pod = msgspec.structs.replace(self.pod, status=self._writer.recorded(self.pod))
@@ -155,9 +178,13 @@ class PodWorker:
         self._memory.verdict = self._judge(pod, observed)
         known = self._memory.known()
         judged = msgspec.structs.replace(pod, status=pod.status | self._rejected)
+        if self._eviction is not None:
+            judged = ended(pod, self._eviction)
         plan = lifecycle.plan(judged, observed, known, now, self._leaving)
         place = status.Place(self._parts.node.around.host_ip)
         self.status = status.render(judged, observed, known, place, now)
+        if self._eviction is not None:
+            self.status = told(self.status, pod, self._eviction, observed, now)
         if self._in_api:
             self._writer.offer(pod, self.status)
         if plan.ended:
