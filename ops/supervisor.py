@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -74,7 +74,7 @@ class Supervisor:
         commands = [unit for unit in self.units if not unit.service]
         for unit in commands:
             self._start(unit, 0.0)
-        _import_services()
+        _import_services({unit.service for unit in self.units if unit.service})
         for unit in self.units:
             if unit.service:
                 self._start(unit, 0.0)
@@ -190,9 +190,9 @@ def _ended() -> list[tuple[int, int]]:
         ended.append((pid, status))
 
 
-def _import_services() -> None:
+def _import_services(names: Collection[str]) -> None:
     """Import every service once, so that all of them share its pages."""
-    for service in SERVICES.values():
+    for service in [SERVICES[name] for name in sorted(names)]:
         try:
             import_service(service)
         except Exception:  # noqa: BLE001 - the service itself says so in its own log, and is retried

@@ -20,6 +20,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--nodes", type=int, help="how many (1)")
     parser.add_argument("--port", type=int, help="of the API on 127.0.0.1 (6443)")
     parser.add_argument("--publish-address", help="loopback address of NodePorts (127.0.0.1)")
+    parser.add_argument(
+        "--container-runtime",
+        choices=clusters.CONTAINER_RUNTIMES,
+        help="who serves CRI: containerd itself, or cri-shim on it (containerd)",
+    )
     flags = parser.parse_args(argv)
     if os.geteuid() != 0:
         sys.stderr.write("up: must run as root: it makes network namespaces and mounts\n")
@@ -28,6 +33,7 @@ def main(argv: list[str]) -> int:
         "nodes": flags.nodes,
         "port": flags.port,
         "publish_address": flags.publish_address,
+        "container_runtime": flags.container_runtime,
     }
     clock = SystemClock()
     progress = Progress(clock)
@@ -48,4 +54,6 @@ def _wanted(name: str, asked: dict[str, Any]) -> clusters.Cluster:
     cluster = replace(before, **asked)
     if clusters.load(name) is not None and cluster.nodes < before.nodes:
         raise ValueError(f"it has {before.nodes} nodes: run down first to have fewer")
+    if clusters.load(name) is not None and cluster.container_runtime != before.container_runtime:
+        raise ValueError(f"its pods belong to {before.container_runtime}: run down first")
     return cluster

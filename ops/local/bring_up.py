@@ -87,6 +87,7 @@ def _lay(cluster: Cluster, ledger: Ledger, progress: Progress, clock: Clock) -> 
     registry.prepare(cluster, IMAGES)
     for node in cluster.members:
         node.containerd_socket.unlink(missing_ok=True)
+        node.cri_socket.unlink(missing_ok=True)
         containerd.prepare(node)
     progress.say(f"network of {cluster.nodes} node(s) is laid")
 

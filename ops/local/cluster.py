@@ -14,6 +14,9 @@ CONTROL_PLANE_ADDRESS = "10.90.0.1"
 FABRIC_PREFIX = 24
 POD_CIDR = "10.244.0.0/16"
 NODES_MAX = 200
+# Who answers the kubelet's calls: containerd's own CRI server, or ours on its native services.
+CONTAINERD, CRI_SHIM = "containerd", "cri-shim"
+CONTAINER_RUNTIMES = (CONTAINERD, CRI_SHIM)
 
 # Socket paths hold at most 107 bytes, and the name is in them.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
@@ -50,6 +53,12 @@ class Node:
     def containerd_socket(self) -> Path:
         return self.run / "containerd.sock"
 
+    @property
+    def cri_socket(self) -> Path:
+        """Where the kubelet finds its container runtime."""
+        own = self.cluster.container_runtime == CRI_SHIM
+        return self.run / "cri.sock" if own else self.containerd_socket
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -59,6 +68,7 @@ class Cluster:
     nodes: int = 1
     port: int = API_PORT
     publish_address: str = "127.0.0.1"
+    container_runtime: str = CONTAINERD
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -69,6 +79,8 @@ class Cluster:
             raise ValueError(f"{self.nodes} nodes: not between 1 and {NODES_MAX}")
         if not 1 <= self.port <= 65535:  # noqa: PLR2004 - the last port there is
             raise ValueError(f"port {self.port}: not between 1 and 65535")
+        if self.container_runtime not in CONTAINER_RUNTIMES:
+            raise ValueError(f"{self.container_runtime}: none of {', '.join(CONTAINER_RUNTIMES)}")
 
     @property
     def slug(self) -> str:

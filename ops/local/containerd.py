@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 from pilothouse.ops.images.recipes import PAUSE
-from pilothouse.ops.local.cluster import Node
+from pilothouse.ops.local.cluster import CRI_SHIM, Node
 
 CNI_BINARIES = Path("/usr/lib/cni")
 NAMESPACE = "k8s.io"
 CAP_SYS_RESOURCE = 24
+CRI_PLUGIN = "io.containerd.grpc.v1.cri"
 
 # Off: what no pod of ours uses. The opt plugin would make /opt/containerd.
 DISABLED = (
@@ -26,12 +27,14 @@ DISABLED = (
 def configuration(node: Node, *, snapshotter: str, restrict_oom_score_adj: bool) -> str:
     """The node's ``config.toml``; nothing of it touches a path outside the node's directories."""
     restrict = str(restrict_oom_score_adj).lower()
-    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    cri = f'plugins."{CRI_PLUGIN}"'
+    own = node.cluster.container_runtime == CRI_SHIM
+    disabled = [*DISABLED, CRI_PLUGIN] if own else list(DISABLED)
     return f"""version = 2
 root = "{node.state}/containerd"
 state = "{node.run}/containerd"
 temp = "{node.state}/containerd/tmp"
-disabled_plugins = {json.dumps(list(DISABLED))}
+disabled_plugins = {json.dumps(disabled)}
 
 [grpc]
   address = "{node.containerd_socket}"
@@ -65,7 +68,7 @@ def prepare(node: Node) -> Path:
     path = node.state / "containerd.toml"
     text = configuration(
         node,
-        snapshotter=_snapshotter(node.state),
+        snapshotter=snapshotter(node.state),
         restrict_oom_score_adj=not may_lower_oom_score(),
     )
     if not path.exists() or path.read_text() != text:
@@ -81,8 +84,7 @@ async def import_images(node: Node, archive: Path, *, digest: str) -> bool:
     stamp = node.state / "images.stamp"
     if stamp.exists() and stamp.read_text() == digest:
         return False
-    snapshotter = _snapshotter(node.state)
-    await _ctr(node, "images", "import", "--snapshotter", snapshotter, str(archive))
+    await _ctr(node, "images", "import", "--snapshotter", snapshotter(node.state), str(archive))
     await _ctr(node, "images", "label", PAUSE, "io.cri-containerd.pinned=pinned")
     stamp.write_text(digest)
     return True
@@ -112,7 +114,7 @@ def may_lower_oom_score() -> bool:
     return bool(int(status["CapEff"], 16) >> CAP_SYS_RESOURCE & 1)
 
 
-def _snapshotter(state: Path) -> str:
+def snapshotter(state: Path) -> str:
     """Overlay on an ordinary disk; plain copies where the directory is itself an overlay."""
     best, kind = "", ""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():

@@ -2,6 +2,7 @@
 
 It has a name, a port and a publish address of its own. ``CONFORMANCE_CLUSTER=NAME:PORT:ADDRESS``
 chooses others, and ``CONFORMANCE_KEEP=1`` leaves it up, so that the next run need not wait.
+``CONFORMANCE_RUNTIME=cri-shim`` lets our CRI server answer its kubelets instead of containerd's.
 """
 
 import fcntl
@@ -56,7 +57,8 @@ def cluster() -> Iterator[Cluster]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not keep:
             handle.down()
-        handle.up("--nodes", str(NODES))
+        runtime = os.environ.get("CONFORMANCE_RUNTIME", "containerd")
+        handle.up("--nodes", str(NODES), "--container-runtime", runtime)
         yield handle
         if not keep:
             handle.down()

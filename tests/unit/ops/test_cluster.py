@@ -2,7 +2,7 @@
 
 import pytest
 
-from pilothouse.ops.local.cluster import Cluster
+from pilothouse.ops.local.cluster import CRI_SHIM, Cluster
 from pilothouse.ops.local.containerd import configuration
 from pilothouse.ops.local.services import LISTEN_FLAG, plan
 
@@ -59,3 +59,22 @@ def test_containerd_keeps_to_the_nodes_directories() -> None:
     assert f'root = "{node.state}/containerd"' in text
     assert "/var/lib/containerd" not in text
     assert "/run/containerd" not in text
+
+
+def test_our_cri_server_stands_between_the_kubelet_and_containerd() -> None:
+    cluster = Cluster(nodes=2, container_runtime=CRI_SHIM)
+    units = {unit.name: unit for unit in plan(cluster)}
+    shim, kubelet = units["cri-shim-node-2"], units["kubelet-node-2"]
+    socket = f"unix://{cluster.members[1].cri_socket}"
+    assert f"--listen={socket}" in shim.arguments
+    assert f"--container-runtime-endpoint={socket}" in kubelet.arguments
+    assert shim.netns == kubelet.netns
+    assert kubelet.stop_order < shim.stop_order < units["containerd-node-2"].stop_order
+    text = configuration(cluster.members[1], snapshotter="native", restrict_oom_score_adj=True)
+    (line,) = [line for line in text.splitlines() if line.startswith("disabled_plugins")]
+    assert '"io.containerd.grpc.v1.cri"' in line
+
+
+def test_a_runtime_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="containerd, cri-shim"):
+        Cluster(container_runtime="docker")
