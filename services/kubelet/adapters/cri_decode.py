@@ -5,6 +5,7 @@ from pathlib import Path
 from pilothouse.protos.cri.v1 import api_pb2 as cri
 from pilothouse.services.kubelet.pod import configs
 from pilothouse.services.kubelet.pod.observed import Container, Sandbox, State, User
+from pilothouse.services.kubelet.ports import HandlerState
 
 NANOSECONDS = 1_000_000_000
 MESSAGE_BYTES_MAX = 4096
@@ -19,6 +20,17 @@ _STATES: dict[int, State] = {
     cri.CONTAINER_EXITED: "exited",
     cri.CONTAINER_UNKNOWN: "unknown",
 }
+
+
+def handlers(status: cri.StatusResponse) -> tuple[HandlerState, ...]:
+    """What the runtime's handlers can do, by name."""
+    found = (
+        HandlerState(
+            item.name, item.features.user_namespaces, item.features.recursive_read_only_mounts
+        )
+        for item in status.runtime_handlers
+    )
+    return tuple(sorted(found, key=lambda item: item.name))
 
 
 def sandbox(status: cri.PodSandboxStatus) -> Sandbox:

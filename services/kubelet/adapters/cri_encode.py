@@ -1,20 +1,13 @@
 """From the kubelet's words to CRI's messages. No call is made here."""
 
 from pilothouse.protos.cri.v1 import api_pb2 as cri
+from pilothouse.services.kubelet.adapters import cri_confining as confining
 from pilothouse.services.kubelet.pod import configs
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, SandboxConfig
-from pilothouse.services.kubelet.pod.views import Container, Pod, SeccompProfile
+from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources.cgroup_files import size_word
 from pilothouse.services.kubelet.resources.qos import Limits
-
-MASKED_PATHS = (
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-    "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
-)  # fmt: skip
-READONLY_PATHS = (
-    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-)  # fmt: skip
+from pilothouse.services.kubelet.security.rules import sysctls_of
 
 _PROPAGATION = {
     "HostToContainer": cri.PROPAGATION_HOST_TO_CONTAINER,
@@ -52,8 +45,8 @@ def sandbox(config: SandboxConfig) -> cri.PodSandboxConfig:
         port_mappings=_port_mappings(pod),
         linux=cri.LinuxPodSandboxConfig(
             cgroup_parent=config.cgroup_parent,
-            sysctls={item.name: item.value for item in pod.spec.security_context.sysctls},
-            security_context=_sandbox_security(pod),
+            sysctls=sysctls_of(pod, config.rules),
+            security_context=confining.sandbox(config),
         ),
     )
     if not pod.spec.host_network:
@@ -77,53 +70,11 @@ def _port_mappings(pod: Pod) -> list[cri.PortMapping]:
     ]
 
 
-def _namespaces(pod: Pod) -> cri.NamespaceOption:
-    pid = cri.CONTAINER
-    if pod.spec.host_pid:
-        pid = cri.NODE
-    elif pod.spec.share_process_namespace:
-        pid = cri.POD
-    return cri.NamespaceOption(
-        network=cri.NODE if pod.spec.host_network else cri.POD,
-        ipc=cri.NODE if pod.spec.host_ipc else cri.POD,
-        pid=pid,
-    )
-
-
-def _sandbox_security(pod: Pod) -> cri.LinuxSandboxSecurityContext:
-    context = pod.spec.security_context
-    message = cri.LinuxSandboxSecurityContext(
-        namespace_options=_namespaces(pod),
-        supplemental_groups=_groups(pod),
-        privileged=any(item.security_context.privileged for item in pod.spec.containers),
-        seccomp=_seccomp(SeccompProfile(type="RuntimeDefault")),
-    )
-    if context.run_as_user is not None:
-        message.run_as_user.value = context.run_as_user
-        if context.run_as_group is not None:
-            message.run_as_group.value = context.run_as_group
-    return message
-
-
-def _groups(pod: Pod) -> list[int]:
-    context = pod.spec.security_context
-    extra = () if context.fs_group is None else (context.fs_group,)
-    return [*context.supplemental_groups, *extra]
-
-
-def _seccomp(profile: SeccompProfile | None) -> cri.SecurityProfile:
-    if profile is None or profile.type == "Unconfined":
-        return cri.SecurityProfile(profile_type=cri.SecurityProfile.Unconfined)
-    if profile.type == "Localhost":
-        return cri.SecurityProfile(
-            profile_type=cri.SecurityProfile.Localhost, localhost_ref=profile.localhost_profile
-        )
-    return cri.SecurityProfile(profile_type=cri.SecurityProfile.RuntimeDefault)
-
-
-def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.ContainerConfig:
+def container(
+    made_in: SandboxConfig, config: ContainerConfig, image_ref: str
+) -> cri.ContainerConfig:
     """The whole container; ``image_ref`` is what the runtime calls the image."""
-    spec = config.spec
+    pod, spec = made_in.pod, config.spec
     return cri.ContainerConfig(
         metadata=cri.ContainerMetadata(name=spec.name, attempt=config.attempt),
         image=cri.ImageSpec(image=image_ref),
@@ -132,8 +83,18 @@ def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.Containe
         working_dir=spec.working_dir,
         envs=[cri.KeyValue(key=key, value=value.encode()) for key, value in config.env.items()],
         mounts=[_mount(mount) for mount in config.mounts],
+        devices=[
+            cri.Device(
+                container_path=item.container_path,
+                host_path=item.host_path,
+                permissions=item.permissions,
+            )
+            for item in config.devices
+        ],
+        CDI_devices=[cri.CDIDevice(name=name) for name in config.cdi_devices],
         labels=pod_labels(pod) | {configs.CONTAINER_NAME: spec.name},
         annotations={
+            **config.annotations,
             configs.CONTAINER_HASH: config.made_of,
             configs.RESTART_COUNT: str(config.attempt),
             configs.MESSAGE_PATH: spec.termination_message_path,
@@ -148,7 +109,7 @@ def container(pod: Pod, config: ContainerConfig, image_ref: str) -> cri.Containe
         stop_signal=_signal(spec.lifecycle.stop_signal),
         linux=cri.LinuxContainerConfig(
             resources=resources(config.limits),
-            security_context=_container_security(pod, spec, config.target_id),
+            security_context=confining.container(made_in, config),
         ),
     )
 
@@ -182,34 +143,5 @@ def _mount(mount: Mount) -> cri.Mount:
         host_path=mount.host_path,
         readonly=mount.read_only,
         propagation=_PROPAGATION.get(mount.propagation, cri.PROPAGATION_PRIVATE),
+        recursive_read_only=mount.read_only and mount.recursive_read_only == "Enabled",
     )
-
-
-def _container_security(
-    pod: Pod, spec: Container, target_id: str
-) -> cri.LinuxContainerSecurityContext:
-    own, shared = spec.security_context, pod.spec.security_context
-    message = cri.LinuxContainerSecurityContext(
-        capabilities=cri.Capability(
-            add_capabilities=own.capabilities.add, drop_capabilities=own.capabilities.drop
-        ),
-        privileged=own.privileged,
-        namespace_options=_namespaces(pod),
-        readonly_rootfs=own.read_only_root_filesystem,
-        supplemental_groups=_groups(pod),
-        no_new_privs=own.allow_privilege_escalation is False,
-    )
-    if target_id:
-        message.namespace_options.pid = cri.TARGET
-        message.namespace_options.target_id = target_id
-    if not own.privileged:
-        message.seccomp.CopyFrom(_seccomp(own.seccomp_profile or shared.seccomp_profile))
-        message.masked_paths.extend(MASKED_PATHS)
-        message.readonly_paths.extend(READONLY_PATHS)
-    user = shared.run_as_user if own.run_as_user is None else own.run_as_user
-    group = shared.run_as_group if own.run_as_group is None else own.run_as_group
-    if user is not None:
-        message.run_as_user.value = user
-        if group is not None:
-            message.run_as_group.value = group
-    return message

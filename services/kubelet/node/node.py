@@ -120,8 +120,8 @@ def render(
             {"type": "InternalIP", "address": identity.ip},
             {"type": "Hostname", "address": identity.name},
         ],
-        "capacity": capacity(identity, machine),
-        "allocatable": allocatable(identity, machine),
+        "capacity": {**capacity(identity, machine), **state.capacity},
+        "allocatable": {**allocatable(identity, machine), **state.allocatable},
         "conditions": _conditions(state, recorded, now, pressures),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": identity.port}},
         "nodeInfo": {
@@ -136,7 +136,27 @@ def render(
             "osImage": machine.os_image,
             "systemUUID": machine.system_uuid,
         },
+        **_abilities(state),
     }
+
+
+def _abilities(state: RuntimeState) -> dict[str, Any]:
+    """What the runtime says that it can do."""
+    told: dict[str, Any] = {}
+    if state.handlers:
+        told["runtimeHandlers"] = [
+            {
+                "name": item.name,
+                "features": {
+                    "recursiveReadOnlyMounts": item.recursive_read_only,
+                    "userNamespaces": item.user_namespaces,
+                },
+            }
+            for item in state.handlers
+        ]
+    if state.strict_groups is not None:
+        told["features"] = {"supplementalGroupsPolicy": state.strict_groups}
+    return told
 
 
 def _conditions(

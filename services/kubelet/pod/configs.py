@@ -1,10 +1,12 @@
 """What the runtime is told of a sandbox or container, in the kubelet's words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.resources.qos import Limits
+from pilothouse.services.kubelet.security.ranges import IdRange
+from pilothouse.services.kubelet.security.rules import Rules
 from pilothouse.services.machinery.errors import BadRequest
 
 POD_NAME = "io.kubernetes.pod.name"
@@ -33,12 +35,17 @@ class Dns:
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
+    """``ids``: of the pod's own user namespace. ``rules``: what confines its containers."""
+
     pod: Pod
     attempt: int
     hostname: str
     dns: Dns
     log_directory: str
     cgroup_parent: str
+    runtime_handler: str = ""
+    ids: IdRange | None = None
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +58,19 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceNode:
+    """A device of the host; ``permissions`` of ``r``, ``w`` and ``m``."""
+
+    container_path: str
+    host_path: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerConfig:
     """``command`` and ``args`` are expanded, ``env`` is in order, ``log_path`` is relative.
 
-    ``target_id``: the container whose processes it shares.
+    ``target_id``: the container whose processes it shares. ``image_user``: whom the image runs as.
     """
 
     spec: Container
@@ -66,8 +82,11 @@ class ContainerConfig:
     env: Mapping[str, str]
     mounts: Sequence[Mount]
     limits: Limits
-    run_as_user: int | None = None
+    image_user: int | None = None
     target_id: str = ""
+    devices: Sequence[DeviceNode] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    cdi_devices: Sequence[str] = ()
 
     @property
     def log_path(self) -> str:

@@ -1,0 +1,1 @@
+"""Wire contracts and the code generated from them."""

@@ -1,0 +1,1 @@
+"""Devices of this node that plugins offer: which there are, which pod has which."""
