@@ -40,6 +40,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             group.create_task(kubelet.pod_cache.run())
             await kubelet.pod_cache.wait_synced()
             kubelet.pods.complete()
+            group.create_task(kubelet.housekeeping.run())
 
 
 def main(argv: list[str]) -> int:

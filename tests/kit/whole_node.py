@@ -23,6 +23,13 @@ NODE_IP = "10.90.0.11"
 POD_CIDR = "10.244.77.0/24"
 
 
+ROOMY = (
+    "--eviction-hard=memory.available<100Mi,nodefs.available<64Mi",
+    "--image-gc-high-threshold=100", "--image-gc-low-threshold=99", "--pod-max-pids=100",
+)  # fmt: skip
+"""The disk of the machine that tests may be rather full, images stay, and forks are few."""
+
+
 @dataclass
 class WholeNode:
     """``kubectl`` is the judge."""
@@ -68,7 +75,7 @@ class WholeNode:
             f"--container-runtime-endpoint={self.containerd.endpoint}",
             f"--root-dir={root}/kubelet", f"--log-dir={root}/logs",
             f"--cni-conf-dir={root}/cni/net.d", f"--cgroup-root={self.containerd.cgroup_root}",
-            f"--pod-manifest-path={root}/manifests", f"--run-dir={root}/run",
+            f"--pod-manifest-path={root}/manifests", f"--run-dir={root}/run", *ROOMY,
         )  # fmt: skip
 
     def kubectl(

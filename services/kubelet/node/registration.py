@@ -60,6 +60,7 @@ class Registration:
         self._known = asyncio.Event()
         self._leased_to = ""
         self._pressures = frozenset[str]()
+        self._images: list[dict[str, Any]] = []
         self._log = telemetry.logger(part="node")
 
     def changed(self, old: Node | None, new: Node | None) -> None:
@@ -75,6 +76,12 @@ class Registration:
         """The conditions of pressure that hold from now on."""
         if pressures != self._pressures:
             self._pressures = pressures
+            self._changed.set()
+
+    def show(self, images: list[dict[str, Any]]) -> None:
+        """What the Node tells of its images from now on; with the next status that is written."""
+        if images != self._images:
+            self._images = images
             self._changed.set()
 
     async def run(self, renew_seconds: float = node.RENEW_SECONDS) -> None:
@@ -108,6 +115,7 @@ class Registration:
         recorded = found.status.conditions if found is not None else ()
         now = self._clock.now()
         status = node.render(self._identity, self._machine, state, recorded, now, self._pressures)
+        status["images"] = self._images
         if found is None and self._told is None:
             await self._register(status)
         due = self._clock.monotonic() - self._told_at >= node.REPORT_SECONDS

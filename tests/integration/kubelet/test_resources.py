@@ -1,0 +1,90 @@
+"""What pods may use, on a real node: cgroups, memory and fork bombs, limits of storage."""
+
+from pathlib import Path
+
+from kit.containerd import pod_of
+from kit.whole_node import WholeNode
+
+MI = 1 << 20
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def _pod(name: str, script: str = "", resources: dict | None = None, **spec: object) -> dict:
+    body = pod_of("", name=name, **spec)
+    body["metadata"] = {"name": name, "namespace": "default"}
+    container = body["spec"]["containers"][0]
+    if script:
+        container["command"] = ["sh", "-c", script]
+    container["resources"] = resources or {}
+    return body
+
+
+def _limit(node: WholeNode, uid: str, level: str, v1: str, v2: str) -> str:
+    root = node.containerd.cgroup_root.strip("/")
+    unified = CGROUPS / root / level / f"pod{uid}" / v2
+    controller = v1.partition(".")[0]
+    found = unified if unified.exists() else CGROUPS / controller / root / level / f"pod{uid}" / v1
+    return found.read_text().strip()
+
+
+def _ended(node: WholeNode, name: str) -> dict:
+    status = node.get("pod", name).get("status", {})
+    entry = (status.get("containerStatuses") or [{}])[0]
+    states = (entry.get("state", {}), entry.get("lastState", {}))
+    return next((state["terminated"] for state in states if "terminated" in state), {})
+
+
+def test_the_node_keeps_something_from_pods(node: WholeNode) -> None:
+    status = node.get("node", "node-1")["status"]
+    capacity, rest = status["capacity"], status["allocatable"]
+    assert int(capacity["memory"][:-2]) - int(rest["memory"][:-2]) == 100 * 1024
+    assert rest["hugepages-2Mi"] == "0"
+    pressures = {item["type"]: item["status"] for item in status["conditions"]}
+    assert pressures["MemoryPressure"] == pressures["DiskPressure"] == "False"
+    told = node.wait(lambda: node.get("node", "node-1")["status"].get("images"), 60)
+    assert any("busybox" in name for image in told for name in image["names"])
+
+
+def test_a_memory_bomb_is_ended_and_the_node_lives(node: WholeNode) -> None:
+    both = {"memory": "24Mi", "cpu": "100m"}
+    script = "sleep 1; tail /dev/zero"
+    node.create(_pod("bomb", script, {"limits": both}, restartPolicy="Never"))
+    ended = node.wait(lambda: _ended(node, "bomb"), 60)
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    found = node.get("pod", "bomb")
+    assert found["status"]["qosClass"] == "Guaranteed"
+    uid = found["metadata"]["uid"]
+    assert _limit(node, uid, "", "memory.limit_in_bytes", "memory.max") == str(24 * MI)
+    node.kubectl("delete", "pod", "bomb", "--now")
+    node.wait(lambda: not (CGROUPS / "memory" / node.containerd.cgroup_root.strip("/")
+                           / f"pod{uid}").exists())  # fmt: skip
+
+
+def test_a_fork_bomb_meets_its_limit(node: WholeNode) -> None:
+    script = "for i in $(seq 200); do sleep 60 & done; echo done; sleep 60"
+    node.create(_pod("forks", script, restartPolicy="Never"))
+    found = node.wait(lambda: "fork" in node.kubectl("logs", "forks", check=False).stdout, 60)
+    assert found
+    uid = node.get("pod", "forks")["metadata"]["uid"]
+    assert _limit(node, uid, "besteffort", "pids.max", "pids.max") == "100"
+    node.kubectl("delete", "pod", "forks", "--now")
+
+
+def test_an_empty_dir_above_its_limit_evicts_its_pod(node: WholeNode) -> None:
+    mounted = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    body = _pod(
+        "hoard",
+        "head -c 3000000 /dev/zero > /v/f; sleep 600",
+        volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}],
+    )
+    body["spec"]["containers"][0] |= mounted
+    node.create(body)
+    node.wait(lambda: node.get("pod", "hoard").get("status", {}).get("phase") == "Failed", 60)
+    status = node.get("pod", "hoard")["status"]
+    assert status["reason"] == "Evicted"
+    assert status["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
+    ended = _ended(node, "hoard")
+    assert ended["exitCode"]
+    events = node.kubectl("get", "events", "-o", "name", "--field-selector=reason=Evicted").stdout
+    assert events
+    node.kubectl("delete", "pod", "hoard", "--now")
