@@ -158,7 +158,8 @@ def with_failure(status: ReplicaStatus, failure: ApiError | None, now: float) ->
     if failure is None:
         return msgspec.structs.replace(status, conditions=others)
     known = find(status.conditions, FAILURE)
-    if known is not None and known.message == failure.message:
+    if known is not None and known.status == "True":
+        # Each try would name another pod, and each writing of it bring about the next try.
         return status
     said = Condition(
         type=FAILURE,

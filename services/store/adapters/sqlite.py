@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import aiosqlite
 
@@ -82,10 +82,17 @@ class _Connection(aiosqlite.Connection):
             raise Unavailable(f"the database: {error}") from error
 
 
+class Line(Protocol):
+    """A way to the database: ``run`` raises Unavailable."""
+
+    async def run(self, act: Callable[..., Any], *args: Any) -> Any: ...
+    async def close(self) -> None: ...
+
+
 class SqliteJournal:
     """One database file, or one in memory. Reads use a connection of their own."""
 
-    def __init__(self, writer: _Connection, reader: _Connection, lock: int | None) -> None:
+    def __init__(self, writer: Line, reader: Line, lock: int | None = None) -> None:
         self._writer = writer
         self._reader = reader
         self._lock = lock
@@ -103,7 +110,7 @@ class SqliteJournal:
                 stack.callback(os.close, lock)
             writer = await _connect(path)
             stack.push_async_callback(writer.close)
-            await writer.run(_prepare)
+            await writer.run(prepare)
             reader = writer
             if lock is not None:
                 reader = await _connect(path)
@@ -192,7 +199,8 @@ def _bound_cache(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the schema; ValueError on that of another version."""
     _bound_cache(connection)
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,71 @@
+"""Budgets and quotas hold; who lost the lease writes nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pilothouse.ops.simulation.state import State, Step, is_ready
+from pilothouse.ops.simulation.trace import parts_of
+from pilothouse.services.machinery.objects import Key
+
+LEASE = Key("kube-system", "kube-controller-manager")
+GUARDED = "guarded"
+"""The label of pods that nothing takes but evictions; its value is how many must stay."""
+TERM_SECONDS = 10.0
+BETWEEN_LEADERS = frozenset({"leases", "events"})
+
+
+class Budgets:
+    """While no node fails, evictions leave as many ready pods as the budget says."""
+
+    def __init__(self, state: State, *, nodes_fail: bool) -> None:
+        self._state = state
+        self._nodes_fail = nodes_fail
+        self._were_whole: dict[Key, None] = {}
+
+    def see(self, step: Step, now: float) -> Iterator[str]:
+        """What this commit breaks."""
+        told = step.document["metadata"].get("labels", {}).get(GUARDED)
+        if step.plural != "pods" or told is None or self._nodes_fail:
+            return
+        pods = [
+            pod
+            for key, pod in self._state.all("pods").items()
+            if key.namespace == step.key.namespace
+            and pod["metadata"].get("labels", {}).get(GUARDED) == told
+        ]
+        ready, place = sum(map(is_ready, pods)), Key(step.key.namespace, told)
+        if ready >= int(told):
+            self._were_whole[place] = None
+        elif place in self._were_whole:
+            yield f"{ready} guarded pods are ready in {place.namespace} where {told} must stay"
+
+
+class Quotas:
+    """What is used is never more than what is allowed."""
+
+    def see(self, step: Step, now: float) -> Iterator[str]:
+        """What this commit breaks."""
+        if step.plural != "resourcequotas" or step.new is None:
+            return
+        status = step.new.get("status", {})
+        for name, hard in status.get("hard", {}).items():
+            used = status.get("used", {}).get(name, "0")
+            if int(used) > int(hard):
+                yield f"quota {step.key}: {used} {name} are used where {hard} may be"
+
+
+class Leadership:
+    """Asked for each write as it leaves its caller."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def sent(self, caller: str, request: Any) -> Iterator[str]:
+        """What it would break that ``caller`` writes this now."""
+        for one in parts_of(request):
+            if one.resource.resource in BETWEEN_LEADERS or not caller.startswith("controllers"):
+                continue
+            lease = self._state.get("leases", LEASE)
+            holder = lease["spec"].get("holderIdentity", "") if lease is not None else ""
+            if holder and not holder.startswith(caller):
+                yield f"{caller} writes {one.resource.resource} {one.name} while {holder} leads"

@@ -1,0 +1,228 @@
+"""One run: trouble, then none, then a look at what is left, then an idle hour."""
+
+import asyncio
+import random
+import traceback
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import structlog
+from structlog.typing import EventDict
+
+from pilothouse.ops.simulation import loop, members, people
+from pilothouse.ops.simulation.faults import Script
+from pilothouse.ops.simulation.invariants import identity, rest
+from pilothouse.ops.simulation.invariants.guards import Budgets, Leadership, Quotas
+from pilothouse.ops.simulation.invariants.jobs import Jobs
+from pilothouse.ops.simulation.invariants.replicas import Replicas
+from pilothouse.ops.simulation.loop import VirtualClock, VirtualLoop
+from pilothouse.ops.simulation.members import Member
+from pilothouse.ops.simulation.network import Network
+from pilothouse.ops.simulation.people import Person
+from pilothouse.ops.simulation.server import Server
+from pilothouse.ops.simulation.state import State
+from pilothouse.ops.simulation.trace import Trace
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.machinery.storage import Change
+
+TROUBLE_SECONDS = (60.0, 300.0)
+REST_SECONDS = 1500.0
+"""The longest backoff of a loop, the longest patience of a pod on a dead node, and then some."""
+IDLE_SECONDS = 3600.0
+IDLE_EVERY = 8
+"""Seeds that also sit through an idle hour; it costs as much as all the rest."""
+LOOK_SECONDS = 1.0
+WRITES_MAX = 20_000
+TIME_WIDTH = 12
+NODES = (3, 4)
+HEARTBEATS = ("/registry/leases/", "/registry/events/", "/registry/nodes/")
+
+_ACTORS = (
+    people.deployments,
+    people.statefulsets,
+    people.daemonsets,
+    people.jobs,
+    people.cronjobs,
+    people.drains,
+    people.quotas,
+    people.namespaces,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``broken`` is empty where all held."""
+
+    seed: int
+    broken: str
+    digest: str
+    writes: int
+    lines: Sequence[str]
+
+
+def simulate(seed: int) -> Outcome:
+    """Run one seed to its end, or to the first thing that is broken."""
+    made: list[_Run] = []
+
+    async def main(running: VirtualLoop) -> Outcome:
+        made.append(_Run(running, seed))
+        return await made[0].run()
+
+    try:
+        return loop.run(main, seed)
+    except loop.Stuck as stuck:
+        return made[0].outcome(str(stuck))
+
+
+class _Run:
+    """The cluster of one seed."""
+
+    def __init__(self, running: VirtualLoop, seed: int) -> None:
+        self._seed = seed
+        self._draw = random.Random(f"{seed}/run")  # noqa: S311 - no secret
+        self._clock = VirtualClock(running)
+        self._trace = Trace(running)
+        self._script = Script(seed, self._clock, self._trace)
+        self._script.on_send = self._sent
+        self._network = Network(self._script)
+        self._server = Server(self._network, self._clock, self._committed)
+        self._state = State()
+        self._deleters: dict[Key, str] = {}
+        self._nodes_fail = self._draw.choice((True, False))
+        self._invariants = (
+            Replicas(self._state, self._deleters),
+            Jobs(self._state),
+            Budgets(self._state, nodes_fail=self._nodes_fail),
+            Quotas(),
+        )
+        self._leadership = Leadership(self._state)
+        self._runtimes: members.Runtimes = {}
+        self._broken: asyncio.Future[str] = running.create_future()
+        structlog.configure(processors=[self._heard], cache_logger_on_first_use=False)
+        self._is_idle = False
+
+    async def run(self) -> Outcome:
+        """To the end."""
+        try:
+            broken = await self._judge()
+        except BaseExceptionGroup as ended:
+            # A component, or the server, that no fault of ours ended.
+            broken = self._broken.result() if self._broken.done() else _told(ended)
+            self._trace.lines += traceback.format_exception(ended)
+        return self.outcome(broken)
+
+    def outcome(self, broken: str) -> Outcome:
+        """What there is to say of it."""
+        trace = self._trace
+        trace.say(broken or "all is well")
+        return Outcome(self._seed, broken, trace.digest, trace.writes, trace.lines)
+
+    async def _judge(self) -> str:
+        broken, ended = "", asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            course = group.create_task(self._course(group))
+            course.add_done_callback(lambda _: ended.set())
+            self._broken.add_done_callback(lambda _: ended.set())
+            await ended.wait()
+            if self._broken.done():
+                broken = self._broken.result()
+            elif not course.cancelled() and course.exception() is None:
+                broken = "; ".join(course.result())
+            for task in sorted(asyncio.all_tasks(), key=hash):
+                if task is not asyncio.current_task():
+                    task.cancel()
+        return broken
+
+    async def _course(self, group: asyncio.TaskGroup) -> list[str]:
+        made = self._members()
+        nodes = [member for member in made.values() if member.name.startswith("node")]
+        group.create_task(self._server.run())
+        await self._server.up.wait()
+        for member in made.values():
+            group.create_task(member.run())
+        group.create_task(self._watch_runtimes())
+        until = self._clock.monotonic() + self._draw.uniform(*TROUBLE_SECONDS)
+        killable = (
+            made
+            if self._nodes_fail
+            else {name: member for name, member in made.items() if member not in nodes}
+        )
+        group.create_task(self._script.run(self._network, self._server, killable))
+        async with asyncio.TaskGroup() as work:
+            for act in self._people(until, nodes):
+                work.create_task(act)
+            await self._clock.sleep(until - self._clock.monotonic())
+            self._script.clear()
+            self._trace.say("the trouble is over")
+        await self._clock.sleep(REST_SECONDS)
+        left = [*rest.unfinished(self._state), *rest.slices(self._state)]
+        if not left and self._seed % IDLE_EVERY == 0:
+            self._is_idle = True
+            await self._clock.sleep(IDLE_SECONDS)
+        return left
+
+    def _members(self) -> dict[str, Member]:
+        network, clock = self._network, self._clock
+        mains: dict[str, members.Main] = {
+            "controllers-a": members.controllers,
+            "scheduler": members.scheduler,
+        }
+        if self._draw.choice((True, False)):
+            mains["controllers-b"] = members.controllers
+        for number in range(self._draw.choice(NODES)):
+            mains[f"node-{number}"] = members.node(number, self._runtimes)
+        return {name: Member(name, main, network, clock) for name, main in mains.items()}
+
+    def _people(self, until: float, nodes: Sequence[Member]) -> Iterator[Coroutine[Any, Any, None]]:
+        chosen = self._draw.sample(_ACTORS, self._draw.randint(1, 4))
+        for act in chosen:
+            name = act.__name__
+            yield act(Person(self._network, self._clock, name, self._seed, until))
+        if self._nodes_fail:
+            mechanic = Person(self._network, self._clock, "machines", self._seed, until)
+            yield people.machines(mechanic, nodes)
+
+    async def _watch_runtimes(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            for sentence in await identity.doubles(self._runtimes, self._state):
+                self._break(sentence)
+
+    def _committed(self, changes: Sequence[Change]) -> None:
+        self._trace.commit(changes)
+        if self._trace.writes > WRITES_MAX:
+            self._break(f"{WRITES_MAX} writes: somebody turns in a circle")
+        now = self._clock.monotonic()
+        for change in changes:
+            step = self._state.apply(change)
+            if self._is_idle and not change.key.decode().startswith(HEARTBEATS):
+                self._break(f"{change.key.decode()} was written while nothing happens")
+            if step is not None:
+                for invariant in self._invariants:
+                    for sentence in invariant.see(step, now):
+                        self._break(sentence)
+
+    def _sent(self, caller: str, method: str, request: Any) -> None:
+        if method == "Delete" and request.resource.resource == "pods":
+            self._deleters[Key(request.namespace, request.name)] = caller
+        for sentence in self._leadership.sent(caller, request):
+            self._break(sentence)
+
+    def _heard(self, _: object, level: str, event: EventDict) -> NoReturn:
+        """A component says something; an error is a mistake of ours."""
+        self._trace.say(f"{level}: {event.pop('event')} {event.pop('exc_info', '')} {event}")
+        if level in {"error", "critical"}:
+            self._break(self._trace.lines[-1][TIME_WIDTH:])
+        raise structlog.DropEvent
+
+    def _break(self, sentence: str) -> None:
+        if not self._broken.done():
+            self._broken.set_result(sentence)
+
+
+def _told(ended: BaseException) -> str:
+    """The first thing that was raised."""
+    while isinstance(ended, BaseExceptionGroup):
+        ended = ended.exceptions[0]
+    return f"a component ended: {ended!r}"
