@@ -10,9 +10,9 @@ USAGE = """usage: pilothouse VERB [flags]
 
   a cluster on this machine    up  down  status  kubectl
   a cluster of real machines   server  join  pki
-  one service                  apiserver  controllers  kubelet  proxy  publish  routes  scheduler
-                               store
-  other                        bench  simulate  version
+  one service                  apiserver  controllers  cri-shim  kubelet  proxy  publish  routes
+                               scheduler  store
+  other                        bench  simulate  simulate-faults  version
 
 `pilothouse VERB --help` tells a verb's flags.
 """
@@ -28,6 +28,7 @@ _VERBS = {
     "join": "pilothouse.ops.cli.join",
     "pki": "pilothouse.ops.cli.pki",
     "simulate": "pilothouse.services.kubelet.hollow.__main__",
+    "simulate-faults": "pilothouse.ops.simulation.__main__",
     "version": "pilothouse.ops.cli.version",
 }
 
