@@ -8,7 +8,7 @@ from pilothouse.services.kubelet.adapters.observing import Counting
 from pilothouse.services.kubelet.config import Config, parse
 from pilothouse.services.kubelet.rest import health, server
 from pilothouse.services.kubelet.rest.wiring import Routes
-from pilothouse.services.kubelet.rpc import node
+from pilothouse.services.kubelet.rpc import node, plugins
 from pilothouse.services.runtime import process
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.rpc.server import Listen, serve
@@ -31,6 +31,8 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             for part in (kubelet.recorder, kubelet.node_cache, kubelet.service_cache):
                 group.create_task(part.run())
             group.create_task(kubelet.references.run())
+            root = config.paths.root
+            group.create_task(plugins.run(kubelet.devices, kubelet.pods, root, clock))
             for local in (kubelet.pods, kubelet.manifests, kubelet.rotation):
                 group.create_task(local.run())
             ready.ready()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pilothouse.services.kubelet.devices.ports import Devices, NoDevices
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.observed import WAIT_MAX_SECONDS
@@ -15,6 +16,7 @@ from pilothouse.services.kubelet.ports import (
     Cgroups,
     Cluster,
     Images,
+    ImageVolumes,
     LogDirectories,
     Runtime,
     Volumes,
@@ -63,6 +65,7 @@ class Node:
 class Parts:
     """The outside, once for all pods.
 
+    ``image_volumes``: None where there is no file system to mount.
     ``pulling``: images that may be pulled at a time.
     ``telling``: pods whose status may be written at a time; each tells the newest when its turn
     comes. ``linger_seconds``: what a status says within this is one write.
@@ -84,7 +87,9 @@ class Parts:
     pulling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     telling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
     linger_seconds: float = 0.0
+    image_volumes: ImageVolumes | None = None
     confinement: Confinement = field(default_factory=Confinement)
+    devices: Devices = field(default_factory=NoDevices)
     restart_wait_max: float = WAIT_MAX_SECONDS
 
 

@@ -147,6 +147,16 @@ class Images(Protocol):
         """Fetch it, as somebody or as nobody."""
 
 
+class ImageVolumes(Protocol):
+    """Images whose files containers see. Absence is no error of a removal."""
+
+    async def mount(self, uid: str, volume: str, image: str) -> None:
+        """Make a pulled image available as a volume of the pod of this uid."""
+
+    async def remove(self, uid: str) -> None:
+        """Take all of a pod's away."""
+
+
 class Commands(Protocol):
     """Commands inside containers."""
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet.manifests.static_pods import StaticPod
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.sources import TokenSource
@@ -110,18 +109,6 @@ class MeshCluster:
             return
         try:
             await self._objects.delete(PODS, pod.metadata.key, uid=uid, grace_period_seconds=0)
-        except (NotFound, Conflict):
-            return
-
-    async def create_mirror(self, static: StaticPod) -> None:
-        """Show a static pod."""
-        await self._objects.create(PODS, static.pod.metadata.namespace, static.body)
-
-    async def delete_mirror(self, mirror: Pod) -> None:
-        """Show it no more."""
-        key = mirror.metadata.key
-        try:
-            await self._objects.delete(PODS, key, uid=mirror.uid, grace_period_seconds=0)
         except (NotFound, Conflict):
             return
 

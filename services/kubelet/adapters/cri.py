@@ -1,6 +1,6 @@
 """CRI v1 on the runtime's unix socket: sandboxes, containers, images, streams."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from grpc import aio
@@ -11,7 +11,7 @@ from pilothouse.services.kubelet.adapters import cri_decode, cri_encode
 from pilothouse.services.kubelet.adapters.leftovers import Leftovers
 from pilothouse.services.kubelet.pod import configs
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, SandboxConfig
-from pilothouse.services.kubelet.pod.observed import Container, Observed, is_abandoned
+from pilothouse.services.kubelet.pod.observed import Container, Observed, Sandbox, is_abandoned
 from pilothouse.services.kubelet.ports import Credentials, Image, PodRef, Ran, RuntimeState
 from pilothouse.services.kubelet.resources.qos import Limits
 from pilothouse.services.machinery.errors import ApiError, NotFound
@@ -34,28 +34,27 @@ class Cri:
     def __init__(self, channel: aio.Channel) -> None:
         self._runtime = RuntimeServiceStub(channel)
         self._leftovers = Leftovers(channel)
-        self._ended: dict[str, Container] = {}
+        self._known: dict[str, Container] = {}
+        self._ready: dict[str, Sandbox] = {}
 
     async def observe(self, uid: str) -> Observed:
-        """Everything the runtime has of this pod."""
+        """Everything the runtime has of this pod; details are asked for where a state is new."""
         selector = {configs.POD_UID: uid}
-        listed = await _answer(
-            self._runtime.ListPodSandbox(
-                cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector)),
-                timeout=CALL_SECONDS_MAX,
-            )
+        asked = self._runtime.ListContainers(
+            cri.ListContainersRequest(filter=cri.ContainerFilter(label_selector=selector)),
+            timeout=CALL_SECONDS_MAX,
         )
-        sandboxes = []
-        for item in listed.items:
-            request = cri.PodSandboxStatusRequest(pod_sandbox_id=item.id)
-            try:
-                answer = await _answer(
-                    self._runtime.PodSandboxStatus(request, timeout=CALL_SECONDS_MAX)
+        try:
+            listed = await _answer(
+                self._runtime.ListPodSandbox(
+                    cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(label_selector=selector)),
+                    timeout=CALL_SECONDS_MAX,
                 )
-            except NotFound:
-                continue
-            sandboxes.append(cri_decode.sandbox(answer.status))
-        containers = await self._containers(selector)
+            )
+            sandboxes = await self._sandboxes(listed.items)
+            containers = await self._containers((await _answer(asked)).containers)
+        finally:
+            asked.cancel()
         containers.sort(key=lambda item: (-item.attempt, -item.created_at))
         return Observed(
             tuple(sorted(sandboxes, key=lambda item: (-item.attempt, -item.created_at))),
@@ -63,23 +62,39 @@ class Cri:
             tuple(item for item in containers if is_abandoned(item)),
         )
 
-    async def _containers(self, selector: dict[str, str]) -> list[Container]:
-        answer = await _answer(
-            self._runtime.ListContainers(
-                cri.ListContainersRequest(filter=cri.ContainerFilter(label_selector=selector)),
-                timeout=CALL_SECONDS_MAX,
-            )
-        )
+    async def _sandboxes(self, listed: Iterable[cri.PodSandbox]) -> list[Sandbox]:
+        """A sandbox that is ready keeps its addresses as long as it is."""
         found = []
-        for item in answer.containers:
-            known = self._ended.get(item.id)
+        for item in listed:
+            is_ready = item.state == cri.SANDBOX_READY
+            known = self._ready.get(item.id) if is_ready else None
             if known is None:
+                request = cri.PodSandboxStatusRequest(pod_sandbox_id=item.id)
+                try:
+                    answer = await _answer(
+                        self._runtime.PodSandboxStatus(request, timeout=CALL_SECONDS_MAX)
+                    )
+                except NotFound:
+                    continue
+                known = cri_decode.sandbox(answer.status)
+                self._ready.pop(item.id, None)
+                if known.ready:
+                    self._ready[item.id] = known
+            found.append(known)
+        return found
+
+    async def _containers(self, listed: Iterable[cri.Container]) -> list[Container]:
+        """What is told of a container changes only with its state."""
+        found = []
+        for item in listed:
+            state = cri_decode.STATES[item.state]
+            known = self._known.get(item.id)
+            if known is None or known.state != state or state == "unknown":
                 try:
                     known = await self._container(item.id, item.pod_sandbox_id)
                 except NotFound:
                     continue
-                if known.state == "exited":
-                    self._ended[item.id] = known
+                self._known[item.id] = known
             found.append(known)
         return found
 
@@ -166,7 +181,7 @@ class Cri:
 
     async def remove_container(self, id_: str) -> None:
         """Fine when it is gone."""
-        self._ended.pop(id_, None)
+        self._known.pop(id_, None)
         request = cri.RemoveContainerRequest(container_id=id_)
         try:
             await _answer(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS_MAX))
@@ -177,9 +192,11 @@ class Cri:
             await _answer(self._runtime.RemoveContainer(request, timeout=CALL_SECONDS_MAX))
 
     def forget(self, observed: Observed) -> None:
-        """Drop what is remembered of these containers."""
+        """Drop what is remembered of these sandboxes and containers."""
+        for sandbox in observed.sandboxes:
+            self._ready.pop(sandbox.id, None)
         for container in (*observed.containers, *observed.abandoned):
-            self._ended.pop(container.id, None)
+            self._known.pop(container.id, None)
 
 
 class CriStreams:

@@ -14,7 +14,7 @@ LOG_LINES_MAX = 80
 LOG_FILE_BYTES_MAX = 16 * 1024
 """Read of a log: enough for that many lines with what the runtime puts before each."""
 
-_STATES: dict[int, State] = {
+STATES: dict[int, State] = {
     cri.CONTAINER_CREATED: "created",
     cri.CONTAINER_RUNNING: "running",
     cri.CONTAINER_EXITED: "exited",
@@ -47,7 +47,7 @@ def sandbox(status: cri.PodSandboxStatus) -> Sandbox:
 
 def container(status: cri.ContainerStatus, sandbox_id: str) -> Container:
     """One container; of an ended one also the message it left."""
-    state = _STATES[status.state]
+    state = STATES[status.state]
     annotations = status.annotations
     return Container(
         id=status.id,

@@ -139,6 +139,8 @@ def resources(limits: Limits) -> cri.LinuxContainerResources:
 
 def _mount(mount: Mount) -> cri.Mount:
     return cri.Mount(
+        image=cri.ImageSpec(image=mount.image) if mount.image else None,
+        image_sub_path=mount.image_sub_path,
         container_path=mount.container_path,
         host_path=mount.host_path,
         readonly=mount.read_only,

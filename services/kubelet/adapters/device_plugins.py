@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grpc import aio
 
@@ -42,10 +42,13 @@ CHECKPOINT = "kubelet_internal_checkpoint"
 CALL_SECONDS_MAX = 30.0
 DIAL_SECONDS_MAX = 10.0
 
+if TYPE_CHECKING:
+    from pilothouse.protos.devices.v1beta1.api_pb2_grpc import DevicePluginAsyncStub
+
 
 @dataclass(slots=True)
 class _Plugin:
-    stub: DevicePluginStub
+    stub: "DevicePluginAsyncStub"
     options: pb.DevicePluginOptions
 
 
@@ -53,6 +56,7 @@ class DevicePlugins:
     """``changed``: called when there are other devices than before, or some are unwell."""
 
     def __init__(self, directory: Path, clock: Clock) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
         self.directory = directory
         self.changed: Callable[[], None] = _nothing
         self._clock = clock
@@ -176,12 +180,11 @@ class DevicePlugins:
             number = max(wish.number - len(reusable), 0)
             available = self.inventory.available(wish.resource, number, active)
             ids = await self._choose(wish, available, reusable)
-            answer = await self._plugins[wish.resource].stub.Allocate(
-                pb.AllocateRequest(
-                    container_requests=[pb.ContainerAllocateRequest(devices_ids=ids)]
-                ),
-                timeout=CALL_SECONDS_MAX,
+            request = pb.AllocateRequest(
+                container_requests=[pb.ContainerAllocateRequest(devices_ids=ids)]
             )
+            stub = self._plugins[wish.resource].stub
+            answer = await stub.Allocate(request, timeout=CALL_SECONDS_MAX)
             responses = answer.container_responses
             said = responses[0].SerializeToString() if responses else b""
             owner = Owner(uid, wish.container)
@@ -204,9 +207,8 @@ class DevicePlugins:
             must_include_deviceIDs=sorted(reusable)[: wish.number],
             allocation_size=wish.number,
         )
-        answer = await plugin.stub.GetPreferredAllocation(
-            pb.PreferredAllocationRequest(container_requests=[request]), timeout=CALL_SECONDS_MAX
-        )
+        requests = pb.PreferredAllocationRequest(container_requests=[request])
+        answer = await plugin.stub.GetPreferredAllocation(requests, timeout=CALL_SECONDS_MAX)
         for response in answer.container_responses:
             ids = tuple(dict.fromkeys(response.deviceIDs))
             if len(ids) == wish.number and {*ids} <= {*available, *reusable}:
@@ -231,6 +233,10 @@ class DevicePlugins:
         return _given(
             [pb.ContainerAllocateResponse.FromString(item.answer) for item in assignments]
         )
+
+    def has(self, uid: str) -> bool:
+        """Whether the pod has any."""
+        return self.inventory.has(uid)
 
     def health(self, uid: str, container: str) -> list[dict[str, Any]]:
         """``allocatedResourcesStatus`` of one container."""

@@ -9,17 +9,21 @@ from grpc import aio
 
 from pilothouse.services.kubelet.adapters import (
     cni_conf,
+    confining,
     housekeeping,
+    mirrors,
     observing,
+    offering,
     resourcing,
     volume_wiring,
 )
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
 from pilothouse.services.kubelet.adapters.cri import CriImages, CriStreams
 from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
 from pilothouse.services.kubelet.adapters.housekeeping import Housekeeping
+from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
-from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.adapters.observing import Counting, Observing
 from pilothouse.services.kubelet.adapters.references import References
@@ -61,6 +65,7 @@ class Kubelet:
     checkpoints: CriCheckpoints
     observing: Observing
     references: References
+    devices: DevicePlugins
     pod_cache: Cache[Pod]
     node_cache: Cache[nodes.Node]
     service_cache: Cache[Service]
@@ -83,6 +88,7 @@ def build(
     recorder = Recorder(objects, clock, "kubelet", config.node_name)
     counted = counting.ports(runtime)
     streams = counted.streams
+    devices = DevicePlugins(config.paths.root / "device-plugins", clock)
     parts = Parts(
         node=_facts(config, around, here),
         clock=clock,
@@ -94,16 +100,21 @@ def build(
         cgroups=cgroups,
         notes=recorder,
         logs=LogFolders(),
+        confinement=confining.build(config, streams),
+        devices=devices,
         pulling=asyncio.Semaphore(_pulls_at_once(config)),
+        image_volumes=ImageVolumes(runtime, config.paths.root),
     )
     view = MeshNode(objects, caches.nodes, config.node_name, _network(config))
     events = RuntimeEvents(runtime)
     pods = Pods(parts, counted.survey, events, [volumes, cgroups], node=view)
-    files = ManifestFiles(config.paths.manifests)
-    manifests = Manifests(files, cluster, pods, clock, config.node_name)
+    manifests = mirrors.manifests(config, objects, caches.nodes, pods, clock)
     cluster.name_mirrors(manifests.mirror_uid)
     caches.pods.on_change(manifests.change)
-    registration = Registration(view, view, streams, clock, identity, here)
+    registration = Registration(
+        view, view, offering.Offering(streams, devices), clock, identity, here
+    )
+    offering.tell(devices, registration, pods)
     caches.nodes.on_change(registration.changed)
     seen = observing.Observed(pods, manifests, counted, here)
     observing_ = observing.build(config, counting, objects, runtime, clock, seen)
@@ -119,6 +130,7 @@ def build(
         checkpoints=CriCheckpoints(runtime),
         observing=observing_,
         references=references,
+        devices=devices,
         pod_cache=caches.pods,
         node_cache=caches.nodes,
         service_cache=caches.services,

@@ -3,10 +3,12 @@
 import base64
 import json
 import zlib
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilothouse.services.kubelet.devices.inventory import Assignment, Inventory, Offer, Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NO_NUMA_NODE = "-1"
 

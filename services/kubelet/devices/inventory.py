@@ -104,7 +104,10 @@ class Inventory:
     def available(self, resource: str, number: int, active: Collection[str]) -> list[str]:
         """Those that may be given; Shortage where they are too few."""
         if resource not in self.offers or self.offers[resource].gone_at is not None:
-            raise Shortage(f"Allocate failed due to no devices of {resource} are offered")
+            raise Shortage(
+                "Allocate failed due to no healthy devices present; cannot allocate unhealthy "
+                f"devices {resource}, which is unexpected"
+            )
         found = self.free(resource, active)
         if len(found) < number:
             raise Shortage(

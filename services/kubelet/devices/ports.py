@@ -37,6 +37,9 @@ class Devices(Protocol):
     async def given(self, pod: Pod, container: str) -> Given:
         """What the container is started with; the plugin hears that it is. Raises ApiError."""
 
+    def has(self, uid: str) -> bool:
+        """Whether the pod has any."""
+
     def health(self, uid: str, container: str) -> list[dict[str, Any]]:
         """``allocatedResourcesStatus`` of one container."""
 
@@ -52,6 +55,9 @@ class NoDevices:
 
     async def given(self, pod: Pod, container: str) -> Given:
         return NOTHING
+
+    def has(self, uid: str) -> bool:
+        return False
 
     def health(self, uid: str, container: str) -> list[dict[str, Any]]:
         return []

@@ -72,6 +72,10 @@ class Registration:
         if old is None or new is None or old.spec.pod_cidr != new.spec.pod_cidr:
             self._changed.set()
 
+    def look(self) -> None:
+        """The Node may have something else to tell."""
+        self._changed.set()
+
     def press(self, pressures: frozenset[str]) -> None:
         """The conditions of pressure that hold from now on."""
         if pressures != self._pressures:

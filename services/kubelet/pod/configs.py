@@ -55,6 +55,8 @@ class Mount:
     read_only: bool = False
     propagation: str = ""
     recursive_read_only: str = ""
+    image: str = ""
+    image_sub_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """``v1beta1.Registration``: device plugins say here that they are there."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -13,6 +13,9 @@ from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class DeviceRegistration(RegistrationServicer):

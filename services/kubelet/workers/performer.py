@@ -217,7 +217,10 @@ class Performer:
             pull.cancel()
         for sandbox in observed.sandboxes:
             await self._parts.runtime.remove_sandbox(sandbox.id)
+        if self._parts.image_volumes is not None:
+            await self._parts.image_volumes.remove(pod.uid)
         self._parts.volumes.remove(pod.uid)
+        self._parts.devices.release(pod.uid)
         self._parts.cgroups.remove(pod.uid)
         self._parts.logs.remove(log_directory(self._parts.node, pod))
 

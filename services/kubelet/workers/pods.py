@@ -1,14 +1,14 @@
 """All pods of this node: from what should be here and what is here to one worker each."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pilothouse.services.kubelet.eviction import admission as under_pressure
 from pilothouse.services.kubelet.eviction.ranking import is_critical
 from pilothouse.services.kubelet.eviction.values import Eviction
 from pilothouse.services.kubelet.parts import Parts
-from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.ports import Exits, Leftovers, OwnNode, PodRef, Survey
 from pilothouse.services.kubelet.resources import admission, preemption
 from pilothouse.services.kubelet.resources.admission import Rejection
@@ -59,6 +59,7 @@ class Pods:
         self._states = _States()
         self._strays: dict[str, None] = {}
         self._is_complete = False
+        self._on_end: list[Callable[[Pod], None]] = []
         self._pressures = frozenset[str]()
         self._again = asyncio.Event()
         self._log = telemetry.logger(part="pods")
@@ -104,6 +105,10 @@ class Pods:
         """The node is short of something: not everybody is let in from now on."""
         self._pressures = conditions
 
+    def on_end(self, told: Callable[[Pod], None]) -> None:
+        """Call this when nothing of a pod is left on the node."""
+        self._on_end.append(told)
+
     def complete(self) -> None:
         """Every source of pods has been heard once: what is not wanted now is an orphan."""
         self._is_complete = True
@@ -137,6 +142,16 @@ class Pods:
             rejection = admission.judge(worker.pod, allocatable, others)
             if rejection is not None and self._make_room(worker.pod, rejection, others):
                 return
+        if rejection is not None:
+            worker.reject(rejection)
+        elif any("/" in name for item in _every(worker.pod) for name in item.resources.limits):
+            worker.doubt(self._hand_out)
+
+    async def _hand_out(self, worker: PodWorker) -> None:
+        """Devices, before anything is made for the pod."""
+        ended = ("Succeeded", "Failed")
+        active = {other.pod.uid for other in self.workers() if other.phase not in ended}
+        rejection = await self._parts.devices.allocate(worker.pod, active)
         if rejection is not None:
             worker.reject(rejection)
 
@@ -175,6 +190,8 @@ class Pods:
                 await self._parts.clock.sleep(CRASH_SECONDS)
         if self._workers.get(worker.pod.uid) is worker:
             del self._workers[worker.pod.uid]
+        for told in self._on_end:
+            told(worker.pod)
 
     async def run(self) -> None:
         """Until cancelled. What nobody wants is left alone until :meth:`complete`."""
@@ -251,3 +268,7 @@ class Pods:
             for uid in place.pods():
                 if uid not in present:
                     place.remove(uid)
+
+
+def _every(pod: Pod) -> tuple[Container, ...]:
+    return (*pod.spec.init_containers, *pod.spec.containers)

@@ -116,6 +116,7 @@ class Starter:
         services = self._parts.cluster.services(pod.metadata.namespace)
         sources = await self._sources(pod, spec)
         env = environment.build(pod, spec, sources, services, around)
+        given = await self._parts.devices.given(pod, spec.name)
         return ContainerConfig(
             spec=spec,
             attempt=act.attempt,
@@ -123,14 +124,20 @@ class Starter:
             wait_seconds=act.wait_seconds,
             command=[environment.expand(item, env) for item in spec.command],
             args=[environment.expand(item, env) for item in spec.args],
-            env=env,
-            mounts=self._parts.confinement.settle(
-                self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
-                await self._handler(pod),
-            ),
+            env={**given.env, **env},
+            mounts=[
+                *given.mounts,
+                *self._parts.confinement.settle(
+                    self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
+                    await self._handler(pod),
+                ),
+            ],
             limits=qos.limits_of(pod, spec, node.memory_bytes, node.terms),
             image_user=await self._image_user(pod, spec),
             target_id=act.target_id,
+            devices=given.nodes,
+            annotations=given.annotations,
+            cdi_devices=given.cdi_devices,
         )
 
     async def _image_user(self, pod: Pod, spec: Container) -> int | None:

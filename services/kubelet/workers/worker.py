@@ -11,16 +11,18 @@ Nothing it knows is needed to go on after a crash: the next worker reads it all 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from pilothouse.services.kubelet.devices import telling
 from pilothouse.services.kubelet.eviction.values import Eviction, ended, told
 from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.pod import lifecycle, status
 from pilothouse.services.kubelet.pod.ending import Leaving
 from pilothouse.services.kubelet.pod.memory import Memory
-from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.observed import Known, Observed
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.kubelet.resources.admission import Rejection
@@ -64,7 +66,7 @@ class PodWorker:
         self._wake = asyncio.Event()
         self._strays = strays
         self._rejected: dict[str, Any] = {}
-        self._settle: Callable[[PodWorker], Awaitable[None]] | None = None
+        self._doubts: list[Callable[[PodWorker], Awaitable[None]]] = []
         self._eviction: Eviction | None = None
         self._cleared = False
         self._exited: set[str] = set()
@@ -93,7 +95,7 @@ class PodWorker:
 
     def doubt(self, settle: Callable[["PodWorker"], Awaitable[None]]) -> None:
         """Nothing is done for the pod before ``settle`` has found whether it is to start."""
-        self._settle = settle
+        self._doubts.append(settle)
 
     def evict(self, eviction: Eviction) -> None:
         """End the pod; it has failed once its containers have ended. The first word counts."""
@@ -168,9 +170,9 @@ class PodWorker:
 
     async def _look(self, group: asyncio.TaskGroup) -> float | None:
         """One turn; when to look again (infinity: when woken), None when all is over."""
-        if self._settle is not None:
-            await self._settle(self)
-            self._settle = None
+        while self._doubts:
+            await self._doubts[0](self)
+            self._doubts.pop(0)
         observed = await self._observe()
         now = self._parts.clock.now()
         pod = msgspec.structs.replace(self.pod, status=self._writer.recorded(self.pod))
@@ -181,12 +183,12 @@ class PodWorker:
         if self._eviction is not None:
             judged = ended(pod, self._eviction)
         plan = lifecycle.plan(judged, observed, known, now, self._leaving)
-        place = status.Place(self._parts.node.around.host_ip)
-        self.status = status.render(judged, observed, known, place, now)
+        self._tell(judged, observed, known, now)
         if self._eviction is not None:
             self.status = told(self.status, pod, self._eviction, observed, now)
         if self._in_api:
-            self._writer.offer(pod, self.status)
+            is_passing = bool(plan.acts) and self._leaving is None
+            self._writer.offer(pod, self.status, is_passing=is_passing)
         if plan.ended:
             await self._end(pod, observed)
             return None
@@ -200,6 +202,14 @@ class PodWorker:
             return now
         dues = [plan.again_at, self._performer.refresh_at]
         return min((due for due in dues if due is not None), default=float("inf"))
+
+    def _tell(self, judged: Pod, observed: Observed, known: Known, now: float) -> None:
+        """Say how it is, to whoever asks."""
+        place = status.Place(self._parts.node.around.host_ip)
+        self.status = status.render(judged, observed, known, place, now)
+        if self._parts.devices.has(judged.uid):
+            health = partial(self._parts.devices.health, judged.uid)
+            self.status = telling.tell(self.status, health)
 
     def _judge(self, pod: Pod, observed: Observed) -> Verdict:
         """Whether the node can give what is asked for anew; asked only then."""
