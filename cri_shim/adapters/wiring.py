@@ -18,7 +18,7 @@ from pilothouse.cri_shim.adapters.objects import ContainerdObjects, ContainerdSn
 from pilothouse.cri_shim.adapters.places import NodeContainers, NodeSandboxes
 from pilothouse.cri_shim.adapters.record_file import RecordFile
 from pilothouse.cri_shim.adapters.tasks import ContainerdProcesses, ContainerdTasks
-from pilothouse.cri_shim.config import Config
+from pilothouse.cri_shim.config import Config, Runtime
 from pilothouse.cri_shim.containers import containers as containing
 from pilothouse.cri_shim.containers.containers import Containers
 from pilothouse.cri_shim.containers.creation import Creation
@@ -71,26 +71,13 @@ async def build(
     facts = machine.observe(runc=runtime.binary, systemd_cgroups=runtime.systemd_cgroups)
     objects = ContainerdObjects(channel)
     await objects.ensure_namespace(NAMESPACE)
-    tasks = ContainerdTasks(
-        channel,
-        {
-            "binary_name": runtime.binary,
-            "root": runtime.root,
-            "systemd_cgroup": runtime.systemd_cgroups,
-        },
-    )
+    tasks = _tasks(channel, runtime)
     snapshots = ContainerdSnapshots(channel, runtime.snapshotter)
     store = Store(RecordFile(paths.root / "records.db"), str(paths.state / "io"))
     events, files = Events(), NodeFiles(paths.root, paths.state)
     logs = ContainerLogs(group, clock)
     image_store = ImageStore(channel, runtime.snapshotter, clock)
-    images = ContainerImages(
-        group,
-        image_store,
-        ImageSurroundings(
-            host_platform(platform.machine()), runtime.snapshotter, _hosts(paths.registries)
-        ),
-    )
+    images = ContainerImages(group, image_store, _registries(config))
     network = CniNetwork(paths.cni_conf, paths.cni_binaries, paths.cni_cache)
     handlers = dict(runtime.handlers)
     shelters = NodeSandboxes(files, snapshots, facts.hostname)
@@ -133,6 +120,20 @@ async def build(
             store, Sources(usage.usage, usage.net_dev, image_store.snapshot_usage), clock
         ),
     )  # fmt: skip
+
+
+def _tasks(channel: aio.Channel, runtime: Runtime) -> ContainerdTasks:
+    options: dict[str, str | bool] = {
+        "binary_name": runtime.binary,
+        "root": runtime.root,
+        "systemd_cgroup": runtime.systemd_cgroups,
+    }
+    return ContainerdTasks(channel, options)
+
+
+def _registries(config: Config) -> ImageSurroundings:
+    found = _hosts(config.paths.registries)
+    return ImageSurroundings(host_platform(platform.machine()), config.runtime.snapshotter, found)
 
 
 def _hosts(registries: Path | None) -> Callable[[str], list[Host]]:

@@ -57,7 +57,7 @@ class Node:
     def cri_socket(self) -> Path:
         """Where the kubelet finds its container runtime."""
         own = self.cluster.container_runtime == CRI_SHIM
-        return self.run / "cri.sock" if own else self.containerd_socket
+        return self.run / "cri-shim.sock" if own else self.containerd_socket
 
 
 @dataclass(frozen=True, slots=True)
