@@ -1,4 +1,4 @@
-"""The CRI server has a service's anatomy: what decides in it does no I/O, and little of it waits."""
+"""The CRI server has a service's anatomy: what decides in it does no I/O, little of it waits."""
 
 from kit import house
 
