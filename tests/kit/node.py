@@ -16,6 +16,7 @@ from kit.doom import Doom, DoomedChannel
 from pilothouse.ops.local.kernel import enter_netns
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
@@ -184,6 +185,7 @@ async def workers(
         parts = Parts(
             node, clock, cri, CriImages(channel), NodeProbing(streams, clock),
             cluster, volumes, cgroups, notes, LogFolders(),
+            image_volumes=ImageVolumes(channel, containerd.root / "kubelet"),
         )  # fmt: skip
         pods = Pods(parts, cri, RuntimeEvents(channel), [volumes, cgroups])
         async with asyncio.TaskGroup() as group:

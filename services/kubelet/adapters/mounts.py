@@ -4,9 +4,12 @@ import ctypes
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
 MS_BIND = 4096
+BINDS = frozenset({"bind", "rbind"})
 MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +41,18 @@ def bind(opened: int, target: Path) -> None:
     _mount(f"/proc/self/fd/{opened}".encode(), target, b"", MS_BIND, "")
 
 
+def mount_read_only(kind: str, source: str, target: Path, options: Sequence[str]) -> None:
+    """A file system, or a directory bound; nobody writes to it or finds devices in it."""
+    said = [word for word in options if word not in BINDS | {"ro", "rw"}]
+    if kind == "bind" or BINDS & set(options):
+        _mount(os.fsencode(source), target, b"", MS_BIND, "")
+        flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV
+        _mount(os.fsencode(source), target, b"", flags, "")
+        return
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV
+    _mount(os.fsencode(source), target, kind.encode(), flags, ",".join(said))
+
+
 def _mount(source: bytes, target: Path, kind: bytes, flags: int, options: str) -> None:
     where = os.fsencode(target)
     done = _libc.mount(source, where, kind, ctypes.c_ulong(flags), options.encode())
@@ -62,13 +77,22 @@ def is_mounted(target: Path) -> bool:
         return False
 
 
+def is_mount_point(target: Path) -> bool:
+    """The same where a part of one file system is bound to another of its directories."""
+    return str(target) in _mount_points()
+
+
 def unmount_below(directory: Path) -> None:
     """Detach every mount under ``directory``, innermost first."""
     prefix = f"{directory}/"
-    points = [
+    points = [item for item in _mount_points() if item.startswith(prefix)]
+    for point in sorted(points, reverse=True):
+        if _libc.umount2(os.fsencode(point), MNT_DETACH) != 0:
+            raise OSError(ctypes.get_errno(), f"unmount {point}")
+
+
+def _mount_points() -> list[str]:
+    return [
         line.split()[4].encode().decode("unicode_escape")
         for line in Path("/proc/self/mountinfo").read_text().splitlines()
     ]
-    for point in sorted((item for item in points if item.startswith(prefix)), reverse=True):
-        if _libc.umount2(os.fsencode(point), MNT_DETACH) != 0:
-            raise OSError(ctypes.get_errno(), f"unmount {point}")

@@ -31,8 +31,9 @@ _PLUGIN = {
     "secret": "kubernetes.io~secret",
     "downward_api": "kubernetes.io~downward-api",
     "projected": "kubernetes.io~projected",
+    "image": "kubernetes.io~image",
 }
-_READ_ONLY = ("config_map", "secret", "downward_api", "projected")
+_READ_ONLY = ("config_map", "secret", "downward_api", "projected", "image")
 _IN_MEMORY = ("secret", "downward_api", "projected")
 """What they hold is not to be found on a disk."""
 
@@ -86,6 +87,9 @@ class NodeVolumes:
         elif volume.host_path is not None:
             # A path on the host may lie on a network that does not answer.
             await asyncio.to_thread(host_paths.check, volume.host_path)
+        elif volume.image is not None:
+            # It is pulled, and mounted, when a container that wants it starts.
+            return None
         else:
             raise BadRequest("its kind is not supported")
         return None
@@ -146,6 +150,9 @@ class NodeVolumes:
             volume = volumes[mount.name]
             path = self._path(pod, volume)
             below = expand_known(mount.sub_path_expr, env) or mount.sub_path
+            if volume.image is not None and not mounts.is_mount_point(path):
+                made.append(_image_mount(mount, volume.image.reference, below))
+                continue
             if below:
                 target = self._subpaths(pod, volume.name) / container.name / str(place)
                 path = _bound(path, below, target)
@@ -190,6 +197,14 @@ def _mount(mount: VolumeMount, path: Path, *, is_read_only: bool) -> Mount:
         mount.mount_propagation,
         mount.recursive_read_only,
     )
+
+
+def _image_mount(mount: VolumeMount, image: str, below: str) -> Mount:
+    """Mounted by the runtime."""
+    return Mount(
+        mount.mount_path, "", read_only=True, propagation=mount.mount_propagation,
+        image=image, image_sub_path=below,
+    )  # fmt: skip
 
 
 def _bound(volume: Path, below: str, target: Path) -> Path:

@@ -105,6 +105,13 @@ class HostPathSource(View, frozen=True, kw_only=True):
     type: str = ""
 
 
+class ImageSource(View, frozen=True, kw_only=True):
+    """An image's files, read-only."""
+
+    reference: str = ""
+    pull_policy: str = "IfNotPresent"
+
+
 class Volume(View, frozen=True, kw_only=True):
     """One of the sources is set; kinds that are not honoured leave all of them unset."""
 
@@ -115,6 +122,7 @@ class Volume(View, frozen=True, kw_only=True):
     secret: SecretSource | None = None
     downward_api: DownwardSource | None = field(default=None, name="downwardAPI")
     projected: ProjectedSource | None = None
+    image: ImageSource | None = None
 
 
 class VolumeMount(View, frozen=True, kw_only=True):

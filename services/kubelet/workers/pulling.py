@@ -16,6 +16,7 @@ BACK_OFF = "ImagePullBackOff"
 INVALID_NAME = "InvalidImageName"
 INSPECT = "ImageInspectError"
 CONFIG_ERROR = "CreateContainerConfigError"
+MOUNT = "CreateContainerError"
 PULL_TOLD_SECONDS = 2.0
 """A failed pull is told for this long before the back-off after it is."""
 
@@ -35,12 +36,14 @@ class Puller:
     def __init__(self, parts: Parts, memory: Memory) -> None:
         self._parts = parts
         self._memory = memory
+        self._refused: dict[str, str] = {}
 
     async def ensure(self, pod: Pod, spec: Container) -> None:
         """Find the image, or pull it, by the container's policy."""
         try:
-            found = await self.provide(pod, spec, spec.image, spec.image_pull_policy)
+            found = await self._provide(pod, spec, spec.image, spec.image_pull_policy)
             self._check_user(pod, spec, found)
+            await self._provide_volumes(pod, spec)
         except _Failed as failed:
             self._note(pod, spec, "Warning", "Failed", f"Error: {self._told(failed)}")
             self._memory.trouble(
@@ -57,12 +60,28 @@ class Puller:
             return
         clock = self._parts.clock
         await clock.sleep(min(PULL_TOLD_SECONDS, trouble.until - clock.now()))
-        text = f'Back-off pulling image "{spec.image}"'
+        text = f'Back-off pulling image "{self._refused.get(spec.name, spec.image)}"'
         self._note(pod, spec, "Normal", "BackOff", text)
         self._note(pod, spec, "Warning", "Failed", f"Error: {BACK_OFF}")
         self._memory.reword(spec.name, BACK_OFF, f"{text}: {PULL}: {trouble.message}")
 
-    async def provide(self, pod: Pod, spec: Container, image: str, policy: str) -> Image:
+    async def _provide_volumes(self, pod: Pod, spec: Container) -> None:
+        """Images that the container sees as volumes."""
+        mounted = {mount.name for mount in spec.volume_mounts}
+        for volume in pod.spec.volumes:
+            if volume.image is None or volume.name not in mounted:
+                continue
+            image = volume.image
+            await self._provide(pod, spec, image.reference, image.pull_policy)
+            if self._parts.image_volumes is None:
+                continue
+            try:
+                await self._parts.image_volumes.mount(pod.uid, volume.name, image.reference)
+            except ApiError as error:
+                text = f'MountVolume.SetUp failed for volume "{volume.name}" : {error.message}'
+                raise self._failed(pod, spec, "FailedMount", MOUNT, text) from None
+
+    async def _provide(self, pod: Pod, spec: Container, image: str, policy: str) -> Image:
         """The image for one container of the pod; _Failed, after the event that says why."""
         try:
             name = images.parse(image)
@@ -89,6 +108,7 @@ class Puller:
         except (ApiError, InvalidSecret) as error:
             text = f'Failed to pull image "{image}": {error}'
             self._note(pod, spec, "Warning", "Failed", text)
+            self._refused[spec.name] = image
             raise _Failed(PULL, str(error)) from None
 
     async def _pull(self, pod: Pod, spec: Container, image: str, repository: str) -> Image:
