@@ -1,6 +1,7 @@
 """Tell the API server a pod's status: only what changed, the newest only, until it is heard."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from pilothouse.services.kubelet.parts import Parts
@@ -11,6 +12,8 @@ from pilothouse.services.runtime import telemetry
 
 RETRY_FIRST_SECONDS = 0.2
 RETRY_MAX_SECONDS = 10.0
+PASSING_SECONDS = 0.5
+"""What will soon be otherwise is told only when it lasts this long."""
 OPTIONAL = ("podIP", "podIPs", "reason", "message", "initContainerStatuses",
             "ephemeralContainerStatuses")  # fmt: skip
 
@@ -60,6 +63,7 @@ class StatusWriter:
         self._offered: tuple[Pod, dict[str, Any]] | None = None
         self._told: dict[str, Any] | None = None
         self._changed = asyncio.Event()
+        self._stays = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
 
@@ -78,8 +82,15 @@ class StatusWriter:
         if self._settled.is_set():
             self._told = None
 
-    def offer(self, pod: Pod, status: dict[str, Any]) -> None:
-        """Write this if it says anything new; returns at once."""
+    def offer(self, pod: Pod, status: dict[str, Any], *, is_passing: bool = False) -> None:
+        """Write this if it says anything new; returns at once.
+
+        ``is_passing``: another one is about to follow, and may be written in its place.
+        """
+        if is_passing:
+            self._stays.clear()
+        else:
+            self._stays.set()
         if not difference(status, self.recorded(pod)) and self._settled.is_set():
             return
         self._offered = (pod, status)
@@ -95,8 +106,7 @@ class StatusWriter:
         wait = RETRY_FIRST_SECONDS
         while True:
             await self._changed.wait()
-            if self._linger_seconds:
-                await self._clock.sleep(self._linger_seconds)
+            await self._let_pass()
             async with self._telling:
                 self._changed.clear()
                 is_told = await self._write()
@@ -108,6 +118,13 @@ class StatusWriter:
             wait = RETRY_FIRST_SECONDS
             if not self._changed.is_set():
                 self._settled.set()
+
+    async def _let_pass(self) -> None:
+        if self._linger_seconds:
+            await self._clock.sleep(self._linger_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PASSING_SECONDS):
+                await self._stays.wait()
 
     async def _write(self) -> bool:
         """What was offered last; whether it is told, or nobody is there to be told."""

@@ -217,6 +217,8 @@ class PodWorker:
             return resizing.GRANTED
         allocatable = self._parts.node.around.allocatable or {}
         others = [other for other in self._neighbours() if other.uid != pod.uid]
+        if self._parts.processors.is_fixed(pod):
+            return resizing.FIXED
         return resizing.judge(pod, allocatable, others)
 
     async def _observe(self) -> Observed:

@@ -199,7 +199,7 @@ async def test_five_hundred_starts_and_stops_leave_nothing(runtime: Containerd) 
         after = _own_figures()
         assert after["descriptors"] <= warm["descriptors"] + 2
         assert after["kB"] <= warm["kB"] + 4096, (warm, after)
-        assert not node.pods.workers()
+        await wait_for(lambda: not node.pods.workers())
 
 
 @pytest.mark.long

@@ -72,3 +72,18 @@ async def test_it_is_told_again_until_it_is_heard():
     cluster = DeafCluster()
     assert await told(SomeParts(cluster, asyncio.Semaphore(1)), "Running") == ["Running"]
     assert cluster.asked == 2
+
+
+async def test_what_passes_is_not_told_when_something_follows():
+    parts = SomeParts(FakeCluster(), asyncio.Semaphore(1))
+    writer, pod = StatusWriter(parts), view(pod_of("uid"))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(writer.run())
+        writer.offer(pod, status("Pending"), is_passing=True)
+        await asyncio.sleep(0.01)
+        writer.offer(pod, status("Running"))
+        await writer.wait_written()
+        writer.offer(pod, status("Failed"), is_passing=True)
+        await writer.wait_written()
+        running.cancel()
+    assert [said["phase"] for _, said in parts.cluster.history] == ["Running", "Failed"]
