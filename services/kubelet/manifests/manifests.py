@@ -1,15 +1,16 @@
-"""Follow the directory of static pods, and keep a mirror of each in the API server."""
+"""Follow where static pods come from, and keep a mirror of each in the API server."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from pilothouse.services.kubelet.manifests import static_pods
-from pilothouse.services.kubelet.manifests.static_pods import StaticPod
+from pilothouse.services.kubelet.manifests.static_pods import Origin, StaticPod
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import AlreadyExists, ApiError, Invalid
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime import telemetry
@@ -18,11 +19,17 @@ from pilothouse.services.runtime.clock import Clock
 RETRY_SECONDS = 2.0
 
 
-class Directory(Protocol):
-    """The manifests on this node."""
+class Source(Protocol):
+    """Manifests of one origin."""
 
-    def read(self) -> Mapping[str, Any]:
-        """Decoded content by file name; a file that can not be decoded is None."""
+    name: str
+    """As the pods' annotation tells it."""
+
+    async def read(self) -> Mapping[str, Sequence[Any]] | None:
+        """Decoded documents by place; a place that can not be decoded has one that is None.
+
+        None when nothing could be learned: what was wanted before still is.
+        """
 
     async def wait_changed(self) -> None: ...
 
@@ -38,17 +45,21 @@ class Manifests:
     """Static pods of one node; they run whether the API server answers or not."""
 
     def __init__(
-        self, directory: Directory, mirrors: Mirrors, pods: Pods, clock: Clock, node: str
+        self, sources: Sequence[Source], mirrors: Mirrors, pods: Pods, clock: Clock, node: str
     ) -> None:
-        self._directory = directory
+        """Of two sources that want the same pod, the earlier has its way."""
+        self._sources = sources
         self._mirrors = mirrors
         self._pods = pods
         self._clock = clock
         self._node = node
+        self._by_source: dict[str, dict[Key, StaticPod]] = {}
         self._wanted: dict[Key, StaticPod] = {}
+        self._seen: dict[str, str] = {}
         self._shown: dict[Key, Pod] = {}
         self._changed = asyncio.Event()
         self._log = telemetry.logger(part="manifests")
+        pods.on_end(self._ended)
 
     def change(self, old: Pod | None, new: Pod | None) -> None:
         """Every change of a pod of this node; mirrors are kept, the others passed on."""
@@ -76,37 +87,68 @@ class Manifests:
         return "" if mirror is None or mirror.metadata.deleting else mirror.uid
 
     def _show(self, key: Key) -> None:
-        """Let the worker see what its mirror says."""
+        """Let the worker see what its mirror says; a new one begins when the old one has ended."""
         static, mirror = self._wanted.get(key), self._shown.get(key)
-        if static is not None:
-            status = {} if mirror is None else mirror.status
-            self._pods.keep(msgspec.structs.replace(static.pod, status=status))
+        if static is None:
+            return
+        for worker in self._pods.workers():
+            before = worker.pod
+            is_older = before.metadata.key == key and before.uid != static.pod.uid
+            if is_older and static_pods.is_static(before):
+                return
+        status = {} if mirror is None else mirror.status
+        self._pods.keep(msgspec.structs.replace(static.pod, status=status))
 
-    def load(self) -> None:
-        """Read the directory: run what is new, end what is gone."""
+    def _ended(self, pod: Pod) -> None:
+        """Nothing is left of this pod: another of its name may begin."""
+        if pod.metadata.key in self._wanted:
+            self._show(pod.metadata.key)
+
+    def take(self, source: str, documents: Mapping[str, Sequence[Any]]) -> None:
+        """All that one source wants: run what is new, end what is gone."""
+        found: dict[Key, StaticPod] = {}
+        for place, manifests in sorted(documents.items()):
+            for manifest in (item for document in manifests for item in static_pods.each(document)):
+                try:
+                    static = self._parse(manifest, Origin(self._node, source, place))
+                except Invalid as error:
+                    text = "could not process manifest file"
+                    self._log.error(text, place=place, error=error.message)
+                    continue
+                found.setdefault(static.pod.metadata.key, static)
+        self._by_source[source] = found
         wanted: dict[Key, StaticPod] = {}
-        for name, manifest in sorted(self._directory.read().items()):
-            try:
-                static = static_pods.parse(manifest, self._node)
-            except Invalid as error:
-                self._log.warning("manifest refused", file=name, error=error.message)
-                continue
-            wanted[static.pod.metadata.key] = static
+        for each in reversed(self._sources):
+            wanted |= self._by_source.get(each.name, {})
         before, self._wanted = self._wanted, wanted
         for key, static in before.items():
             if key not in wanted or wanted[key].hash != static.hash:
                 self._pods.vanish(static.pod)
+        present = {static.hash for static in wanted.values()}
+        self._seen = {uid: seen for uid, seen in self._seen.items() if uid in present}
         for key in wanted:
             self._show(key)
         self._changed.set()
+
+    def _parse(self, manifest: Any, origin: Origin) -> StaticPod:
+        """With the time at which this very content was first seen."""
+        uid = static_pods.parse(manifest, origin).hash
+        now = timestamps.render_micro(self._clock.now())
+        return static_pods.parse(manifest, origin, self._seen.setdefault(uid, now))
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._mirror())
-            while True:
-                self.load()
-                await self._directory.wait_changed()
+            for source in self._sources:
+                group.create_task(self._follow(source))
+
+    async def _follow(self, source: Source) -> None:
+        while True:
+            documents = await source.read()
+            if documents is not None:
+                self.take(source.name, documents)
+            await source.wait_changed()
 
     async def _mirror(self) -> None:
         while True:

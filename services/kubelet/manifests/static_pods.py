@@ -5,17 +5,34 @@ it changes nothing but the picture, which is drawn again.
 """
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from pilothouse.services.kubelet.manifests.references import referenced
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.machinery.errors import Invalid
 
 HASH = "kubernetes.io/config.hash"
 SOURCE = "kubernetes.io/config.source"
+SEEN = "kubernetes.io/config.seen"
 MIRROR = "kubernetes.io/config.mirror"
+FILE, HTTP = "file", "http"
+HASH_CHARACTERS = 32
+NAMESPACE = "default"
+_RESTARTS = ("Always", "OnFailure", "Never")
+_DYING = {"operator": "Exists", "effect": "NoExecute"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a manifest was found: by which ``source``, and at which ``place`` of it."""
+
+    node: str
+    source: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,36 +50,84 @@ class StaticPod:
         return self.pod.uid
 
 
-def parse(manifest: Any, node: str) -> StaticPod:
-    """One manifest, already decoded from YAML or JSON; Invalid when it is no pod."""
+def each(document: Any) -> Iterator[Any]:
+    """The pods of one document: itself, or those of a list."""
+    if isinstance(document, dict) and document.get("kind") in ("PodList", "List"):
+        for item in document.get("items") or ():
+            yield {"apiVersion": "v1", "kind": "Pod", **item} if isinstance(item, dict) else item
+    else:
+        yield document
+
+
+def parse(manifest: Any, origin: Origin, seen: str = "") -> StaticPod:
+    """One pod, decoded from YAML or JSON; Invalid when it is none, or one that may not be static.
+
+    ``seen``: when it was first seen, as text.
+    """
     if not isinstance(manifest, dict) or manifest.get("kind") != "Pod":
-        raise Invalid("a static pod manifest must be one Pod")
-    metadata = dict(manifest.get("metadata") or {})
-    spec = dict(manifest.get("spec") or {})
-    if not metadata.get("name") or not spec.get("containers"):
-        raise Invalid("a static pod needs metadata.name and spec.containers")
-    if spec.get("serviceAccountName"):
-        raise Invalid("a static pod may not have a service account")
-    text = msgspec.json.encode([node, metadata, spec], order="sorted")
-    digest = hashlib.sha256(text).hexdigest()[:32]
-    metadata["name"] = f"{metadata['name']}-{node}"
-    metadata["namespace"] = metadata.get("namespace") or "default"
-    annotations = dict(metadata.get("annotations") or {}) | {HASH: digest, SOURCE: "file"}
-    spec["nodeName"] = node
-    tolerations = [*(spec.get("tolerations") or ()), {"operator": "Exists", "effect": "NoExecute"}]
-    spec["tolerations"] = tolerations
+        raise Invalid("couldn't parse as pod, please check config file")
+    metadata, spec = dict(manifest.get("metadata") or {}), dict(manifest.get("spec") or {})
+    _check(metadata, spec)
+    text = msgspec.json.encode([origin.node, origin.source, metadata, spec], order="sorted")
+    digest = hashlib.sha256(text).hexdigest()[:HASH_CHARACTERS]
+    uid = metadata.pop("uid", "") or digest
+    metadata["name"] = f"{metadata['name']}-{origin.node.lower()}"
+    metadata["namespace"] = metadata.get("namespace") or NAMESPACE
+    marks = {HASH: uid, SOURCE: origin.source} | ({SEEN: seen} if seen else {})
+    annotations = dict(metadata.get("annotations") or {}) | marks
+    spec = _completed(spec, origin.node)
     body = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": metadata | {"annotations": annotations | {MIRROR: digest}},
+        "metadata": metadata | {"annotations": annotations | {MIRROR: uid}},
         "spec": spec,
     }
-    own = body | {"metadata": metadata | {"annotations": annotations, "uid": digest}}
+    own = body | {"metadata": metadata | {"annotations": annotations, "uid": uid}}
     try:
         pod = msgspec.convert(own, Pod)
     except msgspec.ValidationError as error:
-        raise Invalid(f"static pod {metadata['name']}: {error}") from None
+        raise Invalid(f"invalid pod: {error}") from None
     return StaticPod(pod, body, own)
+
+
+def _check(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    if not metadata.get("name"):
+        raise Invalid("invalid pod: metadata.name: Required value")
+    if not spec.get("containers"):
+        raise Invalid("invalid pod: spec.containers: Required value")
+    names = [item.get("name") for item in containers if isinstance(item, dict)]
+    if not all(names) or len(names) < len(containers):
+        raise Invalid("invalid pod: spec.containers: every container needs a name")
+    if len(set(names)) < len(names):
+        raise Invalid("invalid pod: spec.containers: Duplicate value: names of containers")
+    if not all(item.get("image") for item in containers):
+        raise Invalid("invalid pod: spec.containers.image: Required value")
+    if spec.get("restartPolicy", "Always") not in _RESTARTS:
+        raise Invalid(f"invalid pod: spec.restartPolicy: Unsupported: {spec['restartPolicy']}")
+    if spec.get("ephemeralContainers"):
+        raise Invalid("invalid pod: spec.ephemeralContainers: Forbidden")
+    resource = referenced(spec)
+    if resource:
+        raise Invalid(f"static pods may not reference {resource}")
+
+
+def _completed(spec: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """With what the API server would have added, as far as the kubelet goes by it."""
+    tolerations = [item for item in spec.get("tolerations") or () if item != _DYING]
+    made = dict(spec) | {"nodeName": node, "tolerations": [*tolerations, _DYING]}
+    for group in ("initContainers", "containers"):
+        if spec.get(group):
+            made[group] = [{"imagePullPolicy": _policy(item), **item} for item in spec[group]]
+    return made
+
+
+def _policy(container: Mapping[str, Any]) -> str:
+    """An image that may be another one tomorrow is pulled every time."""
+    image = str(container["image"])
+    name = image.partition("@")[0].rpartition("/")[2]
+    tag = name.partition(":")[2]
+    return "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
 
 
 def is_mirror(pod: Pod) -> bool:

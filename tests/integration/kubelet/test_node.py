@@ -149,8 +149,13 @@ def test_static_pods_have_mirrors(node: WholeNode) -> None:
     path = node.root / "manifests" / "static.yaml"
     body = _pod("still")
     del body["spec"]["nodeName"]
-    path.write_text(yaml.safe_dump(body))
+    body["spec"]["containers"][0]["imagePullPolicy"] = "IfNotPresent"
+    path.write_text(f"kind: Secret\n---\n{yaml.safe_dump(body)}")
     node.wait(lambda: node.is_ready("still-node-1"))
+    metadata = node.get("pod", "still-node-1")["metadata"]
+    assert metadata["ownerReferences"][0]["kind"] == "Node"
+    assert metadata["annotations"]["kubernetes.io/config.source"] == "file"
+    assert "kubernetes.io/config.seen" in metadata["annotations"]
     pid = _main_pid(node, "still-node-1")
     uid = node.get("pod", "still-node-1")["metadata"]["uid"]
     node.kubectl("delete", "pod", "still-node-1", "--wait=false")
