@@ -21,6 +21,7 @@ from pilothouse.services.kubelet.ports import (
     Runtime,
     Volumes,
 )
+from pilothouse.services.kubelet.resources.processors import AnyProcessors, Processors
 from pilothouse.services.kubelet.resources.qos import TERMS, Terms
 from pilothouse.services.kubelet.security.confinement import Confinement
 from pilothouse.services.runtime.client.events import Reference
@@ -90,6 +91,7 @@ class Parts:
     image_volumes: ImageVolumes | None = None
     confinement: Confinement = field(default_factory=Confinement)
     devices: Devices = field(default_factory=NoDevices)
+    processors: Processors = field(default_factory=AnyProcessors)
     restart_wait_max: float = WAIT_MAX_SECONDS
 
 

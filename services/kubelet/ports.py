@@ -245,7 +245,10 @@ class Cgroups(Protocol):
     """Pods' cgroups."""
 
     def prepare(self, pod: Pod) -> None:
-        """Give the pod its share of CPU time, where the host allows."""
+        """Give the pod its share of CPU time and its limits, where the host allows."""
+
+    def memory_used(self, pod: Pod, container_id: str = "") -> int:
+        """Bytes that the pod, or one container of it, has now; 0 where nobody can tell."""
 
     def remove(self, uid: str) -> None:
         """Take the pod's away."""

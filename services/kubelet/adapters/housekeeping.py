@@ -1,8 +1,9 @@
 """Put together what keeps the node alive: eviction, and what is thrown away before."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from grpc import aio
 
@@ -21,6 +22,7 @@ from pilothouse.services.kubelet.parts import Notes
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.ports import Containers
 from pilothouse.services.kubelet.resources import allocatable
+from pilothouse.services.kubelet.resources.processors import Processors, StaticProcessors
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
@@ -34,6 +36,7 @@ class Heard:
     registration: Registration
     pods: Pods
     notes: Notes
+    processors: Processors
 
     def press(self, conditions: frozenset[str]) -> None:
         """These conditions hold from now on."""
@@ -61,14 +64,17 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """Both loops."""
+    """What goes on beside the pods."""
 
     evictor: Evictor
     collector: Collector
+    processors: Callable[[], Coroutine[None, None, None]] | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
+            if self.processors is not None:
+                group.create_task(self.processors())
             group.create_task(self.collector.run())
             group.create_task(self.evictor.run())
 
@@ -102,7 +108,11 @@ def build(
         kept_pids=allocatable.system(said).get("pid", 0),
     )
     around = Surroundings(gauge, usages, pods, collector, heard)
-    return Housekeeping(Evictor(around, rules, clock), collector)
+    moving = None
+    if isinstance(heard.processors, StaticProcessors):
+        period = said.cpu_manager_reconcile_period
+        moving = partial(heard.processors.run, pods, containers, period)
+    return Housekeeping(Evictor(around, rules, clock), collector, moving)
 
 
 def _event(reason: str) -> str:

@@ -14,6 +14,7 @@ from pilothouse.services.kubelet.adapters import (
     mirrors,
     observing,
     offering,
+    processors,
     resourcing,
     volume_wiring,
 )
@@ -100,6 +101,7 @@ def build(
         cgroups=cgroups,
         notes=recorder,
         logs=LogFolders(),
+        processors=processors.build(config),
         confinement=confining.build(config, streams),
         devices=devices,
         pulling=asyncio.Semaphore(_pulls_at_once(config)),
@@ -118,7 +120,7 @@ def build(
     caches.nodes.on_change(registration.changed)
     seen = observing.Observed(pods, manifests, counted, here)
     observing_ = observing.build(config, counting, objects, runtime, clock, seen)
-    heard = housekeeping.Heard(config, registration, pods, recorder)
+    heard = housekeeping.Heard(config, registration, pods, recorder, parts.processors)
     return Kubelet(
         pods=pods,
         housekeeping=housekeeping.build(heard, observing_.usages, counted.cri, runtime, clock),

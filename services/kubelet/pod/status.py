@@ -136,7 +136,8 @@ def _conditions(
         "PodScheduled": _true("PodScheduled"),
     }
     verdict = resizing.Verdict(*known.refusal)
-    resizes = resizing.conditions(pod, observed, known.resources, verdict)
+    trouble = known.troubles.get(resizing.IN_PROGRESS)
+    resizes = resizing.conditions(pod, observed, known.resources, verdict, trouble)
     told = [*(made[type_] for type_ in OURS), *resizes]
     seen = {"observedGeneration": pod.metadata.generation} if pod.metadata.generation else {}
     return [

@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.kubelet.pod.observed import Observed
+from pilothouse.services.kubelet.pod.observed import Observed, Trouble
 from pilothouse.services.kubelet.pod.views import Container, Pod
+from pilothouse.services.kubelet.resources import amounts
 from pilothouse.services.machinery import quantity
 from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.errors import Conflict
 from pilothouse.services.machinery.kinds.pods import Resources
 
 PENDING, IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
@@ -65,6 +67,19 @@ def is_wanted(pod: Pod, observed: Observed, in_force: Mapping[str, Resources]) -
     return False
 
 
+FIXED = Verdict(
+    INFEASIBLE,
+    "Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy",
+)
+
+
+def check_memory(name: str, limit: int, used: int) -> None:
+    """Conflict where a container has more than it is to have: the kernel would end it."""
+    if 0 < limit < used:
+        told = f'"{name}" memory limit ({limit}) below current usage ({used})'
+        raise Conflict(f"attempting to set container {told}")
+
+
 def judge(pod: Pod, allocatable: Mapping[str, str], others: Iterable[Pod]) -> Verdict:
     """Whether the node can give the pod what it asks for, beside ``others``."""
     wanted = requested(pod)
@@ -85,14 +100,9 @@ def judge(pod: Pod, allocatable: Mapping[str, str], others: Iterable[Pod]) -> Ve
 
 
 def requested(pod: Pod) -> dict[str, int]:
-    """What the containers that stay request together: thousandths of CPU, bytes of memory."""
-    staying = [*pod.spec.containers, *(i for i in pod.spec.init_containers if i.is_sidecar)]
-    return {
-        name: sum(
-            _amount(item.resources.limits | item.resources.requests, name) for item in staying
-        )
-        for name in _COUNTED
-    }
+    """What the pod requests, overhead included: thousandths of CPU, bytes of memory."""
+    found = amounts.of_pod(pod, "requests")
+    return {name: found.get(name, 0) for name in _COUNTED}
 
 
 def recorded(pod: Pod, name: str, id_: str) -> Resources | None:
@@ -119,15 +129,20 @@ def told(spec: Container, in_force: Resources | None) -> dict[str, Any]:
 
 
 def conditions(
-    pod: Pod, observed: Observed, in_force: Mapping[str, Resources], verdict: Verdict
+    pod: Pod,
+    observed: Observed,
+    in_force: Mapping[str, Resources],
+    verdict: Verdict,
+    trouble: Trouble | None = None,
 ) -> list[Condition]:
-    """What is told of a resize that has not happened."""
+    """What is told of a resize that has not happened; ``trouble``: what keeps it from that."""
     if not is_wanted(pod, observed, in_force):
         return []
     if verdict.reason:
         reason, message = verdict.reason, verdict.message
         return [Condition(type=PENDING, status="True", reason=reason, message=message)]
-    return [Condition(type=IN_PROGRESS, status="True")]
+    reason, message = (trouble.reason, trouble.message) if trouble is not None else ("", "")
+    return [Condition(type=IN_PROGRESS, status="True", reason=reason, message=message)]
 
 
 def _amount(amounts: Mapping[str, str | int | float], name: str) -> int:

@@ -116,13 +116,18 @@ class Performer:
         self._parts.cgroups.prepare(pod)
         node = self._parts.node
         limits = qos.limits_of(pod, spec, node.memory_bytes, node.terms)
+        used = self._parts.cgroups.memory_used(pod, act.id)
         try:
+            resizing.check_memory(spec.name, limits.memory_bytes, used)
+            limits = self._parts.processors.bind(pod, spec, limits)
             await self._parts.runtime.update_container(act.id, limits)
         except ApiError as error:
             now = self._parts.clock.now()
             self._memory.trouble(resizing.IN_PROGRESS, "Error", error.message, now)
             note(about, "Warning", "ResizeError", f"Resize failed: {error.message}")
             return
+        # What the pod has less may go only after its containers have less.
+        self._parts.cgroups.prepare(pod)
         self._memory.well(resizing.IN_PROGRESS)
         self._memory.resources[act.id] = spec.resources
         note(about, "Normal", "ResizeCompleted", f"Pod resize completed: {act.name}")

@@ -142,6 +142,9 @@ class Pods:
             rejection = admission.judge(worker.pod, allocatable, others)
             if rejection is not None and self._make_room(worker.pod, rejection, others):
                 return
+        if rejection is None:
+            here = {item.uid for item in others}
+            rejection = self._parts.processors.admit(worker.pod, here.__contains__)
         if rejection is not None:
             worker.reject(rejection)
         elif any("/" in name for item in _every(worker.pod) for name in item.resources.limits):

@@ -132,7 +132,9 @@ class Starter:
                     await self._handler(pod),
                 ),
             ],
-            limits=qos.limits_of(pod, spec, node.memory_bytes, node.terms),
+            limits=self._parts.processors.bind(
+                pod, spec, qos.limits_of(pod, spec, node.memory_bytes, node.terms)
+            ),
             image_user=await self._image_user(pod, spec),
             target_id=act.target_id,
             devices=given.nodes,

@@ -58,6 +58,9 @@ class NoCgroups:
     """Nothing runs in them."""
 
     def prepare(self, pod: Pod) -> None: ...
+    def memory_used(self, pod: Pod, container_id: str = "") -> int:
+        return 0
+
     def kill(self, uid: str, container_id: str) -> None: ...
     def remove(self, uid: str) -> None: ...
 
