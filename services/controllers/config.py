@@ -57,8 +57,7 @@ def parse(argv: list[str]) -> Config:
         default=8760 * 3600.0,
         metavar="DURATION",
     )
-    add("--node-monitor-grace-period", type=more.seconds, default=50.0,
-        metavar="DURATION")  # fmt: skip
+    more.add_nodes(parser)
     add("--master", default="", help="the API server's REST door, where metrics are read")
     more.add_autoscaling(parser)
     more.add_concurrency(parser)
@@ -84,7 +83,8 @@ def parse(argv: list[str]) -> Config:
             certificate=authority.read_text() if authority is not None else "",
             cluster_cidr=cidr,
             node_mask=flags.node_cidr_mask_size,
-            node_grace_seconds=flags.node_monitor_grace_period,
+            patience=more.patience(flags),
+            terminated_pods_max=flags.terminated_pod_gc_threshold,
             signing=_signing(flags),
             server=_rest(flags, identity),
             autoscaling=more.autoscaling(flags),

@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from pilothouse.services.controllers.adapters.nodes import Patience
 from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
+from pilothouse.services.controllers.node.zones import Rates
 from pilothouse.services.machinery import durations
 
 CONCURRENT: Mapping[str, tuple[str, ...]] = {
@@ -114,6 +116,29 @@ def autoscaling(flags: argparse.Namespace) -> verdict.Settings:
         tolerance=told("tolerance"),
         periods=Periods(told("cpu_initialization_period"), told("initial_readiness_delay")),
     )
+
+
+def add_nodes(parser: argparse.ArgumentParser) -> None:
+    """For how long nodes may be silent, and how fast they lose their pods then."""
+    add = parser.add_argument
+    add("--node-monitor-grace-period", type=seconds, default=50.0, metavar="DURATION")
+    add("--node-startup-grace-period", type=seconds, default=60.0, metavar="DURATION")
+    add("--node-eviction-rate", type=float, default=0.1, metavar="NODES", help="a second")
+    add("--secondary-node-eviction-rate", type=float, default=0.01, metavar="NODES")
+    add("--unhealthy-zone-threshold", type=float, default=0.55, metavar="PART")
+    add("--large-cluster-size-threshold", type=int, default=50, metavar="NODES")
+    add("--terminated-pod-gc-threshold", type=int, default=12_500, metavar="PODS")
+
+
+def patience(flags: argparse.Namespace) -> Patience:
+    """As told."""
+    rates = Rates(
+        flags.node_eviction_rate,
+        flags.secondary_node_eviction_rate,
+        flags.unhealthy_zone_threshold,
+        flags.large_cluster_size_threshold,
+    )
+    return Patience(flags.node_monitor_grace_period, flags.node_startup_grace_period, rates)
 
 
 def seconds(text: str) -> float:

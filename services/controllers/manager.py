@@ -29,6 +29,7 @@ from pilothouse.services.controllers.adapters import (
     mirrors,
     namespaces,
     nodes,
+    orphans,
     protections,
     quotas,
     ranges,
@@ -55,7 +56,8 @@ class Settings:
     certificate: str
     cluster_cidr: IPv4Network | IPv6Network | None
     node_mask: int = 24
-    node_grace_seconds: float = 50.0
+    patience: nodes.Patience = field(default_factory=nodes.Patience)
+    terminated_pods_max: int = 12_500
     signing: Signing | None = None
     server: Server | None = None
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
@@ -93,12 +95,12 @@ CONTROLLERS: Mapping[str, Build] = {
     "clusterrole-aggregation": lambda world, _: trust.aggregation(world),
     "tokencleaner": lambda world, _: trust.bootstrap_tokens(world),
     "namespace": lambda world, _: namespaces.namespace(world),
-    "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.node_grace_seconds),
+    "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.patience),
     "nodeipam": lambda world, told: (
         nodes.ipam(world, told.cluster_cidr, told.node_mask) if told.cluster_cidr else None
     ),
     "taint-eviction": lambda world, _: evictions.taints(world),
-    "podgc": lambda world, _: evictions.podgc(world),
+    "podgc": lambda world, told: orphans.podgc(world, told.terminated_pods_max),
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),
@@ -129,9 +131,15 @@ def build(world: World, settings: Settings, wanted: frozenset[str]) -> dict[str,
 
 
 def measured(controllers: Mapping[str, Controller]) -> Callable[[], Iterable[Family]]:
-    """What is counted of all queues, gathered when it is asked for."""
+    """What is counted of all queues, and by controllers, gathered when it is asked for."""
     loops = {names.queue(name): item.loop for name, item in controllers.items()}
-    return lambda: measures.families(loops, asyncio.get_running_loop().time())
+
+    def told() -> Iterable[Family]:
+        yield from measures.families(loops, asyncio.get_running_loop().time())
+        for item in controllers.values():
+            yield from item.measured()
+
+    return told
 
 
 async def lead(world: World, controllers: Iterable[Controller]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.doubts import Doubts
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.revisions import Owner, Revisions
 from pilothouse.services.controllers.adapters.world import (
@@ -45,6 +46,7 @@ class DaemonSets:
         self._revisions = Revisions(world, DAEMON_SETS, POD_HASH)
         self._revisions.tell(queue)
         self._settled = Settled(found)
+        self._doubts = Doubts(world, self._settled, found)
         self._recorder = world.recorder("daemonset-controller")
 
     def find(self, key: Key) -> DaemonSet | None:
@@ -82,7 +84,8 @@ class DaemonSets:
             marked = {"uid": pod.metadata.uid, "labels": {POD_HASH: todo.mark}}
             answer = await self._objects.patch(PODS, pod.metadata.key, {"metadata": marked})
             self._settled.wrote(metadata.key, answer)
-        refusals = [await self._create(daemonset, todo), await self._delete(daemonset, todo)]
+        async with self._doubts.settling(metadata):
+            refusals = [await self._create(daemonset, todo), await self._delete(daemonset, todo)]
         failure = next((item for item in refusals if item is not None), None)
         if failure is None:
             await self._revisions.drop(todo.history)
@@ -99,7 +102,9 @@ class DaemonSets:
 
         async def create() -> None:
             body = pod_body(daemonset, next(left), todo.mark)
-            made = self._settled.wrote(key, await self._objects.create(PODS, key.namespace, body))
+            with self._doubts.noting(key):
+                answer = await self._objects.create(PODS, key.namespace, body)
+            made = self._settled.wrote(key, answer)
             self._say(daemonset, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
 
         failure = await batches.slow_start(len(todo.step.create), create)
@@ -118,8 +123,9 @@ class DaemonSets:
             self._say(daemonset, "Warning", "FailedDaemonPod", told)
 
         async def delete(pod: Pod) -> None:
-            if not await remove(self._objects, PODS, pod.metadata):
-                return
+            with self._doubts.noting(key):
+                if not await remove(self._objects, PODS, pod.metadata):
+                    return
             self._settled.deleted(key, pod.metadata)
             told = f"Deleted pod: {pod.metadata.name}"
             self._say(daemonset, "Normal", "SuccessfulDelete", told)

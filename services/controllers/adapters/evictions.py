@@ -1,4 +1,4 @@
-"""Pods that their node's taints drive away, or whose node is gone."""
+"""Pods that their node's taints drive away."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,8 @@ from pilothouse.services.controllers.adapters.world import (
     controller,
     reference,
 )
-from pilothouse.services.controllers.node.podgc import PodGCController
 from pilothouse.services.controllers.node.taints import Tainted, TaintEvictionController
 from pilothouse.services.machinery import timestamps
-from pilothouse.services.machinery.errors import NotFound
-from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import Node, Taint
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
@@ -110,66 +107,3 @@ def taints(world: World) -> Controller:
     all_nodes.on_change(node_changed)
     found.on_change(pod_changed)
     return controller(TaintEvictionController(cluster), queue, found)
-
-
-class Orphans:
-    """What the pod GC controller asks for."""
-
-    def __init__(self, world: World) -> None:
-        self._objects = world.objects
-        self._clock = world.clock
-        self._nodes = world.cache(NODES, Node)
-        self._pods = world.cache(PODS, Pod)
-        self._missing: dict[str, float] = {}
-        indexes.add_node(self._pods)
-
-    def pod(self, key: Key) -> Pod | None:
-        return self._pods.get(key)
-
-    def missing_seconds(self, pod: Pod) -> float | None:
-        name = pod.spec.node_name
-        if self._nodes.get(Key("", name)) is not None:
-            self._missing.pop(name, None)
-            return None
-        now = self._clock.monotonic()
-        return now - self._missing.setdefault(name, now)
-
-    async def is_node_gone(self, pod: Pod) -> bool:
-        try:
-            await self._objects.get(NODES, Key("", pod.spec.node_name))
-        except NotFound:
-            return True
-        return False
-
-    async def fail(self, pod: Pod) -> None:
-        message = "PodGC: node no longer exists"
-        phase = None if pods.is_terminal(pod) else "Failed"
-        now = self._clock.now()
-        await disrupt(self._objects, pod, now, "DeletionByPodGC", message, phase=phase)
-
-    async def delete(self, pod: Pod) -> None:
-        await remove(self._objects, PODS, pod.metadata, grace_period_seconds=0)
-
-
-def podgc(world: World) -> Controller:
-    """The pod GC controller, wired: it looks at pods whose node is missing, or that have none."""
-    cluster = Orphans(world)
-    all_nodes, found = world.cache(NODES, Node), world.cache(PODS, Pod)
-    queue: WorkQueue[Key] = WorkQueue()
-
-    def node_changed(old: Node | None, new: Node | None) -> None:
-        item = new if new is not None else old
-        if item is not None and (old is None or new is None):
-            for pod in found.by_index(indexes.NODE, item.metadata.name):
-                queue.add(pod.metadata.key)
-
-    def pod_changed(old: Pod | None, new: Pod | None) -> None:
-        if new is None:
-            return
-        name = new.spec.node_name
-        if (not name and new.metadata.deleting) or (name and all_nodes.get(Key("", name)) is None):
-            queue.add(new.metadata.key)
-
-    all_nodes.on_change(node_changed)
-    found.on_change(pod_changed)
-    return controller(PodGCController(cluster), queue, found)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, jobpods, ownership, wiring
+from pilothouse.services.controllers.adapters.doubts import Doubts
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -47,6 +48,7 @@ class Jobs:
         self._namespaces = world.cache(NAMESPACES, Namespace)
         self._written = Settled(owners)
         self._settled = Settled(found)
+        self._doubts = Doubts(world, self._settled, found)
         self._histories: dict[Key, Backoff] = {}
         self._recorder = world.recorder("job-controller")
 
@@ -90,10 +92,12 @@ class Jobs:
             await self._untrack(job, pod)
             await self._delete(job, pod)
 
-        failure = await batches.each(todo.stop, stop) or await batches.each(todo.retire, retire)
-        if failure is not None:
-            raise failure
-        return await self._create(job, todo.create)
+        async with self._doubts.settling(job.metadata):
+            each = batches.each
+            failure = await each(todo.stop, stop) or await each(todo.retire, retire)
+            if failure is not None:
+                raise failure
+            return await self._create(job, todo.create)
 
     async def record(self, job: Job, todo: Plan, status: JobStatus) -> None:
         key = job.metadata.key
@@ -140,7 +144,8 @@ class Jobs:
         async def create() -> None:
             nonlocal missing
             body = body_of(left.pop())
-            answer = await self._objects.create(PODS, job.metadata.namespace, body)
+            with self._doubts.noting(job.metadata.key):
+                answer = await self._objects.create(PODS, job.metadata.namespace, body)
             missing -= 1
             made = self._settled.wrote(job.metadata.key, answer)
             self._say(job, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
@@ -155,8 +160,9 @@ class Jobs:
         return missing, failure
 
     async def _delete(self, job: Job, pod: Pod) -> None:
-        if not await remove(self._objects, PODS, pod.metadata):
-            return
+        with self._doubts.noting(job.metadata.key):
+            if not await remove(self._objects, PODS, pod.metadata):
+                return
         self._settled.deleted(job.metadata.key, pod.metadata)
         self._say(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 

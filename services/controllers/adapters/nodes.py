@@ -1,12 +1,14 @@
 """Nodes, their signs of life, and the pods on them."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.nodezones import Zones
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -15,6 +17,7 @@ from pilothouse.services.controllers.adapters.world import (
 )
 from pilothouse.services.controllers.node.ipam import NodeIPAMController, Range
 from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan
+from pilothouse.services.controllers.node.zones import Rates
 from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.errors import ApiError, NotFound
@@ -30,17 +33,27 @@ _OBJECT = msgspec.json.Decoder(Object)
 _KUBELETS = frozenset({"NodeStatusUnknown", "NodeStatusNeverUpdated"})
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a node may be silent, its first ones among them; how fast zones lose pods."""
+
+    grace: float = 50.0
+    startup_grace: float = 60.0
+    rates: Rates = field(default_factory=Rates)
+
+
 class Lives:
     """What the node lifecycle controller asks for."""
 
-    def __init__(self, world: World, grace_seconds: float) -> None:
+    def __init__(self, world: World, patience: Patience) -> None:
         self._objects = world.objects
         self._clock = world.clock
         self._recorder = world.recorder("node-controller")
-        self._grace_seconds = grace_seconds
+        self._patience = patience
         self._nodes = world.cache(NODES, Node)
         self._pods = world.cache(PODS, Pod)
         self._heard: dict[str, float] = {}
+        self.zones = Zones(patience.rates)
         indexes.add_node(self._pods)
 
     def node(self, key: Key) -> Node | None:
@@ -50,8 +63,15 @@ class Lives:
         now = self._clock.monotonic()
         return now - self._heard.setdefault(node.metadata.name, now)
 
-    def grace_seconds(self) -> float:
-        return self._grace_seconds
+    def grace_seconds(self, node: Node) -> float:
+        begun = conditions.find(node.status.conditions, "Ready") is not None
+        return self._patience.grace if begun else self._patience.startup_grace
+
+    def wait_seconds(self, node: Node) -> float | None:
+        return self.zones.wait_seconds(node, self._clock.monotonic())
+
+    def is_disrupted(self) -> bool:
+        return self.zones.all_disrupted
 
     def now(self) -> float:
         return self._clock.now()
@@ -61,7 +81,17 @@ class Lives:
         now = self._clock.monotonic()
         silent = now - self._heard.get(name, now)
         self._heard[name] = now
-        return silent >= self._grace_seconds
+        return silent >= self._patience.grace
+
+    def count(self, old: Node | None, new: Node | None) -> list[str]:
+        """A node changed; the names of those for which it matters beside itself."""
+        disrupted = self.zones.all_disrupted
+        if not self.zones.count(old, new):
+            return []
+        if disrupted and not self.zones.all_disrupted:
+            # It was not they who were silent: each has its time anew.
+            self._heard = dict.fromkeys(self._heard, self._clock.monotonic())
+        return self.zones.not_ready()
 
     def forget(self, name: str) -> None:
         self._heard.pop(name, None)
@@ -121,13 +151,15 @@ def _heartbeat(node: Node) -> tuple[str | None, str] | None:
     return (ready.last_heartbeat_time, ready.status)
 
 
-def lifecycle(world: World, grace_seconds: float) -> Controller:
+def lifecycle(world: World, patience: Patience) -> Controller:
     """The node lifecycle controller, wired: a renewed Lease costs no look, unless it was lost."""
-    cluster = Lives(world, grace_seconds)
+    cluster = Lives(world, patience)
     found = world.cache(NODES, Node)
     queue: WorkQueue[Key] = WorkQueue()
 
     def node_changed(old: Node | None, new: Node | None) -> None:
+        for name in cluster.count(old, new):
+            queue.add(Key("", name))
         if new is None:
             if old is not None:
                 cluster.forget(old.metadata.name)
@@ -146,7 +178,8 @@ def lifecycle(world: World, grace_seconds: float) -> Controller:
 
     found.on_change(node_changed)
     world.cache(LEASES, Lease).on_change(lease_changed)
-    return controller(NodeLifecycleController(cluster), queue, found)
+    made = controller(NodeLifecycleController(cluster), queue, found)
+    return replace(made, measured=cluster.zones.families)
 
 
 class Parts:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.doubts import Doubts
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -61,6 +62,7 @@ class Replicas(Generic[R]):
         self._owners = owners
         self._pods = found
         self._settled = Settled(found)
+        self._doubts = Doubts(world, self._settled, found)
         self._recorder = world.recorder(kind.component)
 
     def find(self, key: Key) -> R | None:
@@ -100,27 +102,30 @@ class Replicas(Generic[R]):
         async def delete(pod: Pod) -> None:
             await self._delete(owner, pod)
 
-        if todo.create:
+        async with self._doubts.settling(owner.metadata):
+            if not todo.create:
+                return await batches.each(todo.delete, delete)
             failure = await batches.slow_start(todo.create, create)
             if errors.is_ending(failure):
                 return None
             if failure is not None:
                 self._say(owner, "Warning", "FailedCreate", f"Error creating: {failure.message}")
             return failure
-        return await batches.each(todo.delete, delete)
 
     async def write_status(self, owner: R, status: ReplicaStatus) -> None:
         patch = {"metadata": {"uid": owner.metadata.uid}, "status": render_status(status)}
         await self._objects.patch(self._kind, owner.metadata.key, patch, subresource="status")
 
     async def _create(self, owner: R) -> None:
-        answer = await self._objects.create(PODS, owner.metadata.namespace, self._body(owner))
+        with self._doubts.noting(owner.metadata.key):
+            answer = await self._objects.create(PODS, owner.metadata.namespace, self._body(owner))
         made = self._settled.wrote(owner.metadata.key, answer)
         self._say(owner, "Normal", "SuccessfulCreate", f"Created pod: {made.name}")
 
     async def _delete(self, owner: R, pod: Pod) -> None:
-        if not await remove(self._objects, PODS, pod.metadata):
-            return
+        with self._doubts.noting(owner.metadata.key):
+            if not await remove(self._objects, PODS, pod.metadata):
+                return
         self._settled.deleted(owner.metadata.key, pod.metadata)
         self._say(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 

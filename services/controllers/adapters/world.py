@@ -13,16 +13,18 @@ from pilothouse.services.runtime.client.objects import EVERYTHING, Objects, Sele
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.control.loop import Loop, Reconciler
 from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.exposition import Family
 
 V = TypeVar("V", bound=Viewed)
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A loop ready to run, and every key it could be asked to look at."""
+    """A loop ready to run, every key it could be asked to look at, and what it measures."""
 
     loop: Loop
     keys: Callable[[], Iterable[Key]]
+    measured: Callable[[], Iterable[Family]] = tuple
 
 
 class World:

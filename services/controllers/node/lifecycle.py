@@ -3,7 +3,7 @@ Node lifecycle: say what a node that fell silent is, and keep others off it.
 
 Reads   Node, Lease (a sign of life), Pod (those on the node)
 Writes  Node conditions (Unknown after silence) and taints, Pod condition Ready on lost nodes
-Again   when the node's silence would become too long
+Again   when the node's silence would become too long, or its turn to lose its pods comes
 
 Taints follow from conditions; what a taint does to pods is the taint eviction's promise.
 """
@@ -33,19 +33,32 @@ class Plan:
     again_after: float | None
 
 
-def plan(node: Node, silent_seconds: float, grace_seconds: float, now: float) -> Plan:
-    """``silent_seconds``: since the last sign of life that we saw."""
+def plan(
+    node: Node, silent_seconds: float, grace_seconds: float, now: float, wait: float | None = 0.0
+) -> Plan:
+    """``silent_seconds``: since the last sign of life that we saw.
+
+    ``wait`` is how long its pods stay before they are driven away, None until that changes.
+    """
     lost = silent_seconds >= grace_seconds
     told = node.status.conditions
     if lost:
         for type_ in WATCHED:
             told = conditions.replaced(told, _unknown(told, type_), now)
+    looks = [] if lost else [grace_seconds - silent_seconds]
+    if wait:
+        looks.append(wait)
     return Plan(
         conditions=told,
-        taints=tainting.taints(node, told, now),
+        taints=tainting.taints(node, told, now, evicts=wait == 0.0),
         lost=lost,
-        again_after=None if lost else grace_seconds - silent_seconds,
+        again_after=min(looks, default=None),
     )
+
+
+def is_driven(node: Node, todo: Plan) -> bool:
+    """Whether the node would begin to lose its pods."""
+    return tainting.is_evicted(todo.taints) and not tainting.is_evicted(node.spec.taints)
 
 
 def _unknown(told: tuple[Condition, ...], type_: str) -> Condition:
@@ -67,7 +80,13 @@ class Cluster(Protocol):
 
     def node(self, key: Key) -> Node | None: ...
     def silent_seconds(self, node: Node) -> float: ...
-    def grace_seconds(self) -> float: ...
+    def grace_seconds(self, node: Node) -> float: ...
+    def wait_seconds(self, node: Node) -> float | None:
+        """Until it is the node's turn to lose its pods: 0 now, None while nobody shall."""
+
+    def is_disrupted(self) -> bool:
+        """Whether no node is heard of at all."""
+
     def now(self) -> float: ...
     async def write(self, node: Node, todo: Plan) -> None: ...
     async def mark_pods_unready(self, node: Node) -> None:
@@ -86,8 +105,12 @@ class NodeLifecycleController:
         node = self._cluster.node(key)
         if node is None or node.metadata.deleting:
             return DONE
-        silent, grace = self._cluster.silent_seconds(node), self._cluster.grace_seconds()
-        todo = plan(node, silent, grace, self._cluster.now())
+        silent, grace = self._cluster.silent_seconds(node), self._cluster.grace_seconds(node)
+        now = self._cluster.now()
+        disrupted = self._cluster.is_disrupted()
+        todo = plan(node, silent, grace, now, None if disrupted else 0.0)
+        if is_driven(node, todo) and (wait := self._cluster.wait_seconds(node)) != 0.0:
+            todo = plan(node, silent, grace, now, wait)
         spec = msgspec.structs.replace(node.spec, taints=todo.taints)
         if spec != node.spec or todo.conditions != node.status.conditions:
             await self._cluster.write(node, todo)

@@ -12,11 +12,17 @@ _PRESSURES = {
     "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
 }
 MANAGED = frozenset({nodes.NOT_READY, nodes.UNREACHABLE, nodes.UNSCHEDULABLE, *_PRESSURES.values()})
+EVICTING = frozenset({(nodes.NOT_READY, "NoExecute"), (nodes.UNREACHABLE, "NoExecute")})
 
 
-def taints(node: Node, told: tuple[Condition, ...], now: float) -> tuple[Taint, ...]:
-    """Those of others as they are, and ours as the conditions want them; kept ones stay old."""
-    wanted = _wanted(node, told)
+def taints(
+    node: Node, told: tuple[Condition, ...], now: float, *, evicts: bool = True
+) -> tuple[Taint, ...]:
+    """Those of others as they are, and ours as the conditions want them; kept ones stay old.
+
+    Unless it ``evicts``, the node gets none that drives its pods away, and keeps none.
+    """
+    wanted = [pair for pair in _wanted(node, told) if evicts or pair not in EVICTING]
     kept = [
         taint
         for taint in node.spec.taints
@@ -30,6 +36,11 @@ def taints(node: Node, told: tuple[Condition, ...], now: float) -> tuple[Taint, 
         if (key, effect) not in present
     ]
     return (*kept, *added)
+
+
+def is_evicted(taints: tuple[Taint, ...]) -> bool:
+    """Whether one of ours drives its pods away."""
+    return any((taint.key, taint.effect) in EVICTING for taint in taints)
 
 
 def _wanted(node: Node, told: tuple[Condition, ...]) -> list[tuple[str, str]]:

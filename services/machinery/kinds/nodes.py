@@ -8,6 +8,7 @@ from pilothouse.services.machinery.objects import Metadata, View
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 HOSTNAME = "kubernetes.io/hostname"
 LEASE_NAMESPACE = "kube-node-lease"
 

@@ -102,6 +102,7 @@ class ContainerStatus(View, frozen=True, kw_only=True):
 
 class Status(View, frozen=True, kw_only=True):
     phase: str = "Pending"
+    reason: str = ""
     conditions: tuple[Condition, ...] = ()
     pod_ip: str = field(default="", name="podIP")
     pod_ips: tuple[PodIP, ...] = field(default=(), name="podIPs")

@@ -46,9 +46,14 @@ def meant_for(pod):
 
 @dataclass
 class Kubelet:
-    """Binds every pod to a node and reports it running; ends it when it is deleted."""
+    """Binds every pod to ``node`` and reports it running; ends it when it is deleted.
+
+    Those on ``dead`` nodes it does not end.
+    """
 
     objects: Objects
+    node: str = "node-1"
+    dead: set = field(default_factory=set)
     unready: set = field(default_factory=set)
     seen: dict = field(default_factory=dict)
 
@@ -66,13 +71,15 @@ class Kubelet:
         metadata = pod["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
         if "deletionTimestamp" in metadata:
+            if pod["spec"].get("nodeName") in self.dead:
+                return
             await self.objects.delete(PODS, key, grace_period_seconds=0)
             return
         if pod["metadata"]["uid"] in self.seen:
             return
         if not pod["spec"].get("nodeName"):
             body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key.name},
-                    "target": {"kind": "Node", "name": meant_for(pod) or "node-1"}}  # fmt: skip
+                    "target": {"kind": "Node", "name": meant_for(pod) or self.node}}  # fmt: skip
             await self.objects.create(
                 PODS, key.namespace, body, name=key.name, subresource="binding"
             )
