@@ -36,7 +36,7 @@ def check_mounts(
         for device in devices:
             causes += _beside_device(mount, device, where)
         if len(mount) > 2:  # noqa: PLR2004 - a plain mount says only name and path
-            causes += _details(mount, container, volumes.get(name) or {}, path, where)
+            causes += _details(mount, container, path, where)
     return causes
 
 
@@ -51,7 +51,7 @@ def _beside_device(mount: Body, device: Body, where: str) -> list[Cause]:
     return causes
 
 
-def _details(mount: Body, container: Body, volume: Body, path: str, where: str) -> list[Cause]:
+def _details(mount: Body, container: Body, path: str, where: str) -> list[Cause]:
     causes: list[Cause] = []
     sub_path, expression = mount.get("subPath", ""), mount.get("subPathExpr", "")
     if sub_path:
@@ -61,12 +61,6 @@ def _details(mount: Body, container: Body, volume: Body, path: str, where: str) 
             detail = "subPathExpr and subPath are mutually exclusive"
             causes.append(names.invalid(f"{where}.subPathExpr", expression, detail))
         causes += check_local_path(expression, f"{path}.subPathExpr")
-    if volume.get("image") is not None:
-        causes += [
-            names.invalid(f"{where}.{field}", value, "not allowed in image volume sources")
-            for field, value in (("subPath", sub_path), ("subPathExpr", expression))
-            if value
-        ]
     propagation = mount.get("mountPropagation")
     if propagation is not None:
         causes += _propagation(propagation, container, f"{path}.mountPropagation")
