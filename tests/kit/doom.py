@@ -4,6 +4,7 @@ From then on no call leaves it and no answer reaches it, as if it had been kille
 """
 
 import asyncio
+from collections.abc import Coroutine, Generator
 from typing import Any, Literal
 
 from grpc import aio
@@ -52,6 +53,20 @@ class Doom:
         return answer
 
 
+class _Call:
+    """Made when it is waited for; until then it can be taken back."""
+
+    def __init__(self, made: Coroutine[Any, Any, Any]) -> None:
+        self._made = made
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._made.__await__()
+
+    def cancel(self) -> None:
+        """Fine when it is over."""
+        self._made.close()
+
+
 class DoomedChannel:
     """A channel whose unary calls are counted; streams go their way."""
 
@@ -62,8 +77,8 @@ class DoomedChannel:
         """As grpc's own."""
         call = self._channel.unary_unary(method, *options, **named)
 
-        async def counted(request: Any, **rest: Any) -> Any:
-            return await self._doom.pass_on(method, call, request, **rest)
+        def counted(request: Any, **rest: Any) -> _Call:
+            return _Call(self._doom.pass_on(method, call, request, **rest))
 
         return counted
 

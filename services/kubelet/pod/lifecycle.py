@@ -10,6 +10,7 @@ Pure: the same observation always gives the same plan, and a plan carried out gi
 """
 
 import zlib
+from typing import Any
 
 from pilothouse.services.kubelet.pod import ending, restarts
 from pilothouse.services.kubelet.pod.ending import Draft, Leaving
@@ -288,14 +289,20 @@ def _start(draft: Draft, sandbox: Sandbox, spec: Spec, before: Container | None)
     if before is not None:
         attempt = before.attempt + 1
     else:
-        recorded = draft.pod.recorded(spec.name)
-        attempt = recorded.get("restartCount", 0) + 1 if recorded.get("containerID") else 0
+        attempt = _attempt_after(draft.pod.recorded(spec.name))
     wait = restarts.next_wait(before, draft.known.restart_wait_max)
     target = None
     if isinstance(spec, EphemeralContainer) and spec.target_container_name:
         target = draft.observed.current(spec.target_container_name)
     target_id = "" if target is None else target.id
     draft.acts.append(StartContainer(spec.name, attempt, sandbox.id, wait, target_id))
+
+
+def _attempt_after(recorded: dict[str, Any]) -> int:
+    """Where the runtime has none: one more than was told of, unless that one never ran."""
+    told = int(recorded.get("restartCount", 0))
+    never_ran = "waiting" in recorded.get("state", {}) and not recorded.get("lastState")
+    return told + 1 if recorded.get("containerID") and not never_ran else told
 
 
 def _ensure_image(draft: Draft, spec: Spec) -> bool:

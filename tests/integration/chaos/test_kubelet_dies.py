@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from kit.containerd import Containerd, pod_of, wait_for
+from kit.containerd import Containerd, dump, pod_of, wait_for
 from kit.doom import Doom, Moment
 from kit.node import FakeCluster, Workers, workers
 from kit.residue import beyond, residue
@@ -84,11 +84,13 @@ async def _survived(runtime: Containerd, tmp: Path, doom: Doom, uid: str) -> boo
         node.apply(body)
         if not is_leaving:
             await wait_for(lambda: _is_up(node, uid))
+            await wait_for(lambda: len(_runs(shared)) == 4)
             runs = _runs(shared)
-            assert set(runs) == {"init", "sidecar", "one", "two"}
-            assert all(node.container(uid, name)["restartCount"] == 0 for name in runs), (
-                doom.calls, node.status(uid),
-            )  # fmt: skip
+            assert set(runs) == {"init", "sidecar", "one", "two"}, runs
+            for name in runs:
+                assert node.container(uid, name)["restartCount"] == 0, dump(
+                    [doom.calls, cluster.history, node.container(uid, name)]
+                )
             assert sum(runs.values()) <= 4 + doom.broke_off_a_start, (doom.calls, runs)
             assert len(_tasks(runtime, uid)) == 4, "the sandbox's, and one of each that stays"
             node.delete(uid, grace=3)

@@ -262,6 +262,22 @@ def test_a_start_that_a_dead_kubelet_gave_up_is_no_run():
     assert status.render(pod, observed, known_of(pod), PLACE, NOW)["phase"] == "Pending"
 
 
+@pytest.mark.parametrize(
+    ("state", "last", "attempt"),
+    [
+        ({"running": {}}, {}, 3),
+        ({"waiting": {"reason": "RunContainerError"}}, {}, 2),
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, {"terminated": {"exitCode": 1}}, 3),
+    ],
+)
+def test_what_the_runtime_lost_counts_if_it_ever_ran(state, last, attempt):
+    entry = {"name": "c0", "containerID": "containerd://x", "restartCount": 2}
+    told = {"containerStatuses": [entry | {"state": state, "lastState": last}]}
+    pod = msgspec.structs.replace(pod_of(), status=told)
+    (act,) = plan(pod, Observed((READY,)), known_of(pod), NOW).acts
+    assert act.attempt == attempt
+
+
 def test_an_overdue_pod_ends():
     pod = pod_of(activeDeadlineSeconds=60)
     started = {"startTime": "1970-01-01T00:00:00Z", "phase": "Running"}
