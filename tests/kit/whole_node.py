@@ -64,7 +64,7 @@ class WholeNode:
         )  # fmt: skip
         self.wait(lambda: self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0)
 
-    def start_kubelet(self) -> None:
+    def start_kubelet(self, *more: str) -> None:
         root, pki = self.root, self.root / "pki"
         (root / "manifests").mkdir(exist_ok=True)
         self.start(
@@ -75,7 +75,7 @@ class WholeNode:
             f"--container-runtime-endpoint={self.containerd.endpoint}",
             f"--root-dir={root}/kubelet", f"--log-dir={root}/logs",
             f"--cni-conf-dir={root}/cni/net.d", f"--cgroup-root={self.containerd.cgroup_root}",
-            f"--pod-manifest-path={root}/manifests", f"--run-dir={root}/run", *ROOMY,
+            f"--pod-manifest-path={root}/manifests", f"--run-dir={root}/run", *ROOMY, *more,
         )  # fmt: skip
 
     def kubectl(

@@ -1,9 +1,14 @@
 """What pods may use, on a real node: cgroups, memory and fork bombs, limits of storage."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from kit.containerd import pod_of
 from kit.whole_node import WholeNode
+
+from pilothouse.services.kubelet.resources import cpusets
 
 MI = 1 << 20
 CGROUPS = Path("/sys/fs/cgroup")
@@ -88,3 +93,65 @@ def test_an_empty_dir_above_its_limit_evicts_its_pod(node: WholeNode) -> None:
     events = node.kubectl("get", "events", "-o", "name", "--field-selector=reason=Evicted").stdout
     assert events
     node.kubectl("delete", "pod", "hoard", "--now")
+
+
+@contextlib.contextmanager
+def _kubelet_with(node: WholeNode, *flags: str) -> Iterator[None]:
+    """The kubelet with other flags for a while; pods run on."""
+    node.kill("kubelet")
+    node.start_kubelet(*flags)
+    try:
+        yield
+    finally:
+        node.kill("kubelet")
+        node.start_kubelet()
+
+
+def _pressure(node: WholeNode) -> str:
+    conditions = node.get("node", "node-1")["status"]["conditions"]
+    return next(item["status"] for item in conditions if item["type"] == "DiskPressure")
+
+
+def test_nobody_is_let_in_while_the_disk_is_short(node: WholeNode) -> None:
+    soft = (
+        "--eviction-soft=nodefs.available<100%",
+        "--eviction-soft-grace-period=nodefs.available=10m",
+    )
+    with _kubelet_with(node, *soft):
+        node.wait(lambda: _pressure(node) == "True", 60)
+        node.create(_pod("late", tolerations=[{"operator": "Exists"}]))
+        status = node.wait(lambda: node.get("pod", "late")["status"].get("reason"), 60)
+        assert status == "Evicted"
+        late = node.get("pod", "late")["status"]
+        assert late["phase"] == "Failed"
+        text = "Pod was rejected: The node had condition: [DiskPressure]. "
+        assert late["message"] == text
+        node.kubectl("delete", "pod", "late", "--now")
+    node.wait(lambda: _pressure(node) == "False", 60)
+
+
+def _cpus(node: WholeNode, name: str) -> str:
+    command = ("exec", name, "--", "grep", "Cpus_allowed_list", "/proc/self/status")
+    return node.kubectl(*command, check=False).stdout.partition(":")[2].strip()
+
+
+def test_a_whole_cpu_of_ones_own(node: WholeNode) -> None:
+    online = cpusets.parse(Path("/sys/devices/system/cpu/online").read_text())
+    if len(online) < 2:
+        pytest.skip("one CPU can not be shared out")
+    first = min(online)
+    others = cpusets.render(online)
+    flags = ("--cpu-manager-policy=static", f"--reserved-cpus={first}")
+    node.create(_pod("sharing"))
+    node.wait(lambda: node.is_ready("sharing"), 60)
+    with _kubelet_with(node, *flags):
+        node.create(_pod("owner", resources={"limits": {"cpu": "1", "memory": "32Mi"}}))
+        node.wait(lambda: node.is_ready("owner"), 60)
+        own = cpusets.parse(_cpus(node, "owner"))
+        assert len(own) == 1
+        assert first not in own
+        rest = cpusets.render(online - own)
+        node.wait(lambda: _cpus(node, "sharing") == rest, 60)
+        node.kubectl("delete", "pod", "owner", "--now")
+        node.wait(lambda: _cpus(node, "sharing") == others, 60)
+    node.kubectl("delete", "pod", "sharing", "--now")
