@@ -7,9 +7,11 @@ from functools import partial
 
 from grpc import aio
 
+from pilothouse.services.kubelet.adapters.alarms import MemoryAlarm
 from pilothouse.services.kubelet.adapters.cri_usage import CriUsage
 from pilothouse.services.kubelet.adapters.gauge import NodeGauge, Places
 from pilothouse.services.kubelet.adapters.image_store import ImageStore
+from pilothouse.services.kubelet.adapters.usage import machine
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.eviction import thresholds
 from pilothouse.services.kubelet.eviction.evictor import Evictor, Rules, Surroundings, Usages
@@ -68,13 +70,13 @@ class Housekeeping:
 
     evictor: Evictor
     collector: Collector
-    processors: Callable[[], Coroutine[None, None, None]] | None = None
+    beside: tuple[Callable[[], Coroutine[None, None, None]], ...] = ()
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            if self.processors is not None:
-                group.create_task(self.processors())
+            for run in self.beside:
+                group.create_task(run())
             group.create_task(self.collector.run())
             group.create_task(self.evictor.run())
 
@@ -107,12 +109,17 @@ def build(
         isolates=said.local_storage_capacity_isolation,
         kept_pids=allocatable.system(said).get("pid", 0),
     )
-    around = Surroundings(gauge, usages, pods, collector, heard)
-    moving = None
+    evictor = Evictor(Surroundings(gauge, usages, pods, collector, heard), rules, clock)
+    beside: list[Callable[[], Coroutine[None, None, None]]] = []
+    memory = [item for item in rules.thresholds if item.signal == thresholds.MEMORY]
+    if memory:
+        whole = machine.whole().memory_bytes
+        most = whole - max(item.least(whole) for item in memory)
+        beside.append(MemoryAlarm(evictor.alarm, most, clock).run)
     if isinstance(heard.processors, StaticProcessors):
         period = said.cpu_manager_reconcile_period
-        moving = partial(heard.processors.run, pods, containers, period)
-    return Housekeeping(Evictor(around, rules, clock), collector, moving)
+        beside.append(partial(heard.processors.run, pods, containers, period))
+    return Housekeeping(evictor, collector, tuple(beside))
 
 
 def _event(reason: str) -> str:
