@@ -12,7 +12,7 @@ import uvloop
 
 from pilothouse.ops.bench.rows import Row
 
-VERBS = ("store", "api", "schedule", "simulate", "pods", "proxy", "start", "idle")
+VERBS = ("store", "api", "schedule", "simulate", "controllers", "pods", "proxy", "start", "idle")
 RESULTS = Path(__file__).resolve().parents[2] / ".cache" / "bench"
 HEADER = ("what", "ours", "Kubernetes", "goal", "unit", "ratio", "")
 

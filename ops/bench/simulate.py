@@ -63,6 +63,11 @@ class Counted(Generic[V]):
             self.keys.discard(old.metadata.key)
         self._changed.set()
 
+    def count_by(self, is_counted: Callable[[V], bool]) -> None:
+        """Count others from now on."""
+        self._is_counted = is_counted
+        self.keys = {item.metadata.key for item in self.cache.values() if is_counted(item)}
+
     async def wait(self, holds: Callable[[], bool]) -> None:
         """Until ``holds``; TimeoutError says how many were counted."""
         try:
@@ -85,7 +90,7 @@ class Processes:
         return {name: item.cpu_seconds() for name, item in self.running.items()}
 
 
-def _is_open(node: Node) -> bool:
+def is_open(node: Node) -> bool:
     """Whether the scheduler may send pods there, and they get addresses."""
     ready = conditions.is_true(node.status.conditions, "Ready")
     return ready and not node.spec.taints and bool(node.spec.pod_cidr)
@@ -98,14 +103,14 @@ async def run() -> list[Row]:
         async with (
             server.running(folder) as (process, _),
             open_channel(f"unix://{folder}/run/apiserver.sock") as channel,
-            _service(folder, "controllers", f"--cluster-cidr={POD_CIDR}",
+            service(folder, "controllers", f"--cluster-cidr={POD_CIDR}",
                      f"--root-ca-file={folder}/pki/ca.crt") as controllers,
-            _service(folder, "scheduler") as scheduler,
+            service(folder, "scheduler") as scheduler,
         ):  # fmt: skip
             objects = Objects(channel)
-            await _wait_account(objects)
+            await wait_account(objects)
             everyone = {"server": process, "controllers": controllers, "scheduler": scheduler}
-            nodes = Counted(objects, NODES, Node, _is_open, Selection())
+            nodes = Counted(objects, NODES, Node, is_open, Selection())
             inside = Selection(namespace=schedule.NAMESPACE)
             pods = Counted(objects, PODS, Pod, lambda pod: pod.status.phase == "Running", inside)
             async with asyncio.TaskGroup() as group:
@@ -126,10 +131,10 @@ async def _measure(
 ) -> list[Row]:
     before = {**processes.used(), "simulation": 0.0}
     began = SystemClock().monotonic()
-    async with _service(folder, "simulate", f"--nodes={NODES_COUNT}") as simulation:
+    async with service(folder, "simulate", f"--nodes={NODES_COUNT}") as simulation:
         processes.running["simulation"] = simulation
         await nodes.wait(lambda: len(nodes.keys) == NODES_COUNT)
-        rows = _rows(f"{NODES_COUNT:,} nodes Ready", NODES_COUNT, began, before, processes)
+        rows = rows_of(f"{NODES_COUNT:,} nodes Ready", NODES_COUNT, began, before, processes)
         rows += await _heartbeats(processes)
 
         async def create(number: int) -> None:
@@ -140,17 +145,17 @@ async def _measure(
             await objects.delete(PODS, key)
 
         before, began = processes.used(), SystemClock().monotonic()
-        await _all(batches.each(range(PODS_COUNT), create))
+        await everyone_did(batches.each(range(PODS_COUNT), create))
         await pods.wait(lambda: len(pods.keys) == PODS_COUNT)
-        rows += _rows(f"{PODS_COUNT:,} pods Running", PODS_COUNT, began, before, processes)
+        rows += rows_of(f"{PODS_COUNT:,} pods Running", PODS_COUNT, began, before, processes)
         memory = [
             Row(f"{PODS_COUNT:,} pods Running", f"{name} MB", item.resident_mb())
             for name, item in processes.running.items()
         ]
         before, began = processes.used(), SystemClock().monotonic()
-        await _all(batches.each(sorted(pods.keys, key=str), delete))
+        await everyone_did(batches.each(sorted(pods.keys, key=str), delete))
         await pods.wait(lambda: not len(pods.cache))
-        rows += _rows(f"{PODS_COUNT:,} pods gone", PODS_COUNT, began, before, processes)
+        rows += rows_of(f"{PODS_COUNT:,} pods gone", PODS_COUNT, began, before, processes)
         return rows + memory
 
 
@@ -167,7 +172,7 @@ async def _heartbeats(processes: Processes) -> list[Row]:
     ]  # fmt: skip
 
 
-def _rows(name: str, count: int, began: float, before: Used, processes: Processes) -> list[Row]:
+def rows_of(name: str, count: int, began: float, before: Used, processes: Processes) -> list[Row]:
     took = SystemClock().monotonic() - began
     after = processes.used()
     used = {who: after[who] - before[who] for who in after}
@@ -178,13 +183,14 @@ def _rows(name: str, count: int, began: float, before: Used, processes: Processe
     ]
 
 
-async def _all(work: Awaitable[BaseException | None]) -> None:
+async def everyone_did(work: Awaitable[BaseException | None]) -> None:
+    """Raise the first refusal."""
     failure = await work
     if failure is not None:
         raise failure
 
 
-async def _wait_account(objects: Objects) -> None:
+async def wait_account(objects: Objects) -> None:
     """Until pods can be made: the controllers have made the default account."""
     async with asyncio.timeout(SECONDS_MAX):
         while True:
@@ -196,7 +202,7 @@ async def _wait_account(objects: Objects) -> None:
                 return
 
 
-def _service(
+def service(
     folder: Path, verb: str, *flags: str
 ) -> contextlib.AbstractAsyncContextManager[server.Process]:
     run_dir = folder / "run"

@@ -12,6 +12,7 @@ from pilothouse.ops.simulation.invariants.guards import GUARDED
 from pilothouse.ops.simulation.loop import VirtualClock
 from pilothouse.ops.simulation.members import Member
 from pilothouse.ops.simulation.network import Line, Network
+from pilothouse.ops.simulation.state import is_active, is_ready, phase
 from pilothouse.services.kubelet.adapters.hollow import course
 from pilothouse.services.machinery.errors import ApiError, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
@@ -34,6 +35,8 @@ from pilothouse.services.runtime.client.objects import Objects, Selection
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 PAUSE_SECONDS = 12.0
 TRIES_MAX = 60
+HEALINGS = 8
+HEALING_SECONDS = 30.0
 _HEALED = dict.fromkeys((course.STOP_SECONDS, course.EXIT_CODE))
 DEAD_SECONDS = (20.0, 400.0)
 
@@ -75,8 +78,8 @@ class Person:
         key = Key(self.name if resource.namespaced else "", name)
         await self._patiently(lambda: self.objects.delete(resource, key, propagation_policy=how))
 
-    async def pods(self) -> list[str]:
-        """Names of those that nobody has asked to go."""
+    async def pods(self, choose: Callable[[Body], bool] = lambda _: True) -> list[str]:
+        """Names of those that nobody has asked to go, and that are chosen."""
         texts: Sequence[str] = []
 
         async def look() -> None:
@@ -84,8 +87,8 @@ class Person:
             texts, _ = await self.objects.list(PODS, Selection(namespace=self.name))
 
         await self._patiently(look)
-        metadata = [msgspec.json.decode(text)["metadata"] for text in texts]
-        return [item["name"] for item in metadata if "deletionTimestamp" not in item]
+        found = [msgspec.json.decode(text) for text in texts]
+        return [item["metadata"]["name"] for item in found if choose(item) and is_active(item)]
 
     async def evict(self, name: str) -> None:
         """As a drain does; the budget may refuse."""
@@ -104,6 +107,11 @@ class Person:
                 return
             else:
                 return
+
+
+def is_sick(pod: Body) -> bool:
+    """It was started, and is not ready."""
+    return phase(pod) == "Running" and not is_ready(pod)
 
 
 async def deployments(person: Person) -> None:
@@ -308,8 +316,12 @@ async def _take_pod(person: Person) -> None:
 
 
 async def _heal(person: Person, resource: Resource, name: str, made: Body) -> None:
-    """The template works again, and pods of one that does not are out of its way."""
+    """The template works again, and pods of one that does not are taken out of its way."""
     made["metadata"]["annotations"].update(_HEALED)
-    await person.patch(resource, name, {"spec": {"template": made}})
-    for pod in await person.pods():
-        await person.delete(PODS, pod)
+    how = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    spec = {"template": made, **({"updateStrategy": how} if resource == STATEFUL_SETS else {})}
+    await person.patch(resource, name, {"spec": spec})
+    for _ in range(HEALINGS):
+        for pod in await person.pods(is_sick):
+            await person.delete(PODS, pod)
+        await person.clock.sleep(HEALING_SECONDS)

@@ -20,7 +20,7 @@ from pilothouse.ops.simulation.loop import VirtualClock, VirtualLoop
 from pilothouse.ops.simulation.members import Member
 from pilothouse.ops.simulation.network import Network
 from pilothouse.ops.simulation.people import Person
-from pilothouse.ops.simulation.server import Server
+from pilothouse.ops.simulation.server import POWER_CUT, Server
 from pilothouse.ops.simulation.state import State
 from pilothouse.ops.simulation.trace import Trace
 from pilothouse.services.machinery.objects import Key
@@ -212,7 +212,7 @@ class _Run:
     def _heard(self, _: object, level: str, event: EventDict) -> NoReturn:
         """A component says something; an error is a mistake of ours."""
         self._trace.say(f"{level}: {event.pop('event')} {event.pop('exc_info', '')} {event}")
-        if level in {"error", "critical"}:
+        if level in {"error", "critical"} and POWER_CUT not in self._trace.lines[-1]:
             self._break(self._trace.lines[-1][TIME_WIDTH:])
         raise structlog.DropEvent
 

@@ -31,6 +31,7 @@ DOWN_SECONDS = 1.0
 COMMIT_SECONDS = 0.001
 """What a disk takes to say that it is safe."""
 PORT = 6443
+POWER_CUT = "the machine went down"
 
 Seen = Callable[[Sequence[Change]], None]
 
@@ -50,7 +51,7 @@ class Disk(SqliteJournal):
     ) -> None:
         await asyncio.sleep(COMMIT_SECONDS)
         if self.is_cut:
-            raise Unavailable("the machine went down")
+            raise Unavailable(POWER_CUT)
         await super().append(changes, leases)
         self._seen(changes)
 
