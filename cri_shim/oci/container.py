@@ -43,6 +43,9 @@ def refuse(wanted: Wanted) -> None:
     options = config.linux.security_context.namespace_options.userns_options
     if options is not None and options.mode == POD:
         raise Invalid("user namespaces are not supported")
+    within = wanted.sandbox.config.linux.security_context
+    if config.linux.security_context.privileged and not within.privileged:
+        raise Invalid("no privileged container allowed in sandbox")
     for mount in config.mounts:
         if mount.recursive_read_only and not wanted.machine.recursive_read_only:
             raise Invalid(f"{mount.container_path}: recursive read-only is not supported")
