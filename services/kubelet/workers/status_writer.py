@@ -52,6 +52,15 @@ def difference(wanted: dict[str, Any], recorded: dict[str, Any]) -> dict[str, An
     return patch
 
 
+def _with(pod: Pod, ours: dict[str, Any] | None) -> dict[str, Any]:
+    """The pod's status, with what is said here in its place."""
+    if ours is None:
+        return pod.status
+    types = {item["type"] for item in ours["conditions"]} | {*resizing.CONDITIONS}
+    others = [item for item in pod.status.get("conditions") or () if item.get("type") not in types]
+    return pod.status | ours | {"conditions": [*ours["conditions"], *others]}
+
+
 class StatusWriter:
     """For one pod. What the API server was told last counts as recorded there."""
 
@@ -69,13 +78,13 @@ class StatusWriter:
 
     def recorded(self, pod: Pod) -> dict[str, Any]:
         """The status as the API server has it, what was just written included."""
-        if self._told is None:
-            return pod.status
-        ours = {item["type"] for item in self._told["conditions"]} | {*resizing.CONDITIONS}
-        others = [
-            item for item in pod.status.get("conditions") or () if item.get("type") not in ours
-        ]
-        return pod.status | self._told | {"conditions": [*self._told["conditions"], *others]}
+        return _with(pod, self._told)
+
+    def newest(self, pod: Pod) -> dict[str, Any]:
+        """The status as it was offered last: on this the next one builds."""
+        if self._offered is None or self._settled.is_set():
+            return self.recorded(pod)
+        return _with(pod, self._offered[1])
 
     def refresh(self) -> None:
         """The pod has been read anew: what it says is what is recorded."""

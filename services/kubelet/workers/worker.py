@@ -175,7 +175,7 @@ class PodWorker:
             self._doubts.pop(0)
         observed = await self._observe()
         now = self._parts.clock.now()
-        pod = msgspec.structs.replace(self.pod, status=self._writer.recorded(self.pod))
+        pod = msgspec.structs.replace(self.pod, status=self._writer.newest(self.pod))
         self._memory.adopt(pod, observed)
         self._memory.verdict = self._judge(pod, observed)
         known = self._memory.known()

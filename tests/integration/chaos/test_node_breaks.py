@@ -148,7 +148,7 @@ async def test_the_disk_is_full_for_a_while(runtime: Containerd) -> None:
             node.cluster.objects["configmap", "map"] = {"key": b"x" * 100_000}
             node.apply(body)
             await wait_for(lambda: "FailedMount" in node.notes.reasons("full"))
-            assert node.status("uid-full")["phase"] == "Pending"
+            await wait_for(lambda: node.status("uid-full").get("phase") == "Pending")
             (root / "ballast").unlink()
             await wait_for(lambda: _is_up(node, "uid-full"), 60.0)
             await _all_gone(node, ["uid-full"])
