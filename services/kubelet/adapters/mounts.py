@@ -87,8 +87,7 @@ def unmount_below(directory: Path) -> None:
     prefix = f"{directory}/"
     points = [item for item in _mount_points() if item.startswith(prefix)]
     for point in sorted(points, reverse=True):
-        if _libc.umount2(os.fsencode(point), MNT_DETACH) != 0:
-            raise OSError(ctypes.get_errno(), f"unmount {point}")
+        unmount(Path(point))
 
 
 def _mount_points() -> list[str]:
