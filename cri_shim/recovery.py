@@ -111,6 +111,7 @@ class Recovery:
             await self.tasks.delete(id_)
             await self.objects.delete(id_)
             await self.snapshots.remove(id_)
+            await self.sandboxes.clear(id_)
 
     def _now(self) -> int:
         return int(self.clock.now() * 1_000_000_000)

@@ -188,6 +188,17 @@ class Sandboxes:
             around.store.drop(record.id)
         self._locks.pop(record.id, None)
 
+    async def clear(self, id_: str) -> None:
+        """What is left of a sandbox of which no record tells."""
+        around = self.around
+        record = SandboxRecord(
+            id=id_, config=PodSandboxConfig(), created_at=0, netns=around.places.netns(id_)
+        )
+        with suppress(ApiError):
+            await around.network.detach(record)
+        await around.places.release(record)
+        await around.places.remove(record)
+
     async def ended(self, id_: str, exit_: Exit) -> None:
         """The pause process ended: the sandbox is not ready any more."""
         around = self.around
