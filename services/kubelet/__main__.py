@@ -33,7 +33,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             group.create_task(kubelet.references.run())
             root = config.paths.root
             group.create_task(plugins.run(kubelet.devices, kubelet.pods, root, clock))
-            for local in (kubelet.pods, kubelet.manifests, kubelet.rotation):
+            for local in (kubelet.pods, kubelet.manifests, kubelet.rotation, kubelet.shutdown):
                 group.create_task(local.run())
             ready.ready()
             await kubelet.node_cache.wait_synced()

@@ -16,6 +16,7 @@ from pilothouse.services.kubelet.adapters import (
     offering,
     processors,
     resourcing,
+    shutting,
     volume_wiring,
 )
 from pilothouse.services.kubelet.adapters.cluster import MeshCluster
@@ -40,6 +41,7 @@ from pilothouse.services.kubelet.pod.configs import Dns, parse_resolv_conf
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources import allocatable
+from pilothouse.services.kubelet.shutdown.shutdown import Shutdown
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.kinds import nodes
 from pilothouse.services.machinery.kinds.services import Service
@@ -65,6 +67,7 @@ class Kubelet:
     streams: CriStreams
     checkpoints: CriCheckpoints
     observing: Observing
+    shutdown: Shutdown
     references: References
     devices: DevicePlugins
     pod_cache: Cache[Pod]
@@ -131,6 +134,13 @@ def build(
         streams=streams,
         checkpoints=CriCheckpoints(runtime),
         observing=observing_,
+        shutdown=shutting.build(
+            config,
+            pods,
+            shutting.NodeHost(config.node_name, registration, recorder),
+            counting.meters,
+            clock,
+        ),
         references=references,
         devices=devices,
         pod_cache=caches.pods,

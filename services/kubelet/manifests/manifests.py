@@ -96,7 +96,7 @@ class Manifests:
             is_older = before.metadata.key == key and before.uid != static.pod.uid
             if is_older and static_pods.is_static(before):
                 return
-        status = {} if mirror is None else mirror.status
+        status = static_pods.recalled({} if mirror is None else mirror.status)
         self._pods.keep(msgspec.structs.replace(static.pod, status=status))
 
     def _ended(self, pod: Pod) -> None:

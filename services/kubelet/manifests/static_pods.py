@@ -130,6 +130,14 @@ def _policy(container: Mapping[str, Any]) -> str:
     return "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
 
 
+def recalled(status: Mapping[str, Any]) -> dict[str, Any]:
+    """What the mirror remembers of the pod. That it has failed is none of it: a static pod that
+    was ended (evicted, or because the machine went down) runs again under the next kubelet.
+    """
+    forgotten = ("phase", "reason", "message") if status.get("phase") == "Failed" else ()
+    return {name: value for name, value in status.items() if name not in forgotten}
+
+
 def is_mirror(pod: Pod) -> bool:
     """Whether this object only shows a static pod."""
     return MIRROR in pod.metadata.annotations

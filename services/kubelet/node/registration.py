@@ -5,6 +5,7 @@ and every five minutes.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pilothouse.services.kubelet.node import node
@@ -60,6 +61,7 @@ class Registration:
         self._known = asyncio.Event()
         self._leased_to = ""
         self._pressures = frozenset[str]()
+        self._problem = ""
         self._images: list[dict[str, Any]] = []
         self._log = telemetry.logger(part="node")
 
@@ -74,6 +76,11 @@ class Registration:
 
     def look(self) -> None:
         """The Node may have something else to tell."""
+        self._changed.set()
+
+    def hold(self, problem: str) -> None:
+        """Why the node is not ready from now on, whatever the runtime says; empty: for nothing."""
+        self._problem = problem
         self._changed.set()
 
     def press(self, pressures: frozenset[str]) -> None:
@@ -130,10 +137,12 @@ class Registration:
 
     async def _state(self) -> RuntimeState:
         try:
-            return await self._runtime.state()
+            state = await self._runtime.state()
         except ApiError as error:
             text = f"container runtime does not answer: {error.message}"
-            return RuntimeState("containerd", "unknown", runtime_problem=text)
+            state = RuntimeState("containerd", "unknown", runtime_problem=text)
+        problems = [text for text in (state.runtime_problem, self._problem) if text]
+        return replace(state, runtime_problem="; ".join(problems))
 
     async def _register(self, status: dict[str, Any]) -> None:
         taints = [dict(taint) for taint in self._identity.taints]

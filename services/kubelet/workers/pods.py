@@ -59,6 +59,7 @@ class Pods:
         self._states = _States()
         self._strays: dict[str, None] = {}
         self._is_complete = False
+        self._refusal: Rejection | None = None
         self._on_end: list[Callable[[Pod], None]] = []
         self._pressures = frozenset[str]()
         self._again = asyncio.Event()
@@ -105,6 +106,10 @@ class Pods:
         """The node is short of something: not everybody is let in from now on."""
         self._pressures = conditions
 
+    def refuse(self, rejection: Rejection | None) -> None:
+        """Let nobody in from now on, for this reason; None: let them in again."""
+        self._refusal = rejection
+
     def on_end(self, told: Callable[[Pod], None]) -> None:
         """Call this when nothing of a pod is left on the node."""
         self._on_end.append(told)
@@ -132,7 +137,7 @@ class Pods:
         """One after the other: each is judged beside those that were let in before."""
         others = [other.pod for other in self.workers() if other.is_expected]
         allocatable = self._parts.node.around.allocatable or {}
-        rejection = under_pressure.judge(worker.pod, self._pressures)
+        rejection = self._refusal or under_pressure.judge(worker.pod, self._pressures)
         if rejection is None:
             rejection = self._parts.confinement.judge(worker.pod)
         node = self._node.current() if self._node is not None else None

@@ -1,0 +1,1 @@
+"""Graceful node shutdown: the machine waits while pods end, the important ones last."""
