@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.resources import allocatable, cpusets, exclusive
-from pilothouse.services.kubelet.resources.exclusive import Cpu
+from pilothouse.services.kubelet.resources.exclusive import Assignments, Cpu
 from pilothouse.services.kubelet.resources.processors import (
     AnyProcessors,
     Processors,
@@ -49,14 +49,23 @@ def topology(system: Path = SYSTEM) -> dict[int, Cpu]:
 
 
 def build(config: Config) -> Processors:
-    """By the configured policy. ValueError when what it needs is not there."""
+    """By the configured policy. ValueError as :func:`recall`."""
+    known = recall(config)
+    if known is None:
+        return AnyProcessors()
+    state = StateFile(config.paths.root / STATE)
+    return StaticProcessors(topology(), known, state, config.kubelet.cpu_manager_policy_options)
+
+
+def recall(config: Config) -> Assignments | None:
+    """Who has what, as the last kubelet left it; None where the policy gives nobody anything.
+
+    ValueError when too little is reserved, or the state does not fit.
+    """
     said = config.kubelet
     if said.cpu_manager_policy.lower() != exclusive.POLICY:
-        return AnyProcessors()
-    here = topology()
+        return None
     reserved = cpusets.parse(said.reserved_system_cpus)
-    empty = exclusive.start(here, reserved, allocatable.system(said).get("cpu", 0))
-    state = StateFile(config.paths.root / STATE)
-    text = state.read()
-    known = exclusive.read(text, empty) if text else empty
-    return StaticProcessors(here, known, state, said.cpu_manager_policy_options)
+    empty = exclusive.start(topology(), reserved, allocatable.system(said).get("cpu", 0))
+    text = StateFile(config.paths.root / STATE).read()
+    return exclusive.read(text, empty) if text else empty

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pilothouse.services.kubelet.adapters import cgroups, machine
+from pilothouse.services.kubelet.adapters import cgroups, machine, processors
 from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.config import PORT, Config
 from pilothouse.services.kubelet.node import node
@@ -58,4 +58,8 @@ def problems(config: Config) -> list[str]:
             "running with swap on is not supported, please disable swap or set --fail-swap-on "
             "flag to false"
         )
+    try:
+        processors.recall(config)
+    except ValueError as error:
+        found.append(f"failed to start the CPU manager: {error}")
     return found

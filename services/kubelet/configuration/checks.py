@@ -127,6 +127,8 @@ def _choices(value: KubeletConfiguration) -> Iterator[str]:
             yield f'{name} "{said}" must be one of: [{told}]'
     if value.run_once:
         yield "runOnce (--runOnce) true, Runonce mode has been deprecated and should not be set"
+    if value.cgroup_driver == "systemd":
+        yield 'cgroupDriver (--cgroup-driver) "systemd" is not supported here; "cgroupfs" is'
     if value.topology_manager_policy != "none" and value.topology_manager_policy in _TOPOLOGY:
         told = f'"{value.topology_manager_policy}" is not supported here; "none" is'
         yield f"topologyManagerPolicy (--topology-manager-policy) {told}"

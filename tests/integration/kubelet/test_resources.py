@@ -141,7 +141,10 @@ def test_a_whole_cpu_of_ones_own(node: WholeNode) -> None:
         pytest.skip("one CPU can not be shared out")
     first = min(online)
     others = cpusets.render(online)
-    flags = ("--cpu-manager-policy=static", f"--reserved-cpus={first}")
+    flags = (
+        "--cpu-manager-policy=static", f"--reserved-cpus={first}",
+        "--cpu-manager-reconcile-period=1s",
+    )  # fmt: skip
     node.create(_pod("sharing"))
     node.wait(lambda: node.is_ready("sharing"), 60)
     with _kubelet_with(node, *flags):
@@ -155,3 +158,20 @@ def test_a_whole_cpu_of_ones_own(node: WholeNode) -> None:
         node.kubectl("delete", "pod", "owner", "--now")
         node.wait(lambda: _cpus(node, "sharing") == others, 60)
     node.kubectl("delete", "pod", "sharing", "--now")
+
+
+def test_a_pod_goes_when_the_disk_is_short(node: WholeNode) -> None:
+    node.create(_pod("victim"))
+    node.wait(lambda: node.is_ready("victim"), 60)
+    with _kubelet_with(node, "--eviction-hard=nodefs.available<99.9%"):
+        node.wait(lambda: node.get("pod", "victim")["status"]["phase"] == "Failed", 60)
+        status = node.get("pod", "victim")["status"]
+        assert status["reason"] == "Evicted"
+        begins = "The node was low on resource: ephemeral-storage. Threshold quantity: "
+        assert status["message"].startswith(begins)
+        conditions = {item["type"]: item for item in status["conditions"]}
+        assert conditions["DisruptionTarget"]["reason"] == "TerminationByKubelet"
+        assert _ended(node, "victim")["finishedAt"]
+        told = node.kubectl("get", "events", "--field-selector=reason=EvictionThresholdMet").stdout
+        assert "Attempting to reclaim ephemeral-storage" in told
+    node.kubectl("delete", "pod", "victim", "--now")
