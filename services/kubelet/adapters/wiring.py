@@ -1,7 +1,7 @@
 """Put the parts of one kubelet together."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,19 +27,20 @@ from pilothouse.services.kubelet.adapters.housekeeping import Housekeeping
 from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
-from pilothouse.services.kubelet.adapters.observing import Counting, Observing
+from pilothouse.services.kubelet.adapters.observing import Counting, Observing, Ports
 from pilothouse.services.kubelet.adapters.references import References
 from pilothouse.services.kubelet.adapters.rotation import Rotation
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.manifests.manifests import Manifests
 from pilothouse.services.kubelet.node import node
-from pilothouse.services.kubelet.node.node import Machine
+from pilothouse.services.kubelet.node.node import Identity, Machine
 from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns, parse_resolv_conf
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.ports import Leftovers
 from pilothouse.services.kubelet.resources import allocatable
 from pilothouse.services.kubelet.shutdown.shutdown import Shutdown
 from pilothouse.services.kubelet.workers.pods import Pods
@@ -81,7 +82,61 @@ def build(
     """No call is made yet, but directories are made."""
     config.paths.root.mkdir(parents=True, exist_ok=True)
     config.paths.logs.mkdir(parents=True, exist_ok=True)
-    objects = Objects(mesh)
+    ground = _ground(config, Objects(mesh), runtime, counting, clock)
+    parts, caches, counted = ground.parts, ground.caches, ground.counted
+    view = MeshNode(ground.objects, caches.nodes, config.node_name, _network(config))
+    events = RuntimeEvents(runtime)
+    pods = Pods(parts, counted.survey, events, ground.leftovers, node=view)
+    manifests = mirrors.manifests(config, ground.objects, caches.nodes, pods, clock)
+    ground.cluster.name_mirrors(manifests.mirror_uid)
+    caches.pods.on_change(manifests.change)
+    offered = offering.Offering(counted.streams, ground.devices)
+    registration = Registration(view, view, offered, clock, ground.identity, ground.here)
+    offering.tell(ground.devices, registration, pods)
+    caches.nodes.on_change(registration.changed)
+    seen = observing.Observed(pods, manifests, counted, ground.here)
+    observing_ = observing.build(config, counting, ground.objects, runtime, clock, seen)
+    heard = housekeeping.Heard(config, registration, pods, ground.recorder, parts.processors)
+    host = shutting.NodeHost(config.node_name, registration, ground.recorder)
+    return Kubelet(
+        pods=pods,
+        housekeeping=housekeeping.build(heard, observing_.usages, counted.cri, runtime, clock),
+        manifests=manifests,
+        rotation=Rotation(pods, counted.streams, clock),
+        registration=registration,
+        recorder=ground.recorder,
+        streams=counted.streams,
+        checkpoints=CriCheckpoints(runtime),
+        observing=observing_,
+        shutdown=shutting.build(config, pods, host, counting.meters, clock),
+        references=ground.references,
+        devices=ground.devices,
+        pod_cache=caches.pods,
+        node_cache=caches.nodes,
+        service_cache=caches.services,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What pods stand on."""
+
+    objects: Objects
+    here: Machine
+    identity: Identity
+    caches: "_Caches"
+    cluster: MeshCluster
+    recorder: Recorder
+    counted: Ports
+    devices: DevicePlugins
+    references: References
+    leftovers: Sequence[Leftovers]
+    parts: Parts
+
+
+def _ground(
+    config: Config, objects: Objects, runtime: aio.Channel, counting: Counting, clock: Clock
+) -> _Ground:
     here = resourcing.here(config)
     identity = resourcing.identity(config, here)
     caches = _caches(config, objects, clock)
@@ -91,7 +146,6 @@ def build(
     cgroups = resourcing.limiting(config, here)
     recorder = Recorder(objects, clock, "kubelet", config.node_name)
     counted = counting.ports(runtime)
-    streams = counted.streams
     devices = DevicePlugins(config.paths.root / "device-plugins", clock)
     parts = Parts(
         node=_facts(config, around, here),
@@ -105,47 +159,23 @@ def build(
         notes=recorder,
         logs=LogFolders(),
         processors=processors.build(config),
-        confinement=confining.build(config, streams),
+        confinement=confining.build(config, counted.streams),
         devices=devices,
         pulling=asyncio.Semaphore(_pulls_at_once(config)),
         image_volumes=ImageVolumes(runtime, config.paths.root),
     )
-    view = MeshNode(objects, caches.nodes, config.node_name, _network(config))
-    events = RuntimeEvents(runtime)
-    pods = Pods(parts, counted.survey, events, [volumes, cgroups], node=view)
-    manifests = mirrors.manifests(config, objects, caches.nodes, pods, clock)
-    cluster.name_mirrors(manifests.mirror_uid)
-    caches.pods.on_change(manifests.change)
-    registration = Registration(
-        view, view, offering.Offering(streams, devices), clock, identity, here
-    )
-    offering.tell(devices, registration, pods)
-    caches.nodes.on_change(registration.changed)
-    seen = observing.Observed(pods, manifests, counted, here)
-    observing_ = observing.build(config, counting, objects, runtime, clock, seen)
-    heard = housekeeping.Heard(config, registration, pods, recorder, parts.processors)
-    return Kubelet(
-        pods=pods,
-        housekeeping=housekeeping.build(heard, observing_.usages, counted.cri, runtime, clock),
-        manifests=manifests,
-        rotation=Rotation(pods, streams, clock),
-        registration=registration,
+    return _Ground(
+        objects=objects,
+        here=here,
+        identity=identity,
+        caches=caches,
+        cluster=cluster,
         recorder=recorder,
-        streams=streams,
-        checkpoints=CriCheckpoints(runtime),
-        observing=observing_,
-        shutdown=shutting.build(
-            config,
-            pods,
-            shutting.NodeHost(config.node_name, registration, recorder),
-            counting.meters,
-            clock,
-        ),
-        references=references,
+        counted=counted,
         devices=devices,
-        pod_cache=caches.pods,
-        node_cache=caches.nodes,
-        service_cache=caches.services,
+        references=references,
+        leftovers=[volumes, cgroups],
+        parts=parts,
     )
 
 
