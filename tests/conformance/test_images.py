@@ -3,12 +3,15 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kit.cluster import Cluster
+from kit.image_registry import PASSWORD, USER, big, docker_registry
 from kit.syllabus import line
 
 SECONDS_MAX = 40.0
+REGISTRY_PORT = 5103
 VOLUME = "common/node/image_volume.go"
 
 
@@ -104,3 +107,35 @@ def test_users_are_told_why_there_is_no_image(cluster: Cluster, namespace: str) 
         "Error: InvalidImageName",
     ):
         assert words in events, words
+
+
+def test_secrets_open_private_registries(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    netns = f"pilothouse-{cluster.name}-node-1"
+    images = [big(f"team/{name}:v1") for name in ("open", "shut", "account")]
+    with docker_registry(tmp_path, netns, REGISTRY_PORT, images, private=True) as address:
+        for command in (
+            ("secret", "docker-registry", "pull", f"--docker-server={address}",
+             f"--docker-username={USER}", f"--docker-password={PASSWORD}"),
+            ("serviceaccount", "puller"),
+        ):  # fmt: skip
+            cluster.kubectl("-n", namespace, "create", *command)
+        patch = json.dumps({"imagePullSecrets": [{"name": "pull"}]})
+        cluster.kubectl("-n", namespace, "patch", "serviceaccount", "puller", "-p", patch)
+        here = {"nodeName": "node-1"}
+        _apply(
+            cluster,
+            namespace,
+            _pod("open", main={"image": f"{address}/team/open:v1"}, **here,
+                 imagePullSecrets=[{"name": "pull"}]),
+            _pod("account", main={"image": f"{address}/team/account:v1"}, **here,
+                 serviceAccountName="puller"),
+            _pod("shut", main={"image": f"{address}/team/shut:v1"}, **here),
+        )  # fmt: skip
+        for name in ("open", "account"):
+            cluster.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{name}")
+        _seen(
+            cluster,
+            namespace,
+            "shut",
+            lambda pod: _waiting(pod).get("reason", "").endswith("BackOff"),
+        )
