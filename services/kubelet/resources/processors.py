@@ -1,7 +1,7 @@
 """Which CPUs containers run on: any (policy none), or some of their own (policy static)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,6 +27,12 @@ class Processors(Protocol):
     def is_fixed(self, pod: Pod) -> bool:
         """Whether what it has can not change while it runs."""
 
+    def own(self, uid: str, container: str) -> Collection[int]:
+        """The CPUs that this container has for itself."""
+
+    def allocatable(self) -> Collection[int]:
+        """The CPUs that containers may have for themselves, taken ones included."""
+
 
 class AnyProcessors:
     """Policy none: the kernel decides."""
@@ -39,6 +45,12 @@ class AnyProcessors:
 
     def is_fixed(self, pod: Pod) -> bool:
         return False
+
+    def own(self, uid: str, container: str) -> Collection[int]:
+        return ()
+
+    def allocatable(self) -> Collection[int]:
+        return ()
 
 
 class State(Protocol):
@@ -109,6 +121,14 @@ class StaticProcessors:
     def is_fixed(self, pod: Pod) -> bool:
         """Whether it has CPUs of its own."""
         return pod.uid in self._known.own
+
+    def own(self, uid: str, container: str) -> Collection[int]:
+        """The CPUs that this container has for itself."""
+        return self._known.own.get(uid, {}).get(container, ())
+
+    def allocatable(self) -> Collection[int]:
+        """The CPUs that containers may have for themselves, taken ones included."""
+        return frozenset(self._topology) - self._known.reserved
 
     def _keep(self, assignments: Assignments) -> None:
         if assignments == self._known:

@@ -61,7 +61,8 @@ class PodResources(PodResourcesListerServicer):
                 )
                 for name, offer in sorted(offers.items())
                 if offer.gone_at is None
-            ]
+            ],
+            cpu_ids=sorted(self._pods.processors.allocatable()),
         )
 
     def _pod(self, pod: Pod) -> pb.PodResources:
@@ -73,6 +74,7 @@ class PodResources(PodResourcesListerServicer):
             containers=[
                 pb.ContainerResources(
                     name=item.name,
+                    cpu_ids=sorted(self._pods.processors.own(pod.uid, item.name)),
                     devices=[
                         _devices(given.resource, inventory.offers.get(given.resource), given.ids)
                         for given in inventory.of(pod.uid, item.name)

@@ -12,6 +12,7 @@ from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.ports import Exits, Leftovers, OwnNode, PodRef, Survey
 from pilothouse.services.kubelet.resources import admission, preemption
 from pilothouse.services.kubelet.resources.admission import Rejection
+from pilothouse.services.kubelet.resources.processors import Processors
 from pilothouse.services.kubelet.workers.worker import PodWorker
 from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.machinery.objects import Key, Metadata
@@ -64,6 +65,11 @@ class Pods:
         self._pressures = frozenset[str]()
         self._again = asyncio.Event()
         self._log = telemetry.logger(part="pods")
+
+    @property
+    def processors(self) -> Processors:
+        """Whose CPUs are whose."""
+        return self._parts.processors
 
     def workers(self) -> list[PodWorker]:
         """Every pod that is here or going."""
