@@ -2,7 +2,9 @@
 
 import base64
 import datetime
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -278,6 +280,63 @@ def test_a_pod_gets_a_certificate(seen: Seen) -> None:
     assert "tls.crt" in names
     assert "BEGIN PRIVATE KEY" in names
     assert "BEGIN CERTIFICATE" in names
+
+
+SERVER = """
+error_log stderr; pid /tmp/nginx.pid; events {}
+http { access_log off; server {
+  listen 8443 ssl; ssl_certificate /v/tls.crt; ssl_certificate_key /v/tls.key;
+  ssl_client_certificate /v/ca.pem; ssl_verify_client on;
+  location / { return 200 "$ssl_client_s_dn"; }
+} }
+"""
+CLIENT = """
+import http.client, ssl, sys
+ip, authority, *bundle = sys.argv[1:]
+context = ssl.create_default_context(cafile=authority)
+context.check_hostname = False
+if bundle:
+    context.load_cert_chain(bundle[0])
+connection = http.client.HTTPSConnection(ip, 8443, context=context, timeout=10)
+connection.request("GET", "/")
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+@line(CERTIFICATES, "mTLS between pods")
+def test_pods_know_each_other_by_their_certificates(seen: Seen, tmp_path: Path) -> None:
+    """The client's hands are the node's: its image knows no TLS; its credential is the pod's."""
+    authority = Authority("mutual")
+    _create(seen.client, "clustertrustbundles", "conf-mutual", {"trustBundle": authority.pem}, {})
+    configuration = {"metadata": {"name": "server"}, "data": {"nginx.conf": SERVER}}
+    seen.client.core.create_namespaced_config_map(NAMESPACE, configuration)
+    own = _certificate(keyPath="tls.key", certificateChainPath="tls.crt")
+    server = _pod("tls-server", own, _bundle("ca.pem", name="conf-mutual"))
+    spec = server["spec"]
+    spec["volumes"].append({"name": "c", "configMap": {"name": "server"}})
+    (container,) = spec["containers"]
+    container["volumeMounts"].append({"name": "c", "mountPath": "/c"})
+    container["image"] = "nginx"
+    container["command"] = ["nginx", "-c", "/c/nginx.conf", "-g", "daemon off;"]
+    for pod in (server, _pod("tls-client", _certificate())):
+        seen.client.core.create_namespaced_pod(NAMESPACE, pod)
+    for name in ("tls-server", "tls-client"):
+        request = _asked(seen, name)
+        seen.answer(request, authority.answer(request))
+        seen.cluster.eventually(f"{name} runs", lambda name=name: seen.phase(name) == "Running")
+    trusted, bundle = tmp_path / "ca.pem", tmp_path / "bundle.pem"
+    trusted.write_text(authority.pem)
+    bundle.write_text(seen.shell("tls-client", "cat /v/bundle.pem"))
+    ip = seen.client.core.read_namespaced_pod("tls-server", NAMESPACE).status.pod_ip
+
+    def ask(*credential: str) -> str:
+        asked = [sys.executable, "-c", CLIENT, ip, str(trusted), *credential]
+        return seen.cluster.on_node(1, *asked).stdout
+
+    seen.cluster.eventually("they talk", lambda: ask(str(bundle)).strip() == "200 CN=tls-client")
+    assert ask().startswith("400 ")
+    seen.client.raw("DELETE", "/apis/certificates.k8s.io/v1/clustertrustbundles/conf-mutual")
 
 
 def test_a_pod_whose_certificate_is_denied_is_told_so(seen: Seen) -> None:

@@ -12,8 +12,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pilothouse.services.machinery.errors import ServiceUnavailable
-from pilothouse.services.machinery.objects import Metadata, View
+import msgspec
+
+from pilothouse.services.machinery.errors import NotFound, ServiceUnavailable
+from pilothouse.services.machinery.objects import Key, Metadata, View
 from pilothouse.services.machinery.resources import Resource
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects, Selection
@@ -141,6 +143,14 @@ class References:
             watched.task = self._group.create_task(cache.run())
         self._watched[reference] = watched
         return watched
+
+    async def fetch(self, resource: Resource, key: Key) -> list[Referenced]:
+        """The object as it is now, without watching it; empty when there is none."""
+        try:
+            text = await self._objects.get(resource, key)
+        except NotFound:
+            return []
+        return [msgspec.json.decode(text, type=Referenced)]
 
     def keep(self, holder: str, references: frozenset[Reference]) -> None:
         """Of what ``holder`` holds, these only."""

@@ -18,6 +18,7 @@ from pilothouse.services.kubelet.volumes.sources import (
 )
 from pilothouse.services.machinery import labels
 from pilothouse.services.machinery.errors import ApiError, BadRequest, NotFound
+from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     CLUSTER_TRUST_BUNDLES,
     CONFIG_MAPS,
@@ -46,11 +47,14 @@ class MeshSources:
         cluster: Cluster,
         certificates: PodCertificates,
         clock: Clock,
+        poll_seconds: float | None = None,
     ) -> None:
+        """``poll_seconds``: ask this often for ConfigMaps and Secrets instead of watching them."""
         self._references = references
         self._cluster = cluster
         self._certificates = certificates
         self._clock = clock
+        self._poll_seconds = poll_seconds
         self._tokens: dict[tuple[str, TokenSource], _Token] = {}
 
     async def fetch(
@@ -63,6 +67,8 @@ class MeshSources:
         trusted: dict[int, bytes] = {}
         credentials: dict[int, Credential] = {}
         dues: list[float] = []
+        if self._poll_seconds is not None and any(part.config_map or part.secret for part in parts):
+            dues.append(self._clock.now() + self._poll_seconds)
         for place, part in enumerate(parts):
             if part.config_map is not None:
                 name = part.config_map.name
@@ -97,7 +103,10 @@ class MeshSources:
         self, pod: Pod, resource: Resource, name: str, changed: Changed
     ) -> list[Referenced]:
         """The object of this name in the pod's namespace; empty when there is none."""
-        selection = Selection(pod.metadata.namespace, fields=f"metadata.name={name}")
+        namespace = pod.metadata.namespace
+        if self._poll_seconds is not None:
+            return await self._references.fetch(resource, Key(namespace, name))
+        selection = Selection(namespace, fields=f"metadata.name={name}")
         return await self._references.read(Reference(resource, selection), pod.uid, changed)
 
     async def _token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:

@@ -15,6 +15,8 @@ from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import Clock
 
+_WATCH = "Watch"
+
 
 def build(
     config: Config,
@@ -28,7 +30,10 @@ def build(
     references = References(objects, clock)
     itself = partial(_identity, node_cache, config.node_name)
     certificates = PodCertificates(objects, references, clock, itself)
-    sources = MeshSources(references, cluster, certificates, clock)
+    kubelet = config.kubelet
+    strategy = kubelet.config_map_and_secret_change_detection_strategy
+    poll_seconds = None if strategy == _WATCH else float(kubelet.sync_frequency)
+    sources = MeshSources(references, cluster, certificates, clock, poll_seconds)
     volumes = NodeVolumes(config.paths.root, sources, around, config.cluster_domain)
     return volumes, references
 
