@@ -81,6 +81,11 @@ class PodWorker:
         return str(self.status.get("phase") or "Pending")
 
     @property
+    def known(self) -> Known:
+        """What is remembered of the pod beside what is observed."""
+        return self._memory.known()
+
+    @property
     def is_expected(self) -> bool:
         """Whether the pod is meant to be here, and has not ended."""
         return self._in_api and not self._cleared and self.phase not in lifecycle.TERMINAL
@@ -188,7 +193,7 @@ class PodWorker:
             self.status = told(self.status, pod, self._eviction, observed, now)
         if self._in_api:
             is_passing = bool(plan.acts) and self._leaving is None
-            self._writer.offer(pod, self.status, is_passing=is_passing)
+            self._writer.offer(self.pod, self.status, is_passing=is_passing)
         if plan.ended:
             await self._end(pod, observed)
             return None

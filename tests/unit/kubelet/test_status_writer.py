@@ -87,3 +87,20 @@ async def test_what_passes_is_not_told_when_something_follows():
         await writer.wait_written()
         running.cancel()
     assert [said["phase"] for _, said in parts.cluster.history] == ["Running", "Failed"]
+
+
+async def test_what_builds_on_an_untold_status_tells_that_too():
+    """As the worker does it: the next status is made of the newest, what is told of the API's."""
+    parts = SomeParts(FakeCluster(), asyncio.Semaphore(1))
+    writer, pod = StatusWriter(parts), view(pod_of("uid"))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(writer.run())
+        writer.offer(pod, status("Pending") | {"startTime": "then"}, is_passing=True)
+        assert writer.newest(pod)["startTime"] == "then"
+        assert "startTime" not in writer.recorded(pod)
+        writer.offer(pod, status("Running") | {"startTime": writer.newest(pod)["startTime"]})
+        await writer.wait_written()
+        running.cancel()
+    assert [said for _, said in parts.cluster.history] == [
+        {"phase": "Running", "startTime": "then"}
+    ]
