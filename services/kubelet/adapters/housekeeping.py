@@ -7,6 +7,7 @@ from functools import partial
 
 from grpc import aio
 
+from pilothouse.services.kubelet.adapters import processors
 from pilothouse.services.kubelet.adapters.alarms import MemoryAlarm
 from pilothouse.services.kubelet.adapters.cri_usage import CriUsage
 from pilothouse.services.kubelet.adapters.gauge import NodeGauge, Places
@@ -24,7 +25,7 @@ from pilothouse.services.kubelet.parts import Notes
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.ports import Containers
 from pilothouse.services.kubelet.resources import allocatable
-from pilothouse.services.kubelet.resources.processors import Processors, StaticProcessors
+from pilothouse.services.kubelet.resources.processors import Processors
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.runtime.client.events import Reference
 from pilothouse.services.runtime.clock import Clock
@@ -116,9 +117,10 @@ def build(
         whole = machine.whole().memory_bytes
         most = whole - max(item.least(whole) for item in memory)
         beside.append(MemoryAlarm(evictor.alarm, most, clock).run)
-    if isinstance(heard.processors, StaticProcessors):
+    static = processors.moving(heard.processors)
+    if static is not None:
         period = said.cpu_manager_reconcile_period
-        beside.append(partial(heard.processors.run, pods, containers, period))
+        beside.append(partial(static.run, pods, containers, period))
     return Housekeeping(evictor, collector, tuple(beside))
 
 

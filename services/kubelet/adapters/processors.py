@@ -1,18 +1,22 @@
-"""The machine's CPUs, and the file that remembers whose they are."""
+"""The machine's CPUs and memory, and the files that remember whose they are."""
 
 from pathlib import Path
 
 from pilothouse.services.kubelet.config import Config
-from pilothouse.services.kubelet.resources import allocatable, cpusets, exclusive
+from pilothouse.services.kubelet.node.node import Machine
+from pilothouse.services.kubelet.resources import allocatable, cpusets, exclusive, memory_nodes
 from pilothouse.services.kubelet.resources.exclusive import Assignments, Cpu
+from pilothouse.services.kubelet.resources.memory_nodes import Holdings
 from pilothouse.services.kubelet.resources.processors import (
     AnyProcessors,
     Processors,
     StaticProcessors,
 )
+from pilothouse.services.kubelet.resources.static_memory import Both, StaticMemory
 
 SYSTEM = Path("/sys/devices/system")
 STATE = "cpu_manager_state"
+MEMORY_STATE = "memory_manager_state"
 
 
 class StateFile:
@@ -48,17 +52,38 @@ def topology(system: Path = SYSTEM) -> dict[int, Cpu]:
     return found
 
 
-def build(config: Config) -> Processors:
-    """By the configured policy. ValueError as :func:`recall`."""
-    known = recall(config)
-    if known is None:
-        return AnyProcessors()
-    state = StateFile(config.paths.root / STATE)
-    return StaticProcessors(topology(), known, state, config.kubelet.cpu_manager_policy_options)
+def banks(system: Path = SYSTEM) -> dict[int, int]:
+    """Bytes of memory by NUMA node."""
+    found = {}
+    for node in (system / "node").glob("node[0-9]*"):
+        for line in (node / "meminfo").read_text().splitlines():
+            words = line.split()
+            if words[2] == "MemTotal:":
+                found[int(words[1])] = int(words[3]) * 1024
+    return found
+
+
+def build(config: Config, here: Machine) -> Processors:
+    """By the configured policies. ValueError as :func:`recall` and :func:`recall_memory`."""
+    said, root = config.kubelet, config.paths.root
+    parts: list[Processors] = []
+    cpus, memory = recall(config), recall_memory(config, here)
+    if cpus is not None:
+        options = said.cpu_manager_policy_options
+        parts.append(StaticProcessors(topology(), cpus, StateFile(root / STATE), options))
+    if memory is not None:
+        parts.append(StaticMemory(memory, StateFile(root / MEMORY_STATE)))
+    return Both(*parts) if parts else AnyProcessors()
+
+
+def moving(processors: Processors) -> StaticProcessors | None:
+    """The part that moves containers between CPUs, if there is one."""
+    parts = processors.parts if isinstance(processors, Both) else ()
+    return next((part for part in parts if isinstance(part, StaticProcessors)), None)
 
 
 def recall(config: Config) -> Assignments | None:
-    """Who has what, as the last kubelet left it; None where the policy gives nobody anything.
+    """Whose which CPUs are, as the last kubelet left it; None where the policy gives nobody any.
 
     ValueError when too little is reserved, or the state does not fit.
     """
@@ -69,3 +94,13 @@ def recall(config: Config) -> Assignments | None:
     empty = exclusive.start(topology(), reserved, allocatable.system(said).get("cpu", 0))
     text = StateFile(config.paths.root / STATE).read()
     return exclusive.read(text, empty) if text else empty
+
+
+def recall_memory(config: Config, here: Machine) -> Holdings | None:
+    """The same of memory."""
+    said = config.kubelet
+    if said.memory_manager_policy != memory_nodes.POLICY:
+        return None
+    empty = memory_nodes.start(banks(), here.reserved.get("memory", 0), said)
+    text = StateFile(config.paths.root / MEMORY_STATE).read()
+    return memory_nodes.read(text, empty) if text else empty

@@ -7,7 +7,7 @@ from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
 from pilothouse.services.kubelet.config import PORT, Config
 from pilothouse.services.kubelet.node import node
 from pilothouse.services.kubelet.node.node import Identity, Machine
-from pilothouse.services.kubelet.resources import allocatable
+from pilothouse.services.kubelet.resources import allocatable, memory_nodes
 
 
 def identity(config: Config, here: Machine) -> Identity:
@@ -60,6 +60,9 @@ def problems(config: Config) -> list[str]:
         )
     try:
         processors.recall(config)
+        if config.kubelet.memory_manager_policy == memory_nodes.POLICY:
+            config.paths.root.mkdir(parents=True, exist_ok=True)
+            processors.recall_memory(config, here(config))
     except ValueError as error:
-        found.append(f"failed to start the CPU manager: {error}")
+        found.append(f"failed to start the CPU and memory managers: {error}")
     return found
