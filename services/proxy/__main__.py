@@ -27,6 +27,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
         objects = Objects(channel)
         services, nodes = MeshServices(objects, clock), MeshNodes(objects, clock)
         proxier = Proxier(services, kernel, Conntrack(), node=config.node_name, cluster_cidr=cidr)
+        nodes.on_zone(config.node_name, proxier.move, services.touch_all)
         listen = Listen(str(config.socket))
         async with serve([rules.service(proxier)], [listen]), asyncio.TaskGroup() as group:
             group.create_task(services.run())

@@ -61,7 +61,7 @@ def contents(rules: Iterable[PortRule], cluster_cidr: str) -> Contents:
             _own_chains(draft, rule, cluster_cidr)
         else:
             _shared_chains(draft, rule, cluster_cidr)
-        for backend in rule.endpoints:
+        for backend in {*rule.endpoints, *rule.local}:
             draft.elements[Slot("hairpins", f"{backend.address} . {backend.address}")] = ""
     return Contents(draft.elements, draft.chains, frozenset(draft.client_sets))
 

@@ -27,6 +27,7 @@ class Proxier:
     def __init__(
         self, services: Services, kernel: Kernel, flows: Flows, *, node: str, cluster_cidr: str
     ) -> None:
+        self._zone = ""
         self._services = services
         self._kernel = kernel
         self._flows = flows
@@ -38,6 +39,10 @@ class Proxier:
     def rules(self) -> list[PortRule]:
         """What the kernel was told last, sorted."""
         return sorted(rule for rules in self._rules.values() for rule in rules)
+
+    def move(self, zone: str) -> None:
+        """The node is in this zone; it counts for each Service that is looked at from now on."""
+        self._zone = zone
 
     async def load(self) -> None:
         """Tell the kernel everything. Raises Refused."""
@@ -75,7 +80,8 @@ class Proxier:
         gone: set[Backend] = set()
         for key in keys:
             old = self._rules.pop(key, ())
-            new = service_rules(self._services.service(key), self._services.slices(key), self._node)
+            service, slices = self._services.service(key), self._services.slices(key)
+            new = service_rules(service, slices, self._node, self._zone)
             if new:
                 self._rules[key] = new
             gone |= _udp(old) - _udp(new)

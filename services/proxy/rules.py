@@ -14,6 +14,8 @@ from pilothouse.services.machinery.kinds.services import (
     ServicePort,
     is_headless,
 )
+from pilothouse.services.proxy import topology
+from pilothouse.services.proxy.topology import Place
 
 PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
@@ -32,7 +34,8 @@ class Backend(NamedTuple):
 class PortRule:
     """One port of one Service.
 
-    ``endpoints`` are the cluster's usable ones, ``local`` those of them on this node; both sorted.
+    ``endpoints`` are the cluster's usable ones, as far as they are meant for this node, ``local``
+    those on this node; both sorted.
     ``affinity_seconds`` is 0 without ClientIP affinity; ``node_port`` 0 when there is none.
     """
 
@@ -52,14 +55,17 @@ class PortRule:
 
 
 def service_rules(
-    service: Service | None, slices: Iterable[EndpointSlice], node: str
+    service: Service | None, slices: Iterable[EndpointSlice], node: str, zone: str = ""
 ) -> tuple[PortRule, ...]:
-    """The rules of ``service`` as seen from ``node``; none for headless and ExternalName ones."""
+    """The rules of ``service`` as seen from ``node``; none for headless and ExternalName ones.
+
+    ``zone`` is that of the node, empty where it has none.
+    """
     if service is None or not _has_address(service):
         return ()
     slices = [item for item in slices if item.address_type == "IPv4"]
     return tuple(
-        _port_rule(service, port, slices, node)
+        _port_rule(service, port, slices, Place(node, zone))
         for port in service.spec.ports
         if port.protocol in PROTOCOLS
     )
@@ -74,10 +80,10 @@ def _has_address(service: Service) -> bool:
 
 
 def _port_rule(
-    service: Service, port: ServicePort, slices: list[EndpointSlice], node: str
+    service: Service, port: ServicePort, slices: list[EndpointSlice], place: Place
 ) -> PortRule:
     spec = service.spec
-    everywhere, local = _backends(port, slices, node)
+    everywhere, local = _backends(port, slices, place)
     return PortRule(
         namespace=service.metadata.namespace,
         service=service.metadata.name,
@@ -105,9 +111,9 @@ def _affinity_seconds(service: Service) -> int:
 
 
 def _backends(
-    port: ServicePort, slices: list[EndpointSlice], node: str
+    port: ServicePort, slices: list[EndpointSlice], place: Place
 ) -> tuple[tuple[Backend, ...], tuple[Backend, ...]]:
-    """Usable endpoints of the port in the whole cluster, and on this node."""
+    """Usable endpoints of the port that are meant for this node, and those on it."""
     named = [
         (endpoint, offered.port)
         for item in slices
@@ -115,8 +121,10 @@ def _backends(
         if offered.port is not None and _same_port(port, offered)
         for endpoint in item.endpoints or ()
     ]
-    here = [pair for pair in named if pair[0].node_name == node]
-    return _usable(named), _usable(here)
+    here = [pair for pair in named if pair[0].node_name == place.node]
+    meant = topology.meant((endpoint for endpoint, _ in named), place)
+    near = [pair for pair in named if meant(pair[0]) or pair[0].conditions.ready is False]
+    return _usable(near), _usable(here)
 
 
 def _same_port(port: ServicePort, offered: EndpointPort) -> bool:

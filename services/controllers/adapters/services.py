@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters import indexes, nodecapacity, wiring
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.network import endpoints as older
 from pilothouse.services.controllers.network import endpointslice as newer
+from pilothouse.services.controllers.network import hints
 from pilothouse.services.controllers.network.slices import Content
 from pilothouse.services.machinery.errors import AlreadyExists, Conflict
 from pilothouse.services.machinery.kinds import endpoints, pods
@@ -95,8 +96,9 @@ def _seen(pod: Pod) -> tuple[object, ...]:
 class Slices(_Behind):
     """What the EndpointSlice controller asks for."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, queue: WorkQueue[Key]) -> None:
         super().__init__(world)
+        self._queue = queue
         self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
         self._slices.add_index(_SERVICE, _service_of)
         self._nodes = world.cache(NODES, Node)
@@ -110,6 +112,9 @@ class Slices(_Behind):
 
     def zones(self) -> Mapping[str, str]:
         return self._zones
+
+    def capacity(self) -> Mapping[str, float] | None:
+        return nodecapacity.by_zone(self._nodes.values())
 
     def settled(self, key: Key) -> bool:
         return self._settled.is_settled(key)
@@ -157,6 +162,10 @@ class Slices(_Behind):
             self._zones[item.metadata.name] = zone
         else:
             self._zones.pop(item.metadata.name, None)
+        if nodecapacity.weight(old) != nodecapacity.weight(new):
+            for service in self._services.values():
+                if hints.is_automatic(service):
+                    self._queue.add(service.metadata.key)
 
 
 def _service_of(item: EndpointSlice) -> tuple[str, ...]:
@@ -230,7 +239,7 @@ def _filled(value: Any) -> Any:
 def endpointslice(world: World) -> Controller:
     """The EndpointSlice controller, wired."""
     queue: WorkQueue[Key] = WorkQueue()
-    cluster = Slices(world)
+    cluster = Slices(world, queue)
     cluster.tell(queue)
 
     def slice_changed(old: EndpointSlice | None, new: EndpointSlice | None) -> None:

@@ -1,7 +1,7 @@
 """
 EndpointSlice: say of every Service with a selector which addresses answer for it now.
 
-Reads   Service, Pod (those it selects), EndpointSlice (its own), Node (zones)
+Reads   Service, Pod (those it selects), EndpointSlice (its own), Node (zones, their CPU)
 Writes  EndpointSlice (create, update, delete)
 Again   never: whatever matters is a change
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pilothouse.services.controllers.network import slices
+from pilothouse.services.controllers.network import hints, slices
 from pilothouse.services.controllers.network.slices import Content
 from pilothouse.services.machinery.kinds import endpoints, services
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -35,8 +35,12 @@ def plan(
     candidates: Sequence[Pod],
     present: Sequence[EndpointSlice],
     zones: Mapping[str, str],
+    capacity: Mapping[str, float] | None = None,
 ) -> Plan:
-    """``candidates``: pods of the namespace; ``present``: our slices; ``zones``: of the nodes."""
+    """``candidates``: pods of the namespace; ``present``: our slices; ``zones``: of the nodes.
+
+    ``capacity`` is each zone's part of the CPU, None where that can not be told.
+    """
     labels = slice_labels(service)
     staying = sorted(
         (item for item in present if not item.metadata.deleting),
@@ -47,7 +51,10 @@ def plan(
     write: list[Content] = []
     delete = [item for item in staying if item.address_type not in families]
     for family in families:
-        grouped = slices.wanted(service, family, found, zones)
+        grouped = {
+            ports: hints.hinted(service, all_, capacity)
+            for ports, all_ in slices.wanted(service, family, found, zones).items()
+        }
         of_family = [item for item in staying if item.address_type == family]
         layout = slices.lay_out(family, grouped, of_family)
         write += [item for item in layout.contents if slices.changed(item, labels)]
@@ -78,6 +85,9 @@ class Cluster(Protocol):
 
     def slices_of(self, service: Service) -> Sequence[EndpointSlice]: ...
     def zones(self) -> Mapping[str, str]: ...
+    def capacity(self) -> Mapping[str, float] | None:
+        """Each zone's part of the CPU of all nodes that are ready."""
+
     def settled(self, key: Key) -> bool:
         """Whether our own last writes for ``key`` have come back to us."""
 
@@ -100,5 +110,7 @@ class EndpointSliceController:
             return Result(again_after=UNSEEN_SECONDS_MAX)
         present = self._cluster.slices_of(service)
         beside = self._cluster.pods_beside(service)
-        await self._cluster.apply(service, plan(service, beside, present, self._cluster.zones()))
+        capacity = self._cluster.capacity() if hints.is_automatic(service) else None
+        todo = plan(service, beside, present, self._cluster.zones(), capacity)
+        await self._cluster.apply(service, todo)
         return DONE

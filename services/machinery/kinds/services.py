@@ -38,6 +38,7 @@ class ServiceSpec(View, frozen=True, kw_only=True):
     internal_traffic_policy: str = "Cluster"
     health_check_node_port: int = 0
     external_ips: tuple[str, ...] = field(default=(), name="externalIPs")
+    traffic_distribution: str | None = None
 
 
 class Service(View, frozen=True, kw_only=True):
@@ -58,6 +59,19 @@ class TargetReference(View, frozen=True, kw_only=True):
     uid: str = ""
 
 
+class ForName(View, frozen=True, kw_only=True):
+    """A zone or a node that an endpoint is meant for."""
+
+    name: str = ""
+
+
+class Hints(View, frozen=True, kw_only=True):
+    """For whom an endpoint is meant, where everybody has such."""
+
+    for_zones: tuple[ForName, ...] | None = ()
+    for_nodes: tuple[ForName, ...] | None = ()
+
+
 class Endpoint(View, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
@@ -65,6 +79,7 @@ class Endpoint(View, frozen=True, kw_only=True):
     node_name: str | None = None
     zone: str | None = None
     target_ref: TargetReference | None = None
+    hints: Hints | None = None
 
 
 class EndpointPort(View, frozen=True, kw_only=True):

@@ -1,10 +1,11 @@
 """Services and Nodes as the API server tells them, kept by caches that follow it."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from typing_extensions import override
 
+from pilothouse.services.machinery.kinds.endpoints import ZONE
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.kinds.services import (
     SERVICE_NAME,
@@ -61,6 +62,10 @@ class MeshServices(Services):
         changed, self._changed = self._changed, set()
         return changed
 
+    def touch_all(self, _zone: str = "") -> None:
+        """Something changed that every Service may depend on, such as the node's zone."""
+        self._touch(set(self.keys()))
+
     async def wait_synced(self) -> None:
         """Until the present state is known."""
         await self._services.wait_synced()
@@ -94,6 +99,17 @@ class MeshNodes:
     def nodes(self) -> Sequence[Node]:
         return self._nodes.values()
 
+    def on_zone(self, name: str, *tell: Callable[[str], None]) -> None:
+        """Call all of ``tell`` with the zone whenever that of the node ``name`` becomes another."""
+
+        def changed(old: Node | None, new: Node | None) -> None:
+            item = new if new is not None else old
+            if item is not None and item.metadata.name == name and _zone(old) != _zone(new):
+                for each in tell:
+                    each(_zone(new))
+
+        self._nodes.on_change(changed)
+
     async def wait_synced(self) -> None:
         """Until the present state is known."""
         await self._nodes.wait_synced()
@@ -106,6 +122,10 @@ class MeshNodes:
     async def run(self) -> None:
         """Follow until cancelled."""
         await self._nodes.run()
+
+
+def _zone(node: Node | None) -> str:
+    return node.metadata.labels.get(ZONE, "") if node is not None else ""
 
 
 def _service_of(item: EndpointSlice) -> Key:
