@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pilothouse.services.kubelet.devices.ports import Devices, NoDevices
+from pilothouse.services.kubelet.images.access import Policy, Records
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.observed import WAIT_MAX_SECONDS
@@ -66,6 +67,7 @@ class Node:
 class Parts:
     """The outside, once for all pods.
 
+    ``pulled``: who has pulled which image; None where nobody minds.
     ``image_volumes``: None where there is no file system to mount.
     ``pulling``: images that may be pulled at a time.
     ``telling``: pods whose status may be written at a time; each tells the newest when its turn
@@ -89,6 +91,8 @@ class Parts:
     telling: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
     linger_seconds: float = 0.0
     image_volumes: ImageVolumes | None = None
+    pulled: Records | None = None
+    pulled_policy: Policy = field(default_factory=Policy)
     confinement: Confinement = field(default_factory=Confinement)
     devices: Devices = field(default_factory=NoDevices)
     processors: Processors = field(default_factory=AnyProcessors)

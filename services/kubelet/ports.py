@@ -60,6 +60,7 @@ class Image:
     user: int | None = None
     user_name: str = ""
     size: int = 0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,16 @@ class Credentials:
 
     username: str
     password: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullSecret:
+    """A Secret that is for pulls of images; no data where its type is another."""
+
+    uid: str
+    namespace: str
+    name: str
+    data: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +179,7 @@ class Cluster(Protocol):
 
     async def config_map(self, key: Key) -> Mapping[str, bytes]: ...
     async def secret(self, key: Key) -> Mapping[str, bytes]: ...
-    async def pull_secret(self, key: Key) -> Mapping[str, bytes]:
-        """The same of a Secret whose type is for pulls of images; nothing of others."""
+    async def pull_secret(self, key: Key) -> PullSecret: ...
 
     async def runtime_handler(self, runtime_class: str) -> str:
         """What the runtime calls a RuntimeClass."""

@@ -19,12 +19,14 @@ from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
 from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
+from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.ports import PullSecret
 from pilothouse.services.kubelet.volumes.payload import Found
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.machinery.errors import NotFound
@@ -48,7 +50,7 @@ class FakeCluster:
         return self._object("secret", key)
 
     async def pull_secret(self, key):
-        return self._object("secret", key)
+        return PullSecret(key.name, key.namespace, key.name, self._object("secret", key))
 
     def _object(self, kind, key):
         if (kind, key.name) not in self.objects:
@@ -186,6 +188,7 @@ async def workers(
             node, clock, cri, CriImages(channel), NodeProbing(streams, clock),
             cluster, volumes, cgroups, notes, LogFolders(),
             image_volumes=ImageVolumes(channel, containerd.root / "kubelet"),
+            pulled=PulledRecords(containerd.root / "kubelet"),
         )  # fmt: skip
         pods = Pods(parts, cri, RuntimeEvents(channel), [volumes, cgroups])
         async with asyncio.TaskGroup() as group:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.kubelet.pod.views import Pod
+from pilothouse.services.kubelet.ports import PullSecret
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.sources import TokenSource
 from pilothouse.services.machinery import timestamps
@@ -53,10 +54,11 @@ class MeshCluster:
         """All keys with their bytes."""
         return await self._fetch(SECRETS, key)
 
-    async def pull_secret(self, key: Key) -> Mapping[str, bytes]:
-        """All keys of a Secret that is for pulls of images."""
+    async def pull_secret(self, key: Key) -> PullSecret:
+        """A Secret that is for pulls of images."""
         body = msgspec.json.decode(await self._objects.get(SECRETS, key))
-        return payload.secret_files(body) if body.get("type") in PULL_TYPES else {}
+        data = payload.secret_files(body) if body.get("type") in PULL_TYPES else {}
+        return PullSecret(body["metadata"]["uid"], key.namespace, key.name, data)
 
     async def _fetch(self, resource: Resource, key: Key) -> dict[str, bytes]:
         body = msgspec.json.decode(await self._objects.get(resource, key))

@@ -279,7 +279,8 @@ class CriImages:
             return None
         found = answer.image
         user = found.uid.value if found.HasField("uid") else None
-        return Image(found.id, user, found.username, found.size)
+        names = (*found.repo_tags, *found.repo_digests)
+        return Image(found.id, user, found.username, found.size, names)
 
     async def pull(self, image: str, credentials: Credentials | None = None) -> Image:
         """Fetch it, as somebody or as nobody."""

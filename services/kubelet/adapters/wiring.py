@@ -28,10 +28,12 @@ from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.adapters.observing import Counting, Observing, Ports
+from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
 from pilothouse.services.kubelet.adapters.references import References
 from pilothouse.services.kubelet.adapters.rotation import Rotation
 from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
 from pilothouse.services.kubelet.config import Config
+from pilothouse.services.kubelet.images.access import Policy
 from pilothouse.services.kubelet.manifests.manifests import Manifests
 from pilothouse.services.kubelet.node import node
 from pilothouse.services.kubelet.node.node import Identity, Machine
@@ -158,11 +160,16 @@ def _ground(
         cgroups=cgroups,
         notes=recorder,
         logs=LogFolders(),
-        processors=processors.build(config),
+        processors=processors.build(config, here),
         confinement=confining.build(config, counted.streams),
         devices=devices,
         pulling=asyncio.Semaphore(_pulls_at_once(config)),
         image_volumes=ImageVolumes(runtime, config.paths.root),
+        pulled=PulledRecords(config.paths.root),
+        pulled_policy=Policy(
+            config.kubelet.image_pull_credentials_verification_policy,
+            config.kubelet.preloaded_images_verification_allowlist,
+        ),
     )
     return _Ground(
         objects=objects,

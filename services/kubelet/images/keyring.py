@@ -7,12 +7,14 @@ label. The most specific keys come first.
 import base64
 import binascii
 import fnmatch
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pilothouse.services.kubelet.ports import Credentials
+from pilothouse.services.kubelet.images.access import Secret
+from pilothouse.services.kubelet.ports import Credentials, PullSecret
 from pilothouse.services.machinery.images import DEFAULT_DOMAIN, OLD_DOMAIN
 
 CONFIG_JSON = ".dockerconfigjson"
@@ -24,18 +26,28 @@ class InvalidSecret(ValueError):
     """A pull secret that can not be read; the message says why."""
 
 
+class Entry(NamedTuple):
+    """Credentials, and the Secret that they are in."""
+
+    credentials: Credentials
+    secret: Secret
+
+
 class Keyring:
     """Credentials by registry."""
 
-    def __init__(self, secrets: Iterable[Mapping[str, bytes]]) -> None:
-        """From the data of pull secrets; InvalidSecret when one makes no sense."""
-        self._keys: dict[str, list[Credentials]] = {}
-        for data in secrets:
-            for location, entry in _entries(data).items():
-                key = _key(location)
-                self._keys.setdefault(key, []).append(_credentials(location, entry))
+    def __init__(self, secrets: Iterable[PullSecret]) -> None:
+        """From pull secrets; InvalidSecret when one makes no sense."""
+        self._keys: dict[str, list[Entry]] = {}
+        for secret in secrets:
+            for location, body in _entries(secret.data).items():
+                who = _credentials(location, body)
+                pair = f"{who.username}:{who.password}".encode()
+                digest = hashlib.sha256(pair).hexdigest()
+                source = Secret(secret.uid, secret.namespace, secret.name, digest)
+                self._keys.setdefault(_key(location), []).append(Entry(who, source))
 
-    def lookup(self, repository: str) -> list[Credentials]:
+    def lookup(self, repository: str) -> list[Entry]:
         """For ``docker.io/library/busybox``, in the order to try them."""
         ordered = sorted(self._keys, reverse=True)
         found = [one for key in ordered if matches(key, repository) for one in self._keys[key]]

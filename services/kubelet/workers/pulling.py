@@ -1,10 +1,11 @@
 """Images of a pod's containers: at hand, or pulled by their policy with the pod's secrets."""
 
-from pilothouse.services.kubelet.images.keyring import InvalidSecret, Keyring
+from pilothouse.services.kubelet.images.keyring import Entry, InvalidSecret, Keyring
+from pilothouse.services.kubelet.images.used import ImageAccess
 from pilothouse.services.kubelet.parts import Parts, reference
 from pilothouse.services.kubelet.pod.memory import Memory
 from pilothouse.services.kubelet.pod.views import Container, Pod, full_name
-from pilothouse.services.kubelet.ports import Credentials, Image
+from pilothouse.services.kubelet.ports import Image, PullSecret
 from pilothouse.services.machinery import images
 from pilothouse.services.machinery.errors import ApiError, InternalError
 from pilothouse.services.machinery.images import InvalidReference
@@ -37,6 +38,7 @@ class Puller:
         self._parts = parts
         self._memory = memory
         self._refused: dict[str, str] = {}
+        self._access = ImageAccess(parts.pulled, parts.pulled_policy, parts.clock)
 
     async def ensure(self, pod: Pod, spec: Container) -> None:
         """Find the image, or pull it, by the container's policy."""
@@ -95,27 +97,32 @@ class Puller:
         except ApiError as error:
             text = f'Failed to inspect image "{image}": {error.message}'
             raise self._failed(pod, spec, "InspectFailed", INSPECT, text) from None
-        if found is not None and policy != "Always":
-            text = f'Container image "{image}" already present on machine'
-            text += " and can be accessed by the pod"
-            self._note(pod, spec, "Normal", "Pulled", text)
-            return found
-        if policy == "Never":
+        present = found is not None and policy != "Always"
+        if policy == "Never" and found is None:
             text = f'Container image "{image}" is not present with pull policy of Never'
             raise self._failed(pod, spec, NEVER, NEVER, text)
         try:
-            return await self._pull(pod, spec, image, name.repository)
+            fitting = Keyring(await self._secrets(pod)).lookup(name.repository)
+            if found is not None and present and self._access.may_use(name, found, fitting):
+                text = f'Container image "{image}" already present on machine'
+                text += " and can be accessed by the pod"
+                self._note(pod, spec, "Normal", "Pulled", text)
+                return found
+            if policy != "Never":
+                return await self._pull(pod, spec, image, fitting)
         except (ApiError, InvalidSecret) as error:
             text = f'Failed to pull image "{image}": {error}'
             self._note(pod, spec, "Warning", "Failed", text)
             self._refused[spec.name] = image
             raise _Failed(PULL, str(error)) from None
+        text = f'Container image "{image}" is present with pull policy of Never but does not have '
+        text += "the proper credentials to access the image"
+        raise self._failed(pod, spec, NEVER, NEVER, text)
 
-    async def _pull(self, pod: Pod, spec: Container, image: str, repository: str) -> Image:
+    async def _pull(self, pod: Pod, spec: Container, image: str, fitting: list[Entry]) -> Image:
         """With each of the credentials that fit, or as nobody where none does."""
         clock = self._parts.clock
         self._note(pod, spec, "Normal", "Pulling", f'Pulling image "{image}"')
-        fitting = Keyring(await self._secrets(pod)).lookup(repository)
         waited = clock.monotonic()
         async with self._parts.pulling:
             began = clock.monotonic()
@@ -126,18 +133,22 @@ class Puller:
         self._note(pod, spec, "Normal", "Pulled", text)
         return found
 
-    async def _try(self, image: str, credentials: list[Credentials] | list[None]) -> Image:
+    async def _try(self, image: str, fitting: list[Entry] | list[None]) -> Image:
         problems: list[ApiError] = []
-        for one in credentials:
-            try:
-                return await self._parts.images.pull(image, one)
-            except ApiError as error:
-                problems.append(error)
+        with self._access.pulling(images.parse(image)) as tell:
+            for one in fitting:
+                try:
+                    found = await self._parts.images.pull(image, one and one.credentials)
+                except ApiError as error:
+                    problems.append(error)
+                else:
+                    tell(found, one)
+                    return found
         if len(problems) == 1:
             raise problems[0]
         raise InternalError(f"[{', '.join(error.message for error in problems)}]")
 
-    async def _secrets(self, pod: Pod) -> list[dict[str, bytes]]:
+    async def _secrets(self, pod: Pod) -> list[PullSecret]:
         """The pod's; what is missing is told, and the pull goes on without."""
         found, missing = [], []
         for named in pod.spec.image_pull_secrets:
@@ -145,7 +156,7 @@ class Puller:
                 continue
             key = Key(pod.metadata.namespace, named.name)
             try:
-                found.append(dict(await self._parts.cluster.pull_secret(key)))
+                found.append(await self._parts.cluster.pull_secret(key))
             except ApiError:
                 missing.append(named.name)
         if missing:

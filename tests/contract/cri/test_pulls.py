@@ -15,7 +15,7 @@ PORT = 5102
 @pytest.fixture(scope="module")
 def registry(runtime: Containerd) -> Iterator[str]:
     root = runtime.root / "wary"
-    images = [big("team/run:v1"), big("team/run:v2")]
+    images = [big(f"team/run:v{number}") for number in (1, 2, 3)]
     with docker_registry(root, runtime.netns, PORT, images, private=True) as address:
         yield address
 
@@ -56,6 +56,23 @@ async def test_a_secret_opens_the_registry(runtime: Containerd, registry: str) -
         (pulled,) = [text for _, reason, text in node.notes.notes if reason == "Pulled"]
         assert "Image size: " in pulled
         await _gone(node, "uid-open")
+
+
+async def test_others_do_not_get_in_through_the_node(runtime: Containerd, registry: str) -> None:
+    image = f"{registry}/team/run:v3"
+    async with workers(runtime) as node:
+        node.cluster.objects["secret", "right"] = _secret(registry)
+        node.apply(_pod("uid-first", image, "right"))
+        await wait_for(lambda: node.is_ready("uid-first"))
+        for uid, policy in (("uid-other", "IfNotPresent"), ("uid-sly", "Never")):
+            node.apply(_pod(uid, image, policy=policy))
+        await wait_for(lambda: _waiting(node, "uid-other").get("reason") == "ErrImagePull")
+        await wait_for(lambda: _waiting(node, "uid-sly").get("reason") == "ErrImageNeverPull")
+        assert "proper credentials" in _waiting(node, "uid-sly")["message"]
+        node.apply(_pod("uid-friend", image, "right", policy="Never"))
+        await wait_for(lambda: node.is_ready("uid-friend"))
+        for uid in ("uid-first", "uid-other", "uid-sly", "uid-friend"):
+            await _gone(node, uid)
 
 
 async def test_without_it_the_pull_waits_and_then_goes_on(

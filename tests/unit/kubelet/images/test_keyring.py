@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.kubelet.images.keyring import InvalidSecret, Keyring, matches
-from pilothouse.services.kubelet.ports import Credentials
+from pilothouse.services.kubelet.ports import Credentials, PullSecret
 
 
 def _auth(user: str, password: str) -> str:
@@ -16,11 +16,15 @@ def _auth(user: str, password: str) -> str:
 
 
 def _keyring(**auths: dict) -> Keyring:
-    return Keyring([{".dockerconfigjson": json.dumps({"auths": auths}).encode()}])
+    return Keyring([_secret({".dockerconfigjson": json.dumps({"auths": auths}).encode()})])
+
+
+def _secret(data: dict[str, bytes]) -> PullSecret:
+    return PullSecret("u1", "default", "s", data)
 
 
 def _users(keyring: Keyring, repository: str) -> list[str]:
-    return [one.username for one in keyring.lookup(repository)]
+    return [one.credentials.username for one in keyring.lookup(repository)]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +55,16 @@ def test_the_most_specific_comes_first() -> None:
 
 def test_the_hub_goes_by_an_old_name() -> None:
     keyring = _keyring(**{"https://index.docker.io/v1/": {"auth": _auth("u", "p:q")}})
-    assert keyring.lookup("docker.io/library/busybox") == [Credentials("u", "p:q")]
+    (found,) = keyring.lookup("docker.io/library/busybox")
+    assert (found.credentials, found.secret.uid) == (Credentials("u", "p:q"), "u1")
     assert keyring.lookup("quay.io/a") == []
 
 
 def test_several_secrets_in_both_forms() -> None:
     old = json.dumps({"http://host:5000": {"username": "old", "password": "p"}}).encode()
     new = json.dumps({"auths": {"host:5000": {"auth": _auth("new", "p").rstrip("=")}}}).encode()
-    keyring = Keyring([{".dockercfg": old}, {".dockerconfigjson": new}, {"other": b"x"}])
+    both = [{".dockercfg": old}, {".dockerconfigjson": new}, {"other": b"x"}]
+    keyring = Keyring(_secret(data) for data in both)
     assert _users(keyring, "host:5000/a") == ["old", "new"]
 
 
@@ -69,7 +75,7 @@ def test_several_secrets_in_both_forms() -> None:
 )  # fmt: skip
 def test_what_makes_no_sense(content: bytes) -> None:
     with pytest.raises(InvalidSecret):
-        Keyring([{".dockerconfigjson": content}])
+        Keyring([_secret({".dockerconfigjson": content})])
 
 
 @given(st.text("*.ab/:1[", max_size=12), st.text(".ab/:1]", max_size=12))
