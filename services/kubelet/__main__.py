@@ -23,7 +23,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
         runtimes = (kubelet.streams, kubelet.checkpoints)
         routes = Routes(config, kubelet.pods, kubelet.observing, runtimes, clock)
         async with (
-            serve([node.service(kubelet.pods)], [listen]),
+            serve([node.service(kubelet.pods, kubelet.observing.usages, clock)], [listen]),
             server.serve(config.serving, routes.application(), said.tls_min_version),
             health.serve(said.healthz_bind_address, said.healthz_port, routes.health()),
             asyncio.TaskGroup() as group,

@@ -20,6 +20,7 @@ CALLS = [
     ("scheduler.sock", "Scheduling", "Explain", {"namespace": "default", "name": "@POD"}),
     ("controllers.sock", "Controllers", "List", {}),
     ("kubelet-node-1.sock", "Node", "ListPods", {}),
+    ("kubelet-node-1.sock", "Node", "Stats", {"only_cpu_and_memory": True}),
     ("proxy-node-1.sock", "Rules", "List", {}),
 ]  # fmt: skip
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pilothouse/protos/mesh/v1/node.proto\x12\x12pilothouse.mesh.v1\"\x11\n\x0fListPodsRequest\"=\n\x10ListPodsResponse\x12)\n\x04pods\x18\x01 \x03(\x0b\x32\x1b.pilothouse.mesh.v1.NodePod\"\x9d\x01\n\x07NodePod\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x12\n\nsandbox_id\x18\x05 \x01(\t\x12\n\n\x02ip\x18\x06 \x01(\t\x12\x35\n\ncontainers\x18\x07 \x03(\x0b\x32!.pilothouse.mesh.v1.NodeContainer\"O\n\rNodeContainer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x15\n\rrestart_count\x18\x04 \x01(\x05\x32]\n\x04Node\x12U\n\x08ListPods\x12#.pilothouse.mesh.v1.ListPodsRequest\x1a$.pilothouse.mesh.v1.ListPodsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pilothouse/protos/mesh/v1/node.proto\x12\x12pilothouse.mesh.v1\"\x11\n\x0fListPodsRequest\"=\n\x10ListPodsResponse\x12)\n\x04pods\x18\x01 \x03(\x0b\x32\x1b.pilothouse.mesh.v1.NodePod\"\xcc\x01\n\x07NodePod\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x12\n\nsandbox_id\x18\x05 \x01(\t\x12\n\n\x02ip\x18\x06 \x01(\t\x12\x35\n\ncontainers\x18\x07 \x03(\x0b\x32!.pilothouse.mesh.v1.NodeContainer\x12\r\n\x05ready\x18\x08 \x01(\x08\x12\x0e\n\x06static\x18\t \x01(\x08\x12\x0e\n\x06\x65nding\x18\n \x01(\x08\"\x81\x01\n\rNodeContainer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x15\n\rrestart_count\x18\x04 \x01(\x05\x12\r\n\x05image\x18\x05 \x01(\t\x12\x11\n\texit_code\x18\x06 \x01(\x05\x12\x0e\n\x06reason\x18\x07 \x01(\t\"4\n\x11\x45xplainPodRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"t\n\x12\x45xplainPodResponse\x12\r\n\x05phase\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12/\n\tobstacles\x18\x04 \x03(\x0b\x32\x1c.pilothouse.mesh.v1.Obstacle\"Q\n\x08Obstacle\x12\r\n\x05\x61\x62out\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x15\n\rretry_seconds\x18\x04 \x01(\x01\"+\n\x0cStatsRequest\x12\x1b\n\x13only_cpu_and_memory\x18\x01 \x01(\x08\"l\n\rStatsResponse\x12-\n\x04node\x18\x01 \x01(\x0b\x32\x1f.pilothouse.mesh.v1.NodeFigures\x12,\n\x04pods\x18\x02 \x03(\x0b\x32\x1e.pilothouse.mesh.v1.PodFigures\"\x80\x01\n\x07\x46igures\x12\x11\n\tcpu_milli\x18\x01 \x01(\x04\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12 \n\x18memory_working_set_bytes\x18\x03 \x01(\x04\x12\x18\n\x10memory_rss_bytes\x18\x04 \x01(\x04\x12\x11\n\tprocesses\x18\x05 \x01(\x04\"\xa3\x01\n\x0bNodeFigures\x12,\n\x07\x66igures\x18\x01 \x01(\x0b\x32\x1b.pilothouse.mesh.v1.Figures\x12\x14\n\x0cmemory_bytes\x18\x02 \x01(\x04\x12\x1e\n\x16memory_available_bytes\x18\x03 \x01(\x04\x12\x12\n\ndisk_bytes\x18\x04 \x01(\x04\x12\x1c\n\x14\x64isk_available_bytes\x18\x05 \x01(\x04\"\xef\x01\n\nPodFigures\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12,\n\x07\x66igures\x18\x04 \x01(\x0b\x32\x1b.pilothouse.mesh.v1.Figures\x12\x38\n\ncontainers\x18\x05 \x03(\x0b\x32$.pilothouse.mesh.v1.ContainerFigures\x12\x18\n\x10network_rx_bytes\x18\x06 \x01(\x04\x12\x18\n\x10network_tx_bytes\x18\x07 \x01(\x04\x12\x17\n\x0f\x64isk_used_bytes\x18\x08 \x01(\x04\"N\n\x10\x43ontainerFigures\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x07\x66igures\x18\x02 \x01(\x0b\x32\x1b.pilothouse.mesh.v1.Figures\"{\n\x0c\x45victRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x1a\n\rgrace_seconds\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x10\n\x0e_grace_seconds\"\x0f\n\rEvictResponse2\xd6\x02\n\x04Node\x12U\n\x08ListPods\x12#.pilothouse.mesh.v1.ListPodsRequest\x1a$.pilothouse.mesh.v1.ListPodsResponse\x12[\n\nExplainPod\x12%.pilothouse.mesh.v1.ExplainPodRequest\x1a&.pilothouse.mesh.v1.ExplainPodResponse\x12L\n\x05Stats\x12 .pilothouse.mesh.v1.StatsRequest\x1a!.pilothouse.mesh.v1.StatsResponse\x12L\n\x05\x45vict\x12 .pilothouse.mesh.v1.EvictRequest\x1a!.pilothouse.mesh.v1.EvictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPODSRESPONSE']._serialized_start=79
   _globals['_LISTPODSRESPONSE']._serialized_end=140
   _globals['_NODEPOD']._serialized_start=143
-  _globals['_NODEPOD']._serialized_end=300
-  _globals['_NODECONTAINER']._serialized_start=302
-  _globals['_NODECONTAINER']._serialized_end=381
-  _globals['_NODE']._serialized_start=383
-  _globals['_NODE']._serialized_end=476
+  _globals['_NODEPOD']._serialized_end=347
+  _globals['_NODECONTAINER']._serialized_start=350
+  _globals['_NODECONTAINER']._serialized_end=479
+  _globals['_EXPLAINPODREQUEST']._serialized_start=481
+  _globals['_EXPLAINPODREQUEST']._serialized_end=533
+  _globals['_EXPLAINPODRESPONSE']._serialized_start=535
+  _globals['_EXPLAINPODRESPONSE']._serialized_end=651
+  _globals['_OBSTACLE']._serialized_start=653
+  _globals['_OBSTACLE']._serialized_end=734
+  _globals['_STATSREQUEST']._serialized_start=736
+  _globals['_STATSREQUEST']._serialized_end=779
+  _globals['_STATSRESPONSE']._serialized_start=781
+  _globals['_STATSRESPONSE']._serialized_end=889
+  _globals['_FIGURES']._serialized_start=892
+  _globals['_FIGURES']._serialized_end=1020
+  _globals['_NODEFIGURES']._serialized_start=1023
+  _globals['_NODEFIGURES']._serialized_end=1186
+  _globals['_PODFIGURES']._serialized_start=1189
+  _globals['_PODFIGURES']._serialized_end=1428
+  _globals['_CONTAINERFIGURES']._serialized_start=1430
+  _globals['_CONTAINERFIGURES']._serialized_end=1508
+  _globals['_EVICTREQUEST']._serialized_start=1510
+  _globals['_EVICTREQUEST']._serialized_end=1633
+  _globals['_EVICTRESPONSE']._serialized_start=1635
+  _globals['_EVICTRESPONSE']._serialized_end=1650
+  _globals['_NODE']._serialized_start=1653
+  _globals['_NODE']._serialized_end=1995
 # @@protoc_insertion_point(module_scope)

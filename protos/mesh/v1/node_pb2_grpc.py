@@ -39,6 +39,21 @@ class NodeStub:
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsRequest.SerializeToString,
                 response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsResponse.FromString,
                 _registered_method=True)
+        self.ExplainPod = channel.unary_unary(
+                '/pilothouse.mesh.v1.Node/ExplainPod',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodResponse.FromString,
+                _registered_method=True)
+        self.Stats = channel.unary_unary(
+                '/pilothouse.mesh.v1.Node/Stats',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsResponse.FromString,
+                _registered_method=True)
+        self.Evict = channel.unary_unary(
+                '/pilothouse.mesh.v1.Node/Evict',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServicer:
@@ -50,6 +65,27 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainPod(self, request, context):
+        """Why a pod does not run, or is not ready, and when the kubelet tries again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stats(self, request, context):
+        """What the node and its pods use. Measured when asked; disks at most ten seconds ago.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evict(self, request, context):
+        """Ends a pod as the node itself would under pressure: it has failed, and its owner makes another.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -57,6 +93,21 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.ListPods,
                     request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsRequest.FromString,
                     response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsResponse.SerializeToString,
+            ),
+            'ExplainPod': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainPod,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodResponse.SerializeToString,
+            ),
+            'Stats': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stats,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsResponse.SerializeToString,
+            ),
+            'Evict': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evict,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +137,87 @@ class Node:
             '/pilothouse.mesh.v1.Node/ListPods',
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsRequest.SerializeToString,
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ListPodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainPod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Node/ExplainPod',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.ExplainPodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Node/Stats',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.StatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Node/Evict',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_node__pb2.EvictResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,11 +32,23 @@ class NodeStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NodeAsyncStub: ...
     ListPods: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListPodsRequest, _node_pb2.ListPodsResponse]
+    ExplainPod: _grpc.UnaryUnaryMultiCallable[_node_pb2.ExplainPodRequest, _node_pb2.ExplainPodResponse]
+    """Why a pod does not run, or is not ready, and when the kubelet tries again."""
+    Stats: _grpc.UnaryUnaryMultiCallable[_node_pb2.StatsRequest, _node_pb2.StatsResponse]
+    """What the node and its pods use. Measured when asked; disks at most ten seconds ago."""
+    Evict: _grpc.UnaryUnaryMultiCallable[_node_pb2.EvictRequest, _node_pb2.EvictResponse]
+    """Ends a pod as the node itself would under pressure: it has failed, and its owner makes another."""
 
 @_typing.type_check_only
 class NodeAsyncStub(NodeStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPods: _aio.UnaryUnaryMultiCallable[_node_pb2.ListPodsRequest, _node_pb2.ListPodsResponse]  # type: ignore[assignment]
+    ExplainPod: _aio.UnaryUnaryMultiCallable[_node_pb2.ExplainPodRequest, _node_pb2.ExplainPodResponse]  # type: ignore[assignment]
+    """Why a pod does not run, or is not ready, and when the kubelet tries again."""
+    Stats: _aio.UnaryUnaryMultiCallable[_node_pb2.StatsRequest, _node_pb2.StatsResponse]  # type: ignore[assignment]
+    """What the node and its pods use. Measured when asked; disks at most ten seconds ago."""
+    Evict: _aio.UnaryUnaryMultiCallable[_node_pb2.EvictRequest, _node_pb2.EvictResponse]  # type: ignore[assignment]
+    """Ends a pod as the node itself would under pressure: it has failed, and its owner makes another."""
 
 class NodeServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -45,5 +57,29 @@ class NodeServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.ListPodsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ListPodsResponse, _abc.Awaitable[_node_pb2.ListPodsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ExplainPod(
+        self,
+        request: _node_pb2.ExplainPodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ExplainPodResponse, _abc.Awaitable[_node_pb2.ExplainPodResponse]]:
+        """Why a pod does not run, or is not ready, and when the kubelet tries again."""
+
+    @_abc_1.abstractmethod
+    def Stats(
+        self,
+        request: _node_pb2.StatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.StatsResponse, _abc.Awaitable[_node_pb2.StatsResponse]]:
+        """What the node and its pods use. Measured when asked; disks at most ten seconds ago."""
+
+    @_abc_1.abstractmethod
+    def Evict(
+        self,
+        request: _node_pb2.EvictRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.EvictResponse, _abc.Awaitable[_node_pb2.EvictResponse]]:
+        """Ends a pod as the node itself would under pressure: it has failed, and its owner makes another."""
 
 def add_NodeServicer_to_server(servicer: NodeServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
