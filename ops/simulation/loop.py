@@ -44,6 +44,7 @@ class _Nothing(selectors.SelectSelector):
         self._turns = 0 if timeout > 0 else self._turns + 1
         self._passed(max(timeout, 0.0) + TURN_SECONDS)
         if self._turns > TURNS_MAX:
+            self._turns = 0
             raise Stuck(f"{TURNS_MAX} turns without a pause")
         return []
 
