@@ -63,6 +63,9 @@ class Starter:
         try:
             config = await self._config(pod, spec, act, ips)
             self._parts.logs.make(log_directory(self._parts.node, pod) / spec.name)
+            if act.attempt:
+                # A container that restarts for other resources needs a pod with room for them.
+                self._parts.cgroups.prepare(pod)
             reason = CREATE_ERROR
             made_in = await self.sandbox_config(pod, sandbox.attempt)
             image_ref = self._memory.images[spec.name]

@@ -1,6 +1,7 @@
 """Containers added to a pod that runs, and other resources for those that do."""
 
 import msgspec
+import pytest
 
 from pilothouse.services.kubelet.pod import container_status, lifecycle
 from pilothouse.services.kubelet.pod.observed import Container, Known, Observed, Sandbox
@@ -13,6 +14,7 @@ from pilothouse.services.kubelet.pod.plans import (
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources import resizing
 from pilothouse.services.kubelet.workers.status_writer import difference
+from pilothouse.services.machinery.errors import Conflict
 from pilothouse.services.machinery.kinds.pods import Resources
 
 NOW = 1_000.0
@@ -130,3 +132,12 @@ def test_a_condition_forgets_why_it_was_false():
     assert difference(wanted, before)["conditions"] == [
         {"reason": None, "message": None, "type": "Ready", "status": "True"}
     ]
+
+
+def test_memory_in_use_is_not_taken():
+    resizing.check_memory("c", 100, 100)
+    resizing.check_memory("c", 0, 100)
+    text = 'attempting to set container "c" memory limit (99) below current usage (100)'
+    with pytest.raises(Conflict) as error:
+        resizing.check_memory("c", 99, 100)
+    assert error.value.message == text
