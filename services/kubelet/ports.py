@@ -174,8 +174,8 @@ class Commands(Protocol):
     async def run(self, id_: str, command: Sequence[str], timeout_seconds: int) -> Ran: ...
 
 
-class Cluster(Protocol):
-    """The API server, as far as one pod needs it. NotFound where an object is absent."""
+class Named(Protocol):
+    """What a pod names. NotFound where it is absent."""
 
     async def config_map(self, key: Key) -> Mapping[str, bytes]: ...
     async def secret(self, key: Key) -> Mapping[str, bytes]: ...
@@ -183,6 +183,10 @@ class Cluster(Protocol):
 
     async def runtime_handler(self, runtime_class: str) -> str:
         """What the runtime calls a RuntimeClass."""
+
+
+class Cluster(Named, Protocol):
+    """The API server, as far as one pod needs it."""
 
     async def token(self, pod: Pod, source: TokenSource) -> tuple[str, float]:
         """A token for the pod's service account, and when it ends (seconds since the epoch)."""
