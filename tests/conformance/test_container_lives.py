@@ -48,7 +48,37 @@ _UNSERVE = _SERVE.replace("exec", "(sleep 3; rm /www/healthz) & exec")
 _HEALTHZ = {"httpGet": {"path": "/healthz", "port": 8080}, "initialDelaySeconds": 1}
 _CAT = {"exec": {"command": ["cat", "/tmp/health"]}, "initialDelaySeconds": 1}
 _HEALTHY = "touch /tmp/health; exec sleep 3600"
+_HEALTH_OF_GRPC = r"""
+mkdir -p /tmp/www/grpc.health.v1.Health
+# A frame of five bytes before the message: status, the first field, is SERVING.
+printf '\000\000\000\000\002\010\001' >/tmp/www/grpc.health.v1.Health/Check
+cat >/tmp/nginx.conf <<END
+pid /tmp/pid;
+events { }
+http {
+  access_log off; types { } default_type application/grpc;
+  client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c;
+  uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e;
+  server {
+    listen 5000 http2; root /tmp/www; error_page 405 =200 \$uri; add_trailer grpc-status 0 always;
+  }
+}
+END
+exec nginx -c /tmp/nginx.conf -g 'daemon off;'
+"""
+
+
+def _grpc(name: str, port: int) -> dict[str, Any]:
+    """nginx answers as a health service of gRPC on port 5000."""
+    probe = {"grpc": {"port": port}, "initialDelaySeconds": 1}
+    pod = _probed(name, _HEALTH_OF_GRPC, "liveness", probe)
+    pod["spec"]["containers"][0]["image"] = "nginx"
+    return pod
+
+
 PODS = [
+    _grpc("grpc-fine", 5000),
+    _grpc("grpc-fails", 5001),
     _pod("quiet", "exit 0", "Never", **FALLBACK),
     _pod("from-file", "echo -n OK >/dev/termination-log; exit 0", "Never", **FALLBACK),
     _pod("from-log", "echo -n DONE; exit 1", "Never", **FALLBACK),
@@ -239,6 +269,16 @@ def test_what_answers_stays(lives: Lives) -> None:
 @line(PROBES, "no restart, tcp liveness")
 def test_what_takes_connections_stays(lives: Lives) -> None:
     lives.steady("tcp-fine")
+
+
+@line(PROBES, "no restart, grpc liveness")
+def test_what_says_that_it_serves_stays(lives: Lives) -> None:
+    lives.steady("grpc-fine")
+
+
+@line(PROBES, "restart, grpc fails")
+def test_what_is_not_asked_where_it_serves_is_restarted(lives: Lives) -> None:
+    lives.restarted("grpc-fails")
 
 
 @line(PROBES, "no restart, exec liveness")
