@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pilothouse.services.kubelet.devices.ports import Devices, NoDevices
 from pilothouse.services.kubelet.images.access import Policy, Records
+from pilothouse.services.kubelet.metrics.meters import Meters
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.observed import WAIT_MAX_SECONDS
@@ -72,6 +73,7 @@ class Parts:
     ``pulling``: images that may be pulled at a time.
     ``telling``: pods whose status may be written at a time; each tells the newest when its turn
     comes. ``linger_seconds``: what a status says within this is one write.
+    ``meters``: where turns of workers and evictions are counted; None: nowhere.
     """
 
     node: Node
@@ -97,6 +99,7 @@ class Parts:
     devices: Devices = field(default_factory=NoDevices)
     processors: Processors = field(default_factory=AnyProcessors)
     restart_wait_max: float = WAIT_MAX_SECONDS
+    meters: Meters | None = None
 
 
 def log_directory(node: Node, pod: Pod) -> Path:

@@ -7,16 +7,21 @@ import grpc
 from grpc import aio
 from typing_extensions import override
 
-from pilothouse.services.kubelet.adapters.cri import Cri
+from pilothouse.services.kubelet.adapters.cluster import MeshCluster
+from pilothouse.services.kubelet.adapters.cri import Cri, CriImages
 from pilothouse.services.kubelet.metrics.meters import Meters, ProbeMeters
 from pilothouse.services.kubelet.parts import Probing
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, SandboxConfig
 from pilothouse.services.kubelet.pod.observed import Container as Running
 from pilothouse.services.kubelet.pod.probes import Outcome
 from pilothouse.services.kubelet.pod.views import Container, Hook, Pod, Probe
-from pilothouse.services.kubelet.ports import PodRef, Survey
+from pilothouse.services.kubelet.ports import Credentials, Image, PodRef, Survey
 from pilothouse.services.kubelet.workers.pods import Pods
+from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.machinery.kinds.services import Service
+from pilothouse.services.runtime.client.cache import Cache
+from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
@@ -130,6 +135,51 @@ class CountedCri(Cri):
         except ApiError:
             self._meters.started_containers_errors.add("CreateContainerError", kind)
             raise
+
+
+class CountedImages(CriImages):
+    """Images whose pulls are timed."""
+
+    def __init__(self, channel: aio.Channel, meters: Meters, clock: Clock) -> None:
+        super().__init__(channel)
+        self._meters = meters
+        self._clock = clock
+
+    @override
+    async def pull(self, image: str, credentials: Credentials | None = None) -> Image:
+        began = self._clock.monotonic()
+        found = await super().pull(image, credentials)
+        self._meters.pull_seconds.observe(self._clock.monotonic() - began, _size(found.size))
+        return found
+
+
+def _size(amount: int) -> str:
+    """The range that a size in bytes is in, as the metric's label names it."""
+    mebibytes = amount >> 20
+    for least, label in ((1024, "1GB-10GB"), (500, "500MB-1GB"), (100, "100MB-500MB"),
+                         (50, "50MB-100MB"), (10, "10MB-50MB")):  # fmt: skip
+        if mebibytes >= least:
+            return label
+    return "0-10MB"
+
+
+class CountedCluster(MeshCluster):
+    """The API server, which is told when pods run: how long that took is counted."""
+
+    def __init__(
+        self, objects: Objects, services: Cache[Service], meters: Meters, clock: Clock
+    ) -> None:
+        super().__init__(objects, services)
+        self._meters = meters
+        self._clock = clock
+
+    @override
+    async def write_status(self, pod: Pod, status: dict[str, Any]) -> None:
+        await super().write_status(pod, status)
+        began = status.get("startTime") or pod.status.get("startTime")
+        if status.get("phase") == "Running" and began:
+            took = self._clock.now() - timestamps.parse(began)
+            self._meters.pod_start.observe(max(took, 0.0))
 
 
 class MeteredSurvey:

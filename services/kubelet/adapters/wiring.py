@@ -19,14 +19,14 @@ from pilothouse.services.kubelet.adapters import (
     shutting,
     volume_wiring,
 )
-from pilothouse.services.kubelet.adapters.cluster import MeshCluster
-from pilothouse.services.kubelet.adapters.cri import CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.cri import CriStreams
 from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
 from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
 from pilothouse.services.kubelet.adapters.housekeeping import Housekeeping
 from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
 from pilothouse.services.kubelet.adapters.log_folders import LogFolders
 from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
+from pilothouse.services.kubelet.adapters.metered import CountedCluster, CountedImages
 from pilothouse.services.kubelet.adapters.observing import Counting, Observing, Ports
 from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
 from pilothouse.services.kubelet.adapters.references import References
@@ -127,7 +127,7 @@ class _Ground:
     here: Machine
     identity: Identity
     caches: "_Caches"
-    cluster: MeshCluster
+    cluster: CountedCluster
     recorder: Recorder
     counted: Ports
     devices: DevicePlugins
@@ -142,7 +142,7 @@ def _ground(
     here = resourcing.here(config)
     identity = resourcing.identity(config, here)
     caches = _caches(config, objects, clock)
-    cluster = MeshCluster(objects, caches.services)
+    cluster = CountedCluster(objects, caches.services, counting.meters, clock)
     around = Surroundings(config.node_ip, (), node.allocatable(identity, here))
     volumes, references = volume_wiring.build(config, objects, cluster, clock, around, caches.nodes)
     cgroups = resourcing.limiting(config, here)
@@ -153,7 +153,7 @@ def _ground(
         node=_facts(config, around, here),
         clock=clock,
         runtime=counted.cri,
-        images=CriImages(runtime),
+        images=CountedImages(runtime, counting.meters, clock),
         probing=counted.probing,
         cluster=cluster,
         volumes=volumes,
@@ -163,6 +163,7 @@ def _ground(
         processors=processors.build(config, here),
         confinement=confining.build(config, counted.streams),
         devices=devices,
+        meters=counting.meters,
         pulling=asyncio.Semaphore(_pulls_at_once(config)),
         image_volumes=ImageVolumes(runtime, config.paths.root),
         pulled=PulledRecords(config.paths.root),

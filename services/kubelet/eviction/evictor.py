@@ -203,7 +203,8 @@ class Evictor:
                 continue
             text = messages.low(tenant, threshold, observed[threshold.signal])
             worker = workers[tenant.pod.uid]
-            worker.evict(Eviction(messages.REASON, text, self._grace(threshold, tenant.pod)))
+            grace = self._grace(threshold, tenant.pod)
+            worker.evict(Eviction(messages.REASON, text, grace, signal=threshold.signal))
             self._log.info("evicted", pod=str(tenant.pod.metadata.key), why=text)
             await self._cleared([worker])
             return True

@@ -20,12 +20,14 @@ class Eviction:
     """The pod ends within ``grace_seconds`` and has failed.
 
     ``cause``: of the condition that tells its owner that this is no fault of its own; empty: none.
+    ``signal``: of what the node was short; empty where it was not.
     """
 
     reason: str
     message: str
     grace_seconds: int = IMMEDIATE_SECONDS
     cause: str = "TerminationByKubelet"
+    signal: str = ""
 
 
 def ended(pod: Pod, eviction: Eviction) -> Pod:

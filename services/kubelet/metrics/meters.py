@@ -65,11 +65,6 @@ class PodMeters:
             "From the kubelet seeing a pod for the first time to the pod running, in seconds.",
             bounds=_START_BOUNDS,
         )
-        self.pod_start_sli = Histogram(
-            "kubelet_pod_start_sli_duration_seconds",
-            "From a pod's creation to it running, in seconds, without pulling of images.",
-            bounds=_START_BOUNDS,
-        )
         self.worker_seconds = Histogram(
             "kubelet_pod_worker_duration_seconds",
             "Duration in seconds to sync a single pod, by operation type.", ("operation_type",),

@@ -106,6 +106,8 @@ class PodWorker:
         """End the pod; it has failed once its containers have ended. The first word counts."""
         if self._eviction is None:
             self._eviction = eviction
+            if self._parts.meters is not None and eviction.signal:
+                self._parts.meters.evictions.add(eviction.signal)
             note = self._parts.notes.note
             note(reference(self.pod), "Warning", eviction.reason, eviction.message)
             self.wake()
@@ -152,8 +154,10 @@ class PodWorker:
             wait = RETRY_FIRST_SECONDS
             while True:
                 self._wake.clear()
+                began = self._parts.clock.monotonic()
                 try:
                     again_at = await self._look(group)
+                    self._count(self._parts.clock.monotonic() - began)
                     if again_at is None:
                         break
                     wait = RETRY_FIRST_SECONDS
@@ -164,6 +168,12 @@ class PodWorker:
                 await self._wait(again_at)
             self._prober.stop()
             writing.cancel()
+
+    def _count(self, seconds: float) -> None:
+        """One turn took so long."""
+        if self._parts.meters is not None:
+            kind = "sync" if self._leaving is None else "kill"
+            self._parts.meters.worker_seconds.observe(seconds, kind)
 
     async def _wait(self, until: float) -> None:
         left = max(until - self._parts.clock.now(), 0.0)
