@@ -94,6 +94,12 @@ def test_what_may_not_be_static_is_refused(spec, words):
         static_pods.parse(_manifest(**spec), ORIGIN)
 
 
+@pytest.mark.parametrize("wrong", [None, [], "Pod", {"kind": "Job"}, {"kind": "Pod"}])
+def test_what_is_no_pod_is_refused(wrong):
+    with pytest.raises(Invalid):
+        static_pods.parse(wrong, ORIGIN)
+
+
 def test_references_of_every_sort():
     env = {"containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "x"}}}]}]}
     assert referenced(env) == "secrets"

@@ -1,4 +1,4 @@
-"""Smaller rules: environment, files of volumes, DNS, QoS, probes, logs, static pods, frames."""
+"""Smaller rules: environment, files of volumes, DNS, QoS, probes, logs, frames."""
 
 import json
 import zlib
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pilothouse.services.kubelet.adapters import atomic_files, logfiles
 from pilothouse.services.kubelet.config import parse
 from pilothouse.services.kubelet.logs import Options, parse_options
-from pilothouse.services.kubelet.manifests import static_pods
 from pilothouse.services.kubelet.pod import configs, environment
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings
@@ -23,7 +22,7 @@ from pilothouse.services.kubelet.resources import qos
 from pilothouse.services.kubelet.volumes import payload
 from pilothouse.services.kubelet.volumes.payload import File, Found
 from pilothouse.services.kubelet.volumes.sources import Volume, projections
-from pilothouse.services.machinery.errors import BadRequest, Invalid, NotFound
+from pilothouse.services.machinery.errors import BadRequest, NotFound
 from pilothouse.services.machinery.kinds.services import Service
 from pilothouse.services.runtime.spdy import frames
 from pilothouse.services.runtime.spdy.frames import Control, Data, Decoder, Encoder
@@ -213,23 +212,6 @@ async def test_parts_of_a_line_are_joined(tmp_path: Path):
     assert await logfiles.read_all(path, later) == b"three\n"
     with pytest.raises(BadRequest):
         parse_options({"tailLines": "x"}, 0.0)
-
-
-def test_static_pods():
-    manifest = {"kind": "Pod", "metadata": {"name": "s"}, "spec": {"containers": [{"name": "c"}]}}
-    made = static_pods.parse(manifest, "n1")
-    assert str(made.pod.metadata.key) == "default/s-n1"
-    assert made.pod.uid == made.hash == static_pods.parse(manifest, "n1").hash
-    assert made.hash != static_pods.parse(manifest, "n2").hash
-    mirror = msgspec.convert(made.body, Pod)
-    assert static_pods.is_mirror(mirror)
-    assert not static_pods.is_mirror(made.pod)
-    assert static_pods.plan(made, None).create
-    assert static_pods.plan(made, mirror) == static_pods.MirrorPlan()
-    assert static_pods.plan(None, mirror).delete is mirror
-    for wrong in (None, [], {"kind": "Job"}, {"kind": "Pod", "metadata": {"name": "x"}}):
-        with pytest.raises(Invalid):
-            static_pods.parse(wrong, "n1")
 
 
 HEADERS = st.dictionaries(
