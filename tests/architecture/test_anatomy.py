@@ -14,8 +14,9 @@ DRIVERS = {
     },
     "controllers": {"manager"},
     "kubelet": {
-        "hollow.fleet", "manifests.manifests", "node.registration", "parts", "workers.performer",
-        "workers.pods", "workers.prober", "workers.status_writer", "workers.worker",
+        "eviction.evictor", "hollow.fleet", "manifests.manifests", "node.registration", "parts",
+        "resources.processors", "workers.performer", "workers.pods", "workers.prober",
+        "workers.status_writer", "workers.worker",
     },
     "scheduler": {"loop"},
     "store": {"hub", "keyspace", "lessor", "writer"},

@@ -136,7 +136,7 @@ def _section_in(type_: Any) -> type[Section] | None:
 
 def _decode(type_: type, value: Any) -> Any:
     if type_ is not Duration:
-        raise NotImplementedError
+        raise TypeError(f"nothing is known of {type_}")
     if not isinstance(value, str):
         raise msgspec.ValidationError("Expected `str` (a duration)")
     return Duration(durations.parse(value))
@@ -144,7 +144,7 @@ def _decode(type_: type, value: Any) -> Any:
 
 def _encode(value: Any) -> str:
     if not isinstance(value, Duration):
-        raise NotImplementedError
+        raise TypeError(f"nothing is known of {type(value)}")
     return durations.render(float(value))
 
 
