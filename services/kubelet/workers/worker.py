@@ -35,6 +35,8 @@ from pilothouse.services.runtime import telemetry
 
 EXIT_LOOKS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Waits between looks after an exit was told and before the runtime admits it."""
+REJECTED = ("phase", "reason", "message", "startTime", "qosClass", "observedGeneration")
+"""What is told of a pod that is not to start."""
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MAX_SECONDS = 4.0
 
@@ -222,6 +224,10 @@ class PodWorker:
         """Say how it is, to whoever asks."""
         place = status.Place(self._parts.node.around.host_ip)
         self.status = status.render(judged, observed, known, place, now)
+        if self._rejected:
+            # Nothing of it was ever here: there is no more to tell than why.
+            kept = {name: self.status[name] for name in REJECTED if name in self.status}
+            self.status = kept | {"conditions": []}
         if self._parts.devices.has(judged.uid):
             health = partial(self._parts.devices.health, judged.uid)
             self.status = telling.tell(self.status, health)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pilothouse.services.machinery import timestamps
@@ -23,7 +23,7 @@ MESSAGE_BYTES_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The object that an event is about."""
+    """The object that an event is about; it stays the same through all its versions."""
 
     kind: str
     namespace: str
@@ -31,7 +31,7 @@ class Reference:
     uid: str
     api_version: str = "v1"
     field_path: str = ""
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
