@@ -75,7 +75,7 @@ async def build(
     snapshots = ContainerdSnapshots(channel, runtime.snapshotter)
     store = Store(RecordFile(paths.root / "records.db"), str(paths.state / "io"))
     events, files = Events(), NodeFiles(paths.root, paths.state)
-    logs = ContainerLogs(group, clock)
+    logs = ContainerLogs(group, clock, paths.state / "io")
     image_store = ImageStore(channel, runtime.snapshotter, clock)
     images = ContainerImages(group, image_store, _registries(config))
     network = CniNetwork(paths.cni_conf, paths.cni_binaries, paths.cni_cache)

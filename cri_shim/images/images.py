@@ -51,7 +51,10 @@ class ContainerImages:
         image = await self._library.find(ref)
         if image is None:
             raise NotFound(f'image "{ref}": not found')
-        await self._puller.unpack(image.content)
+        # A lease is two writes to disk: only for what is not unpacked yet.
+        top = image.content.chain_id
+        if top and not await self._store.has_snapshot(top):
+            await self._puller.unpack(image.content)
         return image.configuration()
 
     async def pull(self, ref: str) -> ImageConfig:

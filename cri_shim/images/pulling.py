@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from pilothouse.cri_shim.images import manifests
@@ -82,9 +82,12 @@ class Puller:
             async with open_session() as session, self._store.leased() as store:
                 hosts = self._around.hosts(reference.domain)
                 repository = Repository(session, reference, hosts, given)
-                target = await self._fetch(store, repository, reference)
-                content = await self._library.read(target)
-                await self._unpack(store, content)
+                target, body = await repository.resolve()
+                content = await self._known(target)
+                if content is None:
+                    target = await self._fetch(store, repository, (target, body), reference)
+                    content = await self._library.read(target)
+                    await self._unpack(store, content)
                 await self._name(store, reference, content)
         except (InvalidImage, ValueError) as error:
             text = f'failed to pull and unpack image "{reference}": {error}'
@@ -96,10 +99,25 @@ class Puller:
         async with self._store.leased() as store:
             await self._unpack(store, content)
 
+    async def _known(self, target: Descriptor) -> Content | None:
+        """What is there already, unpacked, under any name."""
+        for named in await self._store.names():
+            if named.target.digest == target.digest:
+                with suppress(NotFound, InvalidImage):
+                    found = await self._library.read(named.target)
+                    if found.chain_id and await self._store.has_snapshot(found.chain_id):
+                        return found
+                break
+        return None
+
     async def _fetch(
-        self, store: Store, repository: Repository, reference: Reference
+        self,
+        store: Store,
+        repository: Repository,
+        resolved: tuple[Descriptor, bytes],
+        reference: Reference,
     ) -> Descriptor:
-        target, content = await repository.resolve()
+        target, content = resolved
         parsed = manifests.parse(target.media_type, content)
         kind = parsed.media_type
         target = Descriptor(target.digest, target.size, kind)

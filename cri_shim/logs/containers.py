@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from pilothouse.cri_shim.logs import fifos
 from pilothouse.cri_shim.logs.fifos import Sink, Source
@@ -92,14 +94,17 @@ class _Output:
 
 
 class ContainerLogs:
-    """All of them; the reading happens in tasks of ``group``. Implements ``ports.Logs``."""
+    """All of them; the reading happens in tasks of ``group``. Implements ``ports.Logs``.
 
-    def __init__(self, group: asyncio.TaskGroup, clock: Clock) -> None:
+    A container's FIFOs lie in ``directory``, in a folder of its name.
+    """
+
+    def __init__(self, group: asyncio.TaskGroup, clock: Clock, directory: Path) -> None:
         self._group = group
         self._clock = clock
+        self._directory = directory
         self._outputs: dict[str, _Output] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._known: dict[str, ContainerIo] = {}
 
     async def open(self, io: ContainerIo) -> None:
         """Read from now on; nothing new when it is read already."""
@@ -110,7 +115,6 @@ class ContainerLogs:
             output = _Output(io, self._clock)
         except OSError as error:
             raise InternalError(f"container {io.container_id}: its output: {error}") from error
-        self._known[io.container_id] = io
         self._outputs[io.container_id] = output
         task = self._group.create_task(output.run())
         task.add_done_callback(lambda _: output.close())
@@ -136,11 +140,9 @@ class ContainerLogs:
             raise InternalError(f"container {container_id}: log: {error}") from error
 
     async def remove(self, container_id: str) -> None:
-        """With the FIFOs, where they were opened by this process."""
+        """With the FIFOs."""
         await self.close(container_id)
-        io = self._known.pop(container_id, None)
-        if io is not None:
-            fifos.remove(io)
+        shutil.rmtree(self._directory / container_id, ignore_errors=True)
 
     @contextlib.asynccontextmanager
     async def attach(

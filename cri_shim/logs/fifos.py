@@ -26,15 +26,6 @@ def make(io: ContainerIo) -> None:
             os.mkfifo(path, FIFO_MODE)
 
 
-def remove(io: ContainerIo) -> None:
-    """Fine when they are gone; directories that become empty go too."""
-    for path in paths(io):
-        Path(path).unlink(missing_ok=True)
-    for directory in {Path(path).parent for path in paths(io)}:
-        with contextlib.suppress(OSError):
-            directory.rmdir()
-
-
 class Source:
     """The reading end; open it before the task is made."""
 

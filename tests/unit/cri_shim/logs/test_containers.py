@@ -15,9 +15,9 @@ from pilothouse.services.runtime.clock import SystemClock
 
 
 @pytest.fixture
-async def logs() -> AsyncIterator[ContainerLogs]:
+async def logs(tmp_path: Path) -> AsyncIterator[ContainerLogs]:
     async with asyncio.TaskGroup() as group:
-        found = ContainerLogs(group, SystemClock())
+        found = ContainerLogs(group, SystemClock(), tmp_path / "io")
         yield found
         for name in list(found._outputs):
             await found.remove(name)
@@ -26,8 +26,8 @@ async def logs() -> AsyncIterator[ContainerLogs]:
 def _io(root: Path, **fields: object) -> ContainerIo:
     return ContainerIo(
         container_id="c",
-        stdout=str(root / "fifo" / "stdout"),
-        stderr=str(root / "fifo" / "stderr"),
+        stdout=str(root / "io" / "c" / "stdout"),
+        stderr=str(root / "io" / "c" / "stderr"),
         log_path=str(root / "logs" / "0.log"),
         **fields,
     )
@@ -72,7 +72,7 @@ async def test_both_streams_are_written_until_they_end(logs: ContainerLogs, tmp_
     assert sorted(_said(io)) == ["stderr F bad", "stdout F one", "stdout P two"]
     await logs.close("c")
     await logs.remove("c")
-    assert not (tmp_path / "fifo").exists()
+    assert not (tmp_path / "io" / "c").exists()
 
 
 async def test_what_is_said_while_nobody_reads_is_read_later(
@@ -109,7 +109,7 @@ async def test_who_is_attached_sees_what_comes_and_is_let_go_when_slow(
     logs: ContainerLogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "SLOW_SECONDS_MAX", 0.05)
-    io = _io(tmp_path, stdin=str(tmp_path / "fifo" / "stdin"))
+    io = _io(tmp_path, stdin=str(tmp_path / "io" / "c" / "stdin"))
     await logs.open(io)
     shim = Shim(io)
     wanted = frozenset({"stdin", "stdout"})
