@@ -18,6 +18,7 @@ from pilothouse.services.controllers.adapters import (
     accounts,
     autoscalers,
     budgets,
+    bundles,
     certificates,
     cronjobs,
     daemonsets,
@@ -26,9 +27,11 @@ from pilothouse.services.controllers.adapters import (
     garbage,
     jobpods,
     jobs,
+    migrations,
     mirrors,
     namespaces,
     nodes,
+    nodettl,
     orphans,
     protections,
     quotas,
@@ -37,6 +40,7 @@ from pilothouse.services.controllers.adapters import (
     services,
     statefulsets,
     trust,
+    validating,
 )
 from pilothouse.services.controllers.adapters.authority import Signing
 from pilothouse.services.controllers.adapters.metrics import RestMetrics, Server
@@ -63,6 +67,8 @@ class Settings:
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
     workers: Mapping[str, int] = field(default_factory=dict)
 
+
+PEM = "-----BEGIN CERTIFICATE-----"
 
 Build = Callable[[World, Settings], Controller | None]
 
@@ -92,6 +98,10 @@ CONTROLLERS: Mapping[str, Build] = {
         certificates.signing(world, told.signing) if told.signing else None
     ),
     "csrcleaner": lambda world, _: certificates.cleaning(world),
+    "podcertificaterequest-cleaner": lambda world, _: bundles.cleaning(world),
+    "clustertrustbundle-publisher": lambda world, told: (
+        bundles.publisher(world, told.certificate) if PEM in told.certificate else None
+    ),
     "clusterrole-aggregation": lambda world, _: trust.aggregation(world),
     "tokencleaner": lambda world, _: trust.bootstrap_tokens(world),
     "namespace": lambda world, _: namespaces.namespace(world),
@@ -99,6 +109,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "nodeipam": lambda world, told: (
         nodes.ipam(world, told.cluster_cidr, told.node_mask) if told.cluster_cidr else None
     ),
+    "ttl": lambda world, _: nodettl.annotations(world),
     "taint-eviction": lambda world, _: evictions.taints(world),
     "podgc": lambda world, told: orphans.podgc(world, told.terminated_pods_max),
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
@@ -108,6 +119,8 @@ CONTROLLERS: Mapping[str, Build] = {
         world, RestMetrics(told.server), told.autoscaling
     ),
     "disruption": lambda world, _: budgets.disruption(world),
+    "storage-version-migrator": lambda world, _: migrations.migrator(world),
+    "validatingadmissionpolicy-status": lambda world, _: validating.status(world),
     "resourcequota": lambda world, _: quotas.resourcequota(world),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),

@@ -68,16 +68,15 @@ SHORT = {
 ABSENT = frozenset(
     {
         "attachdetach", "bootstrapsigner", "cloud-node-lifecycle",
-        "cloud-node-lifecycle-controller", "clustertrustbundle-publisher",
+        "cloud-node-lifecycle-controller",
         "device-taint-eviction-controller", "ephemeral-volume",
         "legacy-service-account-token-cleaner",
         "legacy-serviceaccount-token-cleaner-controller", "node-route-controller",
         "persistentvolume-binder", "persistentvolume-expander",
-        "podcertificaterequest-cleaner", "resource-claim-controller", "resourceclaim",
+        "resource-claim-controller", "resourceclaim",
         "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",
-        "service", "service-lb-controller", "storage-version-gc", "storage-version-migrator",
-        "storageversion-garbage-collector-controller", "ttl",
-        "validatingadmissionpolicy-status",
+        "service", "service-lb-controller", "storage-version-gc",
+        "storageversion-garbage-collector-controller",
     }
 )  # fmt: skip
 """Upstream's, of which some have no like here: they may be named, and nothing comes of it."""

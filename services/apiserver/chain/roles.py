@@ -100,6 +100,8 @@ _CONTROLLERS: tuple[RuleText, ...] = (
     ("create", "resource.k8s.io", "resourceclaims"),
     ("approve", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-client-kubelet"),
     ("sign", "certificates.k8s.io", "signers", *SIGNERS),
+    ("create", "certificates.k8s.io", "clustertrustbundles"),
+    ("attest", "certificates.k8s.io", "signers", "kubernetes.io/kube-apiserver-serving"),
     ("escalate", GROUP, "clusterroles"),
     *REVIEWS,
 )  # fmt: skip

@@ -48,6 +48,18 @@ class CertificateSigningRequest(View, frozen=True, kw_only=True):
     status: Status = Status()
 
 
+class BundleSpec(View, frozen=True, kw_only=True):
+    """``trust_bundle`` is certificates in PEM."""
+
+    signer_name: str = ""
+    trust_bundle: str = ""
+
+
+class ClusterTrustBundle(View, frozen=True, kw_only=True):
+    metadata: Metadata = Metadata()
+    spec: BundleSpec = BundleSpec()
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Whom a certificate is to be for; ``other_names`` are its mail addresses and URIs."""
