@@ -23,6 +23,8 @@ SURVEY_SECONDS = 10.0
 EVENTS_RETRY_SECONDS = 1.0
 CRASH_SECONDS = 5.0
 STRAYS_MAX = 512
+EXITED = 2
+"""A container's state in a survey, as CRI counts them."""
 
 
 @dataclass(slots=True)
@@ -262,7 +264,7 @@ class Pods:
                     continue
                 self._log.info("orphan", namespace=ref.namespace, name=ref.name, uid=ref.uid)
                 self._adopt_orphan(ref)
-            elif ref in before and before[ref] != states:
+            elif before.get(ref, states) != states or _has_missed(worker, states):
                 worker.wake()
         self._sweep(ref.uid for ref in seen)
 
@@ -286,3 +288,11 @@ class Pods:
 
 def _every(pod: Pod) -> tuple[Container, ...]:
     return (*pod.spec.init_containers, *pod.spec.containers)
+
+
+def _has_missed(worker: PodWorker, states: frozenset[tuple[str, int]]) -> bool:
+    """Whether a container has ended that the worker saw running last.
+
+    A runtime that has much to do admits an end later than it tells of it.
+    """
+    return any((item.id, EXITED) in states for item in worker.observed.alive())
