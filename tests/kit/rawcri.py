@@ -40,6 +40,15 @@ class Running:
     async def attach_url(self, **streams: bool) -> str:
         return (await self.stub.Attach(cri.AttachRequest(container_id=self.id, **streams))).url
 
+    async def ended(self) -> cri.ContainerStatus:
+        """Its status, once its process has ended and its log is written."""
+        request = cri.ContainerStatusRequest(container_id=self.id)
+        while True:
+            status = (await self.stub.ContainerStatus(request)).status
+            if status.state == cri.CONTAINER_EXITED:
+                return status
+            await asyncio.sleep(0.05)
+
     async def stop(self) -> None:
         await self.stub.StopContainer(cri.StopContainerRequest(container_id=self.id, timeout=1))
 
