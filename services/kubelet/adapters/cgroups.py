@@ -67,18 +67,28 @@ class NodeCgroups:
         self._terms = terms
         self._pids_max = pids_max
         self._mount = mount
+        self._known: list[Hierarchy] = []
+        self._shares: dict[str, int] = {}
+        self._told: dict[Path, int] = {}
+
+    def _every(self) -> list[Hierarchy]:
+        """Every hierarchy; looked for once: what is mounted stays."""
+        if not self._known:
+            self._known = hierarchies(self._mount)
+        return self._known
 
     def _trees(self) -> Iterator[Hierarchy]:
-        """Those in which pods are limited."""
-        for tree in hierarchies(self._mount):
-            if tree.controllers & {"cpu", "memory", "pids", "hugetlb"}:
+        """Those in which pods are limited: of version 2 only one that has it all, as runc does."""
+        for tree in self._every():
+            wanted = {"cpu", "memory", "pids"} | (set() if tree.is_unified else {"hugetlb"})
+            if tree.controllers & wanted:
                 yield tree
 
     def pods(self) -> list[str]:
         """Uids of pods that have a cgroup."""
         found = (
             path
-            for tree in hierarchies(self._mount)
+            for tree in self._every()
             for level in LEVELS
             for path in (tree.path / self._root / level).glob("pod*")
         )
@@ -96,6 +106,7 @@ class NodeCgroups:
         """Give the pod its share of CPU time and its limits."""
         limits = qos.pod_limits(pod, self._terms)
         parent = Path(qos.cgroup_parent(self._root, pod))
+        self._shares[parent.name] = limits.cpu_shares
         for tree in self._trees():
             with contextlib.suppress(OSError):
                 directory = self._make(tree, parent)
@@ -113,7 +124,7 @@ class NodeCgroups:
 
     def kill(self, uid: str, container_id: str) -> None:
         """End what runs in one container of the pod, whatever the runtime knows of that."""
-        for tree in hierarchies(self._mount):
+        for tree in self._every():
             for level in LEVELS:
                 inside = tree.path / self._root / level / f"pod{uid}" / container_id / PROCESSES
                 if not inside.exists():
@@ -124,7 +135,8 @@ class NodeCgroups:
 
     def remove(self, uid: str) -> None:
         """Take the pod's cgroups away; one with processes in it stays for the next time."""
-        for tree in hierarchies(self._mount):
+        self._shares.pop(f"pod{uid}", None)
+        for tree in self._every():
             for level in LEVELS:
                 top = tree.path / self._root / level / f"pod{uid}"
                 if not top.is_dir():
@@ -156,8 +168,17 @@ class NodeCgroups:
                 continue
             together = qos.SHARES_MIN
             if level == "burstable":
-                together = sum(_read_shares(tree, path) for path in directory.glob("pod*"))
-            _write_shares(tree, directory, min(max(together, qos.SHARES_MIN), qos.SHARES_MAX))
+                together = sum(self._shares_of(tree, directory, name) for name in _pods(directory))
+            together = min(max(together, qos.SHARES_MIN), qos.SHARES_MAX)
+            if self._told.get(directory) != together:
+                _write_shares(tree, directory, together)
+                self._told[directory] = together
+
+    def _shares_of(self, tree: Hierarchy, directory: Path, name: str) -> int:
+        """A pod's shares, read from its cgroup when an earlier kubelet made that."""
+        if name not in self._shares:
+            self._shares[name] = _read_shares(tree, directory / name)
+        return self._shares[name]
 
 
 def _write(
@@ -171,6 +192,10 @@ def _write(
         if name.partition(".")[0] in tree.controllers and file.exists():
             with contextlib.suppress(OSError):
                 file.write_text(text)
+
+
+def _pods(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("pod*")]
 
 
 def _write_shares(tree: Hierarchy, directory: Path, shares: int) -> None:
