@@ -42,6 +42,12 @@ def is_v2(mount: Path = MOUNT) -> bool:
     return (mount / CONTROLLERS).exists()
 
 
+def exists(cgroup: str, mount: Path = MOUNT) -> bool:
+    """Whether there is such a cgroup, where CPU is shared out."""
+    trees = (tree for tree in hierarchies(mount) if "cpu" in tree.controllers)
+    return any((tree.path / cgroup.strip("/")).is_dir() for tree in trees)
+
+
 def _hierarchy(path: Path) -> Hierarchy:
     unified = path / CONTROLLERS
     is_unified = unified.exists()

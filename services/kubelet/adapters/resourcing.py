@@ -38,6 +38,8 @@ def limiting(config: Config, here: Machine) -> NodeCgroups:
     if most is not None:
         pids = machine.processes_max() - allocatable.system(kubelet).get("pid", 0)
         made.enforce(most, pids)
+    for cgroup, (limits, pids) in allocatable.enforced(kubelet).items():
+        NodeCgroups(cgroup).enforce(limits, pids)
     return made
 
 
@@ -58,6 +60,11 @@ def problems(config: Config) -> list[str]:
             "running with swap on is not supported, please disable swap or set --fail-swap-on "
             "flag to false"
         )
+    found += [
+        f'failed to enforce what is reserved: cgroup "{cgroup}" does not exist'
+        for cgroup in allocatable.enforced(config.kubelet)
+        if not cgroups.exists(cgroup)
+    ]
     try:
         processors.recall(config)
         if config.kubelet.memory_manager_policy == memory_nodes.POLICY:

@@ -84,6 +84,26 @@ def together(kubelet: KubeletConfiguration, capacity: Mapping[str, int]) -> PodL
     return PodLimits(cpu_shares=shares_for(most["cpu"]), memory_bytes=most["memory"])
 
 
+def enforced(kubelet: KubeletConfiguration) -> dict[str, tuple[PodLimits, int]]:
+    """Limits by cgroup, and of processes (0: none), of what is reserved and held to that.
+
+    ``…-compressible``: CPU alone, of which nobody dies who wants more.
+    """
+    found = {}
+    for name, cgroup, said in (
+        ("kube-reserved", kubelet.kube_reserved_cgroup, kubelet.kube_reserved),
+        ("system-reserved", kubelet.system_reserved_cgroup, kubelet.system_reserved),
+    ):
+        kept = amounts.parsed(said)
+        shares = shares_for(kept.get("cpu", 0))
+        if name in kubelet.enforce_node_allocatable:
+            limits = PodLimits(shares, memory_bytes=kept.get("memory", 0))
+            found[cgroup] = limits, kept.get("pid", 0)
+        elif f"{name}-compressible" in kubelet.enforce_node_allocatable:
+            found[cgroup] = PodLimits(shares), 0
+    return found
+
+
 def _bytes(threshold: str, capacity: int) -> int:
     if threshold.endswith("%"):
         return int(capacity * float(threshold[:-1]) / 100)

@@ -171,6 +171,19 @@ def test_capacity_is_reserves_and_the_rest():
     assert allocatable.together(unbound, capacity) is None
 
 
+def test_what_is_reserved_is_held_to_that_where_it_is_asked_for():
+    said = {
+        "kubeReserved": {"cpu": "500m", "memory": "1Gi", "pid": "100"},
+        "systemReserved": {"cpu": "250m", "memory": "2Gi"},
+        "kubeReservedCgroup": "/kube", "systemReservedCgroup": "/system",
+        "enforceNodeAllocatable": ["pods", "kube-reserved", "system-reserved-compressible"],
+    }  # fmt: skip
+    assert allocatable.enforced(documents.decode(said, {})) == {
+        "/kube": (PodLimits(512, memory_bytes=GI), 100), "/system": (PodLimits(256), 0),
+    }  # fmt: skip
+    assert allocatable.enforced(documents.decode({}, {})) == {}
+
+
 def test_reserved_cpus_count_instead_of_amounts():
     kubelet = documents.decode({"kubeReserved": {"cpu": "3"}, "reservedSystemCPUs": "0,2-3"}, {})
     assert allocatable.system(kubelet)["cpu"] == 3000
