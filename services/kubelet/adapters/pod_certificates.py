@@ -9,7 +9,7 @@ import msgspec
 
 from pilothouse.services.kubelet.adapters.references import Reference, Referenced, References
 from pilothouse.services.kubelet.pod.views import Pod
-from pilothouse.services.kubelet.volumes import keys, renewal
+from pilothouse.services.kubelet.volumes import renewal
 from pilothouse.services.kubelet.volumes.payload import Credential
 from pilothouse.services.kubelet.volumes.sources import CertificateSource
 from pilothouse.services.machinery import timestamps
@@ -81,6 +81,9 @@ class PodCertificates:
             self._references.keep(_holder(*key), frozenset())
 
     async def _ask(self, pod: Pod, source: CertificateSource, record: _Record) -> None:
+        # Few pods have certificates, and what makes keys is large.
+        from pilothouse.services.kubelet.volumes import keys  # noqa: PLC0415 - see above
+
         try:
             key = await asyncio.to_thread(keys.make, source.key_type)
         except ValueError as error:
