@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from grpc import aio
 
+from pilothouse.ops.simulation.invariants.guards import LEASES
 from pilothouse.ops.simulation.loop import VirtualClock
 from pilothouse.ops.simulation.network import Line, Network
 from pilothouse.services.controllers import manager
@@ -15,7 +16,6 @@ from pilothouse.services.kubelet.adapters.hollow.gate import GatedObjects
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
 from pilothouse.services.kubelet.hollow import config as hollow
 from pilothouse.services.kubelet.hollow.fleet import Fleet
-from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.client.election import ApiLeases, Election, Term
 from pilothouse.services.runtime.client.events import Recorder
 from pilothouse.services.runtime.client.objects import Objects
@@ -27,7 +27,6 @@ from pilothouse.services.scheduler.scheduler import Scheduler
 
 LOOK_SECONDS = 0.1
 POD_CIDR = "10.244.0.0/16"
-LEASE = Key("kube-system", "kube-controller-manager")
 SCHEDULER = "default-scheduler"
 SETTINGS = manager.Settings(
     certificate="a certificate", cluster_cidr=ipaddress.IPv4Network(POD_CIDR)
@@ -80,27 +79,43 @@ async def controllers(channel: aio.Channel, clock: VirtualClock, identity: str) 
     term = Term(clock)
     world = World(Objects(channel, before_write=term.check), clock)
     built = manager.build(world, SETTINGS, manager.chosen(["*"]))
-    unfenced = Objects(channel)
-    recorder = Recorder(unfenced, clock, LEASE.name)
-    leases = ApiLeases(unfenced, LEASE, identity, recorder)
-    election = Election(leases, Candidate(identity), clock, term)
     async with asyncio.TaskGroup() as group:
         group.create_task(world.run())
-        group.create_task(recorder.run())
+        election = _election(group, channel, clock, Candidate(identity), term)
         await election.run(lambda: manager.lead(world, built.values()))
 
 
-async def scheduler(channel: aio.Channel, clock: VirtualClock, _: str) -> None:
-    """The scheduler."""
-    objects, deciding = Objects(channel), Scheduler()
+async def scheduler(channel: aio.Channel, clock: VirtualClock, identity: str) -> None:
+    """The scheduler, standing for its lease."""
+    term = Term(clock)
+    objects, deciding = Objects(channel, before_write=term.check), Scheduler()
     events = Recorder(objects, clock, SCHEDULER)
     loop = Loop(deciding, MeshCluster(objects, events, clock), clock)
     watches = Watches(objects, deciding, loop.wake, clock, SCHEDULER)
+
+    async def lead() -> None:
+        await watches.wait_synced()
+        await loop.run()
+
     async with asyncio.TaskGroup() as group:
         group.create_task(watches.run())
         group.create_task(events.run())
-        await watches.wait_synced()
-        await loop.run()
+        await _election(group, channel, clock, Candidate(identity), term).run(lead)
+
+
+def _election(
+    group: asyncio.TaskGroup,
+    channel: aio.Channel,
+    clock: VirtualClock,
+    candidate: Candidate,
+    term: Term,
+) -> Election:
+    """For the lease of the component that ``candidate`` is named after."""
+    unfenced, lease = Objects(channel), LEASES[candidate.identity.partition("-")[0]]
+    recorder = Recorder(unfenced, clock, lease.name)
+    group.create_task(recorder.run())
+    leases = ApiLeases(unfenced, lease, candidate.identity, recorder)
+    return Election(leases, candidate, clock, term)
 
 
 Runtimes = dict[str, MemoryRuntime]

@@ -33,7 +33,7 @@ from pilothouse.services.machinery.resources import (
 from pilothouse.services.runtime.client.objects import Objects, Selection
 
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
-PAUSE_SECONDS = 12.0
+PAUSES_SECONDS = (3.0, 12.0)
 TRIES_MAX = 60
 HEALINGS = 8
 HEALING_SECONDS = 30.0
@@ -52,10 +52,11 @@ class Person:
         self.clock = clock
         self.objects = Objects(Line(network, USER).channel())
         self._until = until
+        self._pause_seconds = self.draw.choice(PAUSES_SECONDS)
 
     async def another(self) -> bool:
         """Rest; whether there is time for something more."""
-        await self.clock.sleep(self.draw.expovariate(1.0) * PAUSE_SECONDS)
+        await self.clock.sleep(self.draw.expovariate(1.0) * self._pause_seconds)
         return self.clock.monotonic() < self._until
 
     async def settle(self) -> None:

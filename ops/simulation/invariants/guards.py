@@ -7,10 +7,13 @@ from pilothouse.ops.simulation.state import State, Step, is_ready
 from pilothouse.ops.simulation.trace import parts_of
 from pilothouse.services.machinery.objects import Key
 
-LEASE = Key("kube-system", "kube-controller-manager")
+LEASES = {
+    "controllers": Key("kube-system", "kube-controller-manager"),
+    "scheduler": Key("kube-system", "kube-scheduler"),
+}
+"""By the first word of those who stand for it."""
 GUARDED = "guarded"
 """The label of pods that nothing takes but evictions; its value is how many must stay."""
-TERM_SECONDS = 10.0
 BETWEEN_LEADERS = frozenset({"leases", "events"})
 
 
@@ -62,10 +65,11 @@ class Leadership:
 
     def sent(self, caller: str, request: Any) -> Iterator[str]:
         """What it would break that ``caller`` writes this now."""
+        named = LEASES.get(caller.partition("-")[0])
         for one in parts_of(request):
-            if one.resource.resource in BETWEEN_LEADERS or not caller.startswith("controllers"):
+            if named is None or one.resource.resource in BETWEEN_LEADERS:
                 continue
-            lease = self._state.get("leases", LEASE)
+            lease = self._state.get("leases", named)
             holder = lease["spec"].get("holderIdentity", "") if lease is not None else ""
             if holder and not holder.startswith(caller):
                 yield f"{caller} writes {one.resource.resource} {one.name} while {holder} leads"

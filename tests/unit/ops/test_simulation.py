@@ -146,7 +146,7 @@ def test_who_writes_while_another_leads_is_seen():
     write = pb.PatchRequest(resource=pb.Resource(version="v1", resource="pods"), name="p")
     assert list(leadership.sent("controllers-a", write))
     assert not list(leadership.sent("controllers-b", write))
-    assert not list(leadership.sent("scheduler", write))
+    assert not list(leadership.sent("scheduler-a", write))
 
 
 def test_what_outlives_its_owner_is_seen():
