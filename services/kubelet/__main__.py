@@ -6,7 +6,6 @@ import sys
 from pilothouse.services.kubelet.adapters import resourcing, wiring
 from pilothouse.services.kubelet.adapters.observing import Counting
 from pilothouse.services.kubelet.config import Config, parse
-from pilothouse.services.kubelet.rest import health, server
 from pilothouse.services.kubelet.rest.wiring import Routes
 from pilothouse.services.kubelet.rpc import node, plugins
 from pilothouse.services.runtime import process
@@ -16,7 +15,7 @@ from pilothouse.services.runtime.rpc.server import Listen, serve
 
 async def _serve(config: Config, ready: process.Ready) -> None:
     clock = SystemClock()
-    counting, said = Counting(config, clock), config.kubelet
+    counting = Counting(config, clock)
     async with counting.mesh() as mesh, counting.runtime() as runtime:
         kubelet = wiring.build(config, mesh, runtime, counting, clock)
         listen = Listen(str(config.socket))
@@ -24,8 +23,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
         routes = Routes(config, kubelet.pods, kubelet.observing, runtimes, clock)
         async with (
             serve([node.service(kubelet.pods, kubelet.observing.usages, clock)], [listen]),
-            server.serve(config.serving, routes.application(), said.tls_min_version),
-            health.serve(said.healthz_bind_address, said.healthz_port, routes.health()),
+            routes.serve(),
             asyncio.TaskGroup() as group,
         ):
             for part in (kubelet.recorder, kubelet.node_cache, kubelet.service_cache):

@@ -121,6 +121,12 @@ def _pod_certificates(node: str, attributes: Attributes, bindings: Bindings) -> 
     return asked_by in (node, None)
 
 
+def _requests(node: str, attributes: Attributes, bindings: Bindings) -> bool:
+    """Certificates of its own: the API server notes who asks, and somebody approves."""
+    del node, bindings
+    return not attributes.subresource and attributes.verb in {"create", *READ}
+
+
 def _events(node: str, attributes: Attributes, bindings: Bindings) -> bool:
     del node, bindings
     return attributes.verb in ("create", "update", "patch")
@@ -157,6 +163,7 @@ _CHECKS: dict[tuple[str, str], _Check] = {
     ("", "serviceaccounts"): _accounts,
     ("", "events"): _events,
     ("events.k8s.io", "events"): _events,
+    ("certificates.k8s.io", "certificatesigningrequests"): _requests,
     ("certificates.k8s.io", "podcertificaterequests"): _pod_certificates,
     ("coordination.k8s.io", "leases"): _leases,
     ("storage.k8s.io", "csinodes"): _own_object,

@@ -1,5 +1,6 @@
 """Put together what measures and counts on this node, and who judges those that ask for it."""
 
+import ssl
 from dataclasses import dataclass
 
 from grpc import aio
@@ -16,7 +17,9 @@ from pilothouse.services.kubelet.adapters.metered import (
 )
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.reviews import Lifetimes, Reviews
+from pilothouse.services.kubelet.adapters.serving_certificates import ServingFile, ServingSigner
 from pilothouse.services.kubelet.adapters.usage.surveyor import Place, Surveyor
+from pilothouse.services.kubelet.certificates.serving import Serving
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.manifests.manifests import Manifests
 from pilothouse.services.kubelet.metrics.cadvisor import Platform
@@ -80,6 +83,14 @@ class Observing:
     listing: Listing
     reviews: Reviews
     platform: Platform
+    config: Config
+    objects: Objects
+
+    def certificate(self, context: ssl.SSLContext, clock: Clock) -> Serving:
+        """Keeps a certificate to serve with, in this context."""
+        name, address = self.config.node_name, self.config.node_ip
+        signer = ServingSigner(self.objects, name, address, clock)
+        return Serving(signer, ServingFile(self.config.paths.root / "pki", context), clock, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +136,6 @@ def build(
             boot_id=machine.boot_id,
             system_uuid=machine.system_uuid,
         ),
+        config=config,
+        objects=objects,
     )

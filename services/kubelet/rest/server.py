@@ -138,22 +138,26 @@ class Shut:
 @contextlib.asynccontextmanager
 async def serve(
     serving: Serving | None, made: web.Application, least: str = ""
-) -> AsyncIterator[None]:
-    """Listen until the block ends; without ``serving`` there is no server."""
+) -> AsyncIterator[ssl.SSLContext | None]:
+    """Listen until the block ends, which has the context to change certificates in.
+
+    Without ``serving`` there is no server.
+    """
     if serving is None:
-        yield
+        yield None
         return
+    context = context_of(serving, least)
     runner = web.AppRunner(made, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     site = web.TCPSite(
         runner,
         serving.address,
         serving.port,
-        ssl_context=context_of(serving, least),
+        ssl_context=context,
         reuse_address=True,
     )
     await site.start()
     try:
-        yield
+        yield context
     finally:
         await runner.cleanup()

@@ -1,5 +1,9 @@
 """Put the routes of one kubelet together."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
 from pilothouse.services.kubelet.adapters.cri import CriStreams
@@ -37,6 +41,27 @@ class Routes:
         self._observing = observing
         self._runtime = runtime
         self._clock = clock
+
+    @contextlib.asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Until the block ends; with a certificate of the cluster's signer, where told so."""
+        config, said = self._config, self._config.kubelet
+        local = (said.healthz_bind_address, said.healthz_port, self.health())
+        made, least = self.application(), said.tls_min_version
+        async with (
+            server.serve(config.serving, made, least) as context,
+            health.serve(*local),
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = []
+            if context is not None and said.server_tls_bootstrap:
+                signed = self._observing.certificate(context, self._clock)
+                tasks.append(group.create_task(signed.run()))
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
 
     def health(self) -> Health:
         """Whether the kubelet is well."""

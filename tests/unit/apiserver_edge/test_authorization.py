@@ -256,6 +256,21 @@ def test_what_a_kubelet_may(verb, resource, name, subresource, allowed):
     assert nodes.decide(NODE, asked, LiveBindings(bound_live())).allowed is allowed
 
 
+@pytest.mark.parametrize(
+    ("verb", "subresource", "allowed"),
+    [("create", "", True), ("watch", "", True), ("update", "approval", False),
+     ("create", "selfnodeclient", False), ("delete", "", False)],
+)  # fmt: skip
+def test_a_kubelet_asks_for_certificates_and_approves_none(verb, subresource, allowed):
+    asked = Attributes(
+        verb=verb,
+        group="certificates.k8s.io",
+        resource="certificatesigningrequests",
+        subresource=subresource,
+    )
+    assert nodes.decide(NODE, asked, LiveBindings(bound_live())).allowed is allowed
+
+
 def test_leases_of_nodes():
     bindings = LiveBindings(FakeLive())
 

@@ -65,7 +65,8 @@ class Surveyor:
         self._samples: dict[str, tuple[Cgroup | None, Cgroup]] = {}
         self._seen: dict[bool, tuple[float, Usage]] = {}
         self._runtime_pid: int | None = None
-        self._measuring = asyncio.Lock()
+        # Whoever asks for little does not wait for a disk that somebody else asked for.
+        self._measuring = {complete: asyncio.Lock() for complete in (False, True)}
         self._log = telemetry.logger(part="stats")
 
     async def processing(self, age_seconds: float) -> Usage:
@@ -77,7 +78,7 @@ class Surveyor:
         return await self._ask(age_seconds, complete=True)
 
     async def _ask(self, age_seconds: float, *, complete: bool) -> Usage:
-        async with self._measuring:
+        async with self._measuring[complete]:
             now = self._clock.monotonic()
             for kind in {complete, True}:
                 at, kept = self._seen.get(kind, (float("-inf"), None))

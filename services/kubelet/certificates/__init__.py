@@ -1,0 +1,1 @@
+"""The kubelet's own certificates: asked of the cluster's signers, and anew in good time."""
