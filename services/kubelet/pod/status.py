@@ -86,7 +86,9 @@ def _phase(pod: Pod, observed: Observed, mains: list[dict[str, Any]], now: float
         return "Failed" if not observed.alive() else before
     if failed_init(pod, observed) is not None:
         return "Failed"
-    if is_finished(pod, observed, now) or (pod.metadata.deleting and _all_ended(mains)):
+    # Who waits for a pod that goes waits for its end, also of one that never came to run.
+    gone = pod.metadata.deleting and (_all_ended(mains) or not observed.alive())
+    if is_finished(pod, observed, now) or gone:
         return "Succeeded" if all(_ended_well(item) for item in mains) else "Failed"
     if any(_never_ran(item) for item in mains):
         return "Pending"

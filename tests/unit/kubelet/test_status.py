@@ -108,6 +108,13 @@ def test_phases_of_what_ended(policy, code, phase):
         assert state["terminated"]["reason"] == ("Completed" if code == 0 else "Error")
 
 
+def test_a_pod_that_goes_before_it_ran_has_failed():
+    metadata = msgspec.structs.replace(pod_of().metadata, deletion_timestamp="2026-01-01T00:00:00Z")
+    pod = msgspec.structs.replace(pod_of(), metadata=metadata)
+    assert shown(pod)["phase"] == "Failed"
+    assert shown(pod, container("running"))["phase"] == "Running"
+
+
 def test_out_of_memory_is_the_runtimes_word():
     ended = container("exited", exit_code=137, reason="OOMKilled")
     state = shown(pod_of("Never"), ended)["containerStatuses"][0]["state"]
