@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pilothouse.services.kubelet.parts import Parts, log_directory, reference
+from pilothouse.services.kubelet.pod.lifecycle import TERMINAL
 from pilothouse.services.kubelet.pod.memory import Memory
 from pilothouse.services.kubelet.pod.observed import (
     SANDBOX,
@@ -59,7 +60,7 @@ class Performer:
     ) -> bool:
         """Do all; whether anything was done after which another look is due at once."""
         now = self._parts.clock.now()
-        if self._memory.volumes_ready and self._should_refresh(pod, now):
+        if self._should_refresh(pod, now):
             acts = (*acts, PrepareVolumes())
         if not acts:
             return False
@@ -133,7 +134,10 @@ class Performer:
         note(about, "Normal", "ResizeCompleted", f"Pod resize completed: {act.name}")
 
     def _should_refresh(self, pod: Pod, now: float) -> bool:
-        """Whether volumes may show what is no longer so."""
+        """Whether volumes may show what is no longer so, and somebody may look."""
+        if not self._memory.volumes_ready or pod.status.get("phase") in TERMINAL:
+            self.refresh_at = None
+            return False
         if self._shown != _shown(pod):
             return True
         return self.refresh_at is not None and now >= self.refresh_at
