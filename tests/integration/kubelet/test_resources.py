@@ -1,6 +1,7 @@
 """What pods may use, on a real node: cgroups, memory and fork bombs, limits of storage."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,37 @@ def test_an_empty_dir_above_its_limit_evicts_its_pod(node: WholeNode) -> None:
     events = node.kubectl("get", "events", "-o", "name", "--field-selector=reason=Evicted").stdout
     assert events
     node.kubectl("delete", "pod", "hoard", "--now")
+
+
+def test_a_resize_does_not_take_memory_that_is_in_use(node: WholeNode) -> None:
+    both = {"memory": "64Mi", "cpu": "100m"}
+    body = _pod(
+        "shrinking",
+        "head -c 24000000 /dev/zero > /m/f; touch /tmp/full; sleep 600",
+        {"limits": both},
+        volumes=[{"name": "m", "emptyDir": {"medium": "Memory"}}],
+    )
+    container = body["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "m", "mountPath": "/m"}]
+    container["readinessProbe"] = {"exec": {"command": ["cat", "/tmp/full"]}, "periodSeconds": 1}
+    node.create(body)
+    node.wait(lambda: node.is_ready("shrinking"), 60)
+    small = {"limits": {"memory": "10Mi"}, "requests": {"memory": "10Mi"}}
+    patch = json.dumps({"spec": {"containers": [{"name": "main", "resources": small}]}})
+    node.kubectl("patch", "pod", "shrinking", "--subresource=resize", "-p", patch)
+
+    def resize() -> dict:
+        found = node.get("pod", "shrinking")["status"]["conditions"]
+        return next((item for item in found if item["type"] == "PodResizeInProgress"), {})
+
+    node.wait(lambda: "below current usage" in resize().get("message", ""), 60)
+    assert resize()["reason"] == "Error"
+    node.kubectl("exec", "shrinking", "--", "rm", "/m/f")
+    node.wait(lambda: not resize(), 60)
+    status = node.get("pod", "shrinking")["status"]["containerStatuses"][0]
+    assert status["resources"]["limits"]["memory"] == "10Mi"
+    assert status["restartCount"] == 0
+    node.kubectl("delete", "pod", "shrinking", "--now")
 
 
 @contextlib.contextmanager
