@@ -93,7 +93,8 @@ class Blobs:
             except (InternalError, Invalid):
                 # What came is not what was promised: the next try shall not go on from it.
                 await self._abort(ref)
-                raise
+                if not writing.is_resumed:
+                    raise
             else:
                 return
 
@@ -112,11 +113,13 @@ class _Writing:
         self._ref = ref
         self._blob = blob
         self.offset = -1
+        self.is_resumed = False
 
     async def run(self, source: Source) -> None:
         """Write all that is missing, and commit."""
         try:
             self.offset = (await self._send(action=content_pb2.STAT)).offset
+            self.is_resumed = self.offset > 0
             if self.offset < self._blob.size:
                 await self._pump(source(self.offset))
             await self._send(action=content_pb2.COMMIT, offset=self.offset)
