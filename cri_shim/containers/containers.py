@@ -1,6 +1,7 @@
 """Containers from their creation to their removal."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from pilothouse.cri_shim.configs import Resources
 from pilothouse.cri_shim.containers import endings
 from pilothouse.cri_shim.oci import resources, signals
 from pilothouse.cri_shim.oci.facts import Machine
-from pilothouse.cri_shim.ports import Exit, Logs
+from pilothouse.cri_shim.ports import Exit, Logs, Mounted
 from pilothouse.cri_shim.records import (
     CREATED,
     EXITED,
@@ -45,6 +46,8 @@ class Surroundings:
     logs: Logs
     machine: Machine
     clock: Clock
+    roots: dict[str, Sequence[Mounted]] = field(default_factory=dict)
+    """How to mount what was prepared and is not started yet; asked for where it is not known."""
 
 
 @dataclass
@@ -78,9 +81,10 @@ class Containers:
     async def _start(self, record: ContainerRecord) -> int:
         around = self.around
         io = around.store.io(record.id)
-        mounts, _ = await all_of(
-            (around.snapshots.mounts(record.snapshot_key), around.logs.open(io))
-        )
+        mounts = around.roots.pop(record.id, ())
+        if not mounts:
+            mounts = await around.snapshots.mounts(record.snapshot_key)
+        await around.logs.open(io)
         await around.tasks.create(record.id, mounts, io)
         return await around.tasks.start(record.id)
 
@@ -190,6 +194,7 @@ class Containers:
 
     async def _clear(self, record: ContainerRecord) -> None:
         around = self.around
+        around.roots.pop(record.id, None)
         await self._end_anything(record.id)
         await around.logs.close(record.id)
         await all_of(

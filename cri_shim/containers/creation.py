@@ -1,6 +1,7 @@
 """The creation of a container: from what is asked for to what can be started."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from pilothouse.cri_shim.configs import TARGET, ContainerConfig, PodSandboxConfi
 from pilothouse.cri_shim.containers.containers import Surroundings
 from pilothouse.cri_shim.oci import container, seccomp, signals, users
 from pilothouse.cri_shim.oci.facts import Wanted
-from pilothouse.cri_shim.ports import ImageConfig, Images
+from pilothouse.cri_shim.ports import ImageConfig, Images, Mounted
 from pilothouse.cri_shim.records import READY, RUNNING, ContainerRecord, SandboxRecord
 from pilothouse.cri_shim.store import events
 from pilothouse.cri_shim.store.events import Event
@@ -43,7 +44,8 @@ class Creation:
         record = self._planned(within, config, sandbox, image)
         around.store.reserve(container_name(record), record.id)
         try:
-            record = await self._make(record, within, image)
+            roots = await around.snapshots.prepare(record.snapshot_key, image.chain_id)
+            record = await self._make(record, within, image, roots)
         except BaseException:
             with suppress(ApiError, OSError):
                 await around.objects.delete(record.id)
@@ -51,6 +53,7 @@ class Creation:
                 await around.places.release(record.id)
             around.store.drop(record.id)
             raise
+        around.roots[record.id] = roots
         around.store.put(record)
         around.events.tell(Event(events.CREATED, record.id, within.id, record.created_at))
         return record.id
@@ -79,10 +82,13 @@ class Creation:
         )
 
     async def _make(
-        self, record: ContainerRecord, within: SandboxRecord, image: ImageConfig
+        self,
+        record: ContainerRecord,
+        within: SandboxRecord,
+        image: ImageConfig,
+        roots: Sequence[Mounted],
     ) -> ContainerRecord:
         around = self.around
-        roots = await around.snapshots.prepare(record.snapshot_key, image.chain_id)
         accounts = await around.places.accounts(image.chain_id, record.id, roots)
         config = record.config
         security = config.linux.security_context

@@ -56,6 +56,7 @@ class Sandboxes:
     around: Surroundings
     inhabitants: Inhabitants
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _pause_image: ImageConfig | None = None
 
     async def run(self, config: PodSandboxConfig, handler: str) -> str:
         """Make it, network and all; its id. What failed leaves nothing."""
@@ -107,10 +108,13 @@ class Sandboxes:
         return replace(record, state=READY, pid=pid, ips=ips)
 
     async def _pause(self) -> ImageConfig:
-        try:
-            return await self.around.images.resolve(self.around.pause_image)
-        except NotFound:
-            return await self.around.images.pull(self.around.pause_image)
+        """Asked once: its files are copied out, so nothing else is needed of it."""
+        if self._pause_image is None:
+            try:
+                self._pause_image = await self.around.images.resolve(self.around.pause_image)
+            except NotFound:
+                self._pause_image = await self.around.images.pull(self.around.pause_image)
+        return self._pause_image
 
     async def _attach(self, record: SandboxRecord) -> tuple[str, ...]:
         return await self.around.network.attach(record) if record.netns else ()
