@@ -33,6 +33,10 @@ class Quotas:
 
     def __init__(self, world: World) -> None:
         self._objects = world.objects
+        self._clock = world.clock
+
+    def now(self) -> float:
+        return self._clock.monotonic()
 
     async def quota(self, key: Key) -> Document | None:
         try:

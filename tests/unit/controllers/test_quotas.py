@@ -1,7 +1,13 @@
 """ResourceQuotas: what is counted, under which scopes, and when the status is written."""
 
 from pilothouse.services.controllers.policy import resourcequota
-from pilothouse.services.controllers.policy.resourcequota import counted, plan
+from pilothouse.services.controllers.policy.resourcequota import (
+    CHARGED_SECONDS,
+    ResourceQuotaController,
+    counted,
+    plan,
+)
+from pilothouse.services.machinery.objects import Key
 
 
 def quota(hard, status=None, **spec):
@@ -77,3 +83,51 @@ def test_a_status_that_is_true_is_left_alone():
     again = plan(quota(hard, todo.status), {PODS: [pod()]})
     assert again.status is None
     assert resourcequota.plan(quota({}, todo.status), {}).status == {"hard": {}, "used": {}}
+
+
+class Cluster:
+    """One quota of pods, and what there is to count."""
+
+    def __init__(self, used_pods, found):
+        self.seconds = 0.0
+        self.revision = 1
+        self.found = found
+        self.status = {"hard": {"pods": "5"}, "used": {"pods": str(used_pods)}}
+
+    def now(self):
+        return self.seconds
+
+    async def quota(self, key):
+        made = quota({"pods": "5"}, self.status)
+        return {**made, "metadata": {"name": key.name, "resourceVersion": str(self.revision)}}
+
+    async def contents(self, namespace, group, plural):
+        return [pod()] * self.found
+
+    async def write(self, quota, status):
+        self.status = status
+        self.revision += 1
+
+
+async def test_less_is_told_only_when_it_was_found_twice():
+    cluster, key = Cluster(3, found=2), Key("a", "q")
+    controller = ResourceQuotaController(cluster)
+    again = await controller.reconcile(key)
+    assert cluster.status["used"] == {"pods": "3"}
+    assert again.again_after == CHARGED_SECONDS
+    cluster.seconds += CHARGED_SECONDS / 2
+    await controller.reconcile(key)
+    assert cluster.status["used"] == {"pods": "3"}
+    cluster.revision += 1  # another was charged, and is not there yet
+    cluster.seconds += CHARGED_SECONDS
+    await controller.reconcile(key)
+    assert cluster.status["used"] == {"pods": "3"}
+    cluster.seconds += CHARGED_SECONDS
+    await controller.reconcile(key)
+    assert cluster.status["used"] == {"pods": "2"}
+
+
+async def test_more_is_told_at_once():
+    cluster = Cluster(1, found=2)
+    await ResourceQuotaController(cluster).reconcile(Key("a", "q"))
+    assert cluster.status["used"] == {"pods": "2"}
