@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.ops.bench import start
+from pilothouse.ops.bench.idle import cpu_seconds
 from pilothouse.ops.bench.rows import Row
 from pilothouse.ops.local import processes
 from pilothouse.ops.local.cluster import load
@@ -32,6 +33,8 @@ from pilothouse.services.runtime.rpc.channel import open_channel
 
 ALONE = 8
 TOGETHER = 40
+CROWD = 100
+SETTLE_SECONDS, IDLE_SECONDS = 10.0, 20.0
 WAIT_SECONDS_MAX = 120.0
 RUNTIME_SECONDS = 0.13
 RUNTIME_RATE = 15.0
@@ -70,7 +73,10 @@ async def run() -> list[Row]:
             own = await _runtime_alone()
         async with _watched() as (objects, watched):
             alone = [await _one(objects, watched, f"alone-{n}") for n in range(ALONE)]
+            before = _cpu()
             up, down = await _many(objects, watched)
+            spent = {name: (used - before[name]) / TOGETHER for name, used in _cpu().items()}
+            idle = await _idle(objects, watched)
     finally:
         await asyncio.to_thread(take_down, load(start.CLUSTER.name) or start.CLUSTER,
                                 keep_state=False)  # fmt: skip
@@ -84,7 +90,34 @@ async def run() -> list[Row]:
             goal=GOAL_RATE, note="beside containerd's limit"),
         Row(f"{TOGETHER} pods at once, removed", "pods/s", TOGETHER / down, theirs=RUNTIME_RATE,
             note="beside containerd's limit"),
+        *(Row(f"CPU of the {name}, a pod started and removed", "ms", used * 1000)
+          for name, used in spent.items()),
+        *(Row(f"CPU of the {name}, {CROWD} pods idle", "%", used * 100)
+          for name, used in idle.items()),
     ]  # fmt: skip
+
+
+def _cpu() -> dict[str, float]:
+    """Seconds that the kubelet of the node and whoever serves the API have used so far."""
+    known = processes.remembered(start.CLUSTER.run / "pids")
+    names = {"kubelet": f"kubelet-{start.CLUSTER.members[0].name}", "API server": "apiserver"}
+    return {
+        name: sum(cpu_seconds(one.pid) for one in known if one.name == full)
+        for name, full in names.items()
+    }
+
+
+async def _idle(objects: Objects, watched: Watched) -> dict[str, float]:
+    """Shares of a core while many pods run and nothing happens."""
+    clock, names = SystemClock(), [f"idle-{n}" for n in range(CROWD)]
+    for name in names:
+        await objects.create(PODS, "default", _body(name))
+    await watched.wait(names, ready=True)
+    await clock.sleep(SETTLE_SECONDS)
+    before, began = _cpu(), clock.monotonic()
+    await clock.sleep(IDLE_SECONDS)
+    passed = clock.monotonic() - began
+    return {name: (used - before[name]) / passed for name, used in _cpu().items()}
 
 
 @contextlib.contextmanager

@@ -145,12 +145,10 @@ class NodeCgroups:
         for tree in self._every():
             for level in LEVELS:
                 top = tree.path / self._root / level / f"pod{uid}"
-                if not top.is_dir():
-                    continue
-                below = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True)
-                for path in (*below, top):
+                # os.walk tells directories from files without a look at each of them.
+                for path, _, _ in os.walk(top, topdown=False):
                     with contextlib.suppress(OSError):
-                        path.rmdir()
+                        Path(path).rmdir()
             with contextlib.suppress(OSError):
                 self._share_levels(tree)
 
