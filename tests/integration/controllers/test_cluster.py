@@ -212,9 +212,11 @@ async def test_a_node_gets_addresses_and_is_tainted_while_it_is_silent(cluster):
     await with_pods(cluster, REPLICA_SETS)
 
     async def lost():
-        return (nodes.UNREACHABLE, "NoExecute") in await taints_of(cluster)
+        return (nodes.UNREACHABLE, "NoSchedule") in await taints_of(cluster)
 
     await cluster.wait(lost)
+    # It is the only one: where nobody is heard of, no pod is driven away.
+    assert (nodes.UNREACHABLE, "NoExecute") not in await taints_of(cluster)
     told = (await cluster.get(NODES, "node-1", ""))["status"]["conditions"]
     assert {item["type"]: item["status"] for item in told}["Ready"] == "Unknown"
 
