@@ -1,11 +1,14 @@
 """``/healthz`` of the kubelet, behind the door and on the local port that has none."""
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 
 from pilothouse.services.runtime import telemetry
+from pilothouse.services.runtime.exposition import TEXT as EXPOSED
+from pilothouse.services.runtime.exposition import Family, render
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -18,14 +21,20 @@ class Health:
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
+        self._last: dict[str, bool] = {}
+        self._counts: Counter[tuple[str, bool]] = Counter()
 
     def add(self, router: web.UrlDispatcher) -> None:
         """Its routes."""
         router.add_get("/healthz", self._all)
         router.add_get("/healthz/{name}", self._one)
+        router.add_get("/metrics/slis", self._indicators)
 
     async def _all(self, request: web.Request) -> web.Response:
         faults = {name: check() for name, check in self._checks.items()}
+        for name, fault in faults.items():
+            self._last[name] = not fault
+            self._counts[name, not fault] += 1
         failed = any(faults.values())
         if not failed and "verbose" not in request.query:
             return _reply("ok", failed=False)
@@ -35,6 +44,16 @@ class Health:
         ]
         lines.append(f"healthz check {'failed' if failed else 'passed'}")
         return _reply("\n".join(lines) + "\n", failed=failed)
+
+    async def _indicators(self, request: web.Request) -> web.Response:
+        last = Family("kubernetes_healthcheck", "gauge", "How a check went last: 1 is well.")
+        for name, is_well in self._last.items():
+            last.add(is_well, ("name", name), ("type", "healthz"))
+        counts = Family("kubernetes_healthchecks_total", "counter", "How often checks went so.")
+        for (name, is_well), count in self._counts.items():
+            status = "success" if is_well else "error"
+            counts.add(count, ("name", name), ("status", status), ("type", "healthz"))
+        return web.Response(body=render([last, counts]), headers={"Content-Type": EXPOSED})
 
     async def _one(self, request: web.Request) -> web.Response:
         check = self._checks.get(request.match_info["name"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -9,6 +10,8 @@ from aiohttp import web
 from pilothouse.services.kubelet.adapters.cri import CriStreams
 from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
 from pilothouse.services.kubelet.adapters.observing import Observing
+from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
+from pilothouse.services.kubelet.certificates.serving import Serving as CertificateOf
 from pilothouse.services.kubelet.config import Config, Serving
 from pilothouse.services.kubelet.rest import health, server
 from pilothouse.services.kubelet.rest.access import Door, user_of
@@ -53,15 +56,23 @@ class Routes:
             health.serve(*local),
             asyncio.TaskGroup() as group,
         ):
-            tasks = []
-            if context is not None and said.server_tls_bootstrap:
-                signed = self._observing.certificate(context, self._clock)
-                tasks.append(group.create_task(signed.run()))
+            renewing = self._renewing(context)
+            task = None if renewing is None else group.create_task(renewing.run())
             try:
                 yield
             finally:
-                for task in tasks:
+                if task is not None:
                     task.cancel()
+
+    def _renewing(self, context: ssl.SSLContext | None) -> CertificateOf | ServingFiles | None:
+        """What keeps the server's certificate fresh; None where there is no server."""
+        config, serving = self._config, self._config.serving
+        if context is None or serving is None:
+            return None
+        if config.kubelet.server_tls_bootstrap:
+            return self._observing.certificate(context, self._clock)
+        files = serving.identity
+        return ServingFiles(files.certificate, files.key, context, self._clock)
 
     def health(self) -> Health:
         """Whether the kubelet is well."""

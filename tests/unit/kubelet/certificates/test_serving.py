@@ -16,6 +16,7 @@ from pilothouse.services.kubelet.adapters.serving_certificates import (
     ServingSigner,
     pair_of,
 )
+from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
 from pilothouse.services.kubelet.certificates.serving import Pair, Serving, due_at
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
 from pilothouse.services.machinery.kinds import certificates
@@ -62,8 +63,8 @@ class FakeObjects:
         return _certificate(request.subject, request.public_key())
 
 
-def _certificate(subject, public, days=10):
-    key = ec.generate_private_key(ec.SECP256R1())
+def _certificate(subject, public, days=10, signer=None):
+    key = signer or ec.generate_private_key(ec.SECP256R1())
     begin = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -165,3 +166,43 @@ def test_nodes_do_not_ask_all_at_once():
     assert all(700 <= moment <= 900 for moment in moments)
     assert pair_of(b"k", _certificate(x509.Name([]), ec.generate_private_key(
         ec.SECP256R1()).public_key())).begins_at == NOW  # fmt: skip
+
+
+def _write(directory, serial):
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(serial))])
+    chain = _certificate(subject, key.public_key(), signer=key)
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (directory / "tls.key").write_bytes(text)
+    (directory / "tls.crt").write_bytes(chain)
+
+
+async def test_files_that_changed_are_served_without_a_restart(tmp_path):
+    _write(tmp_path, 1)
+    files = (tmp_path / "tls.crt", tmp_path / "tls.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    hang_up = lambda _, writer: writer.close()  # noqa: E731 - no more than that
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+
+    async def served():
+        text = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+        return x509.load_pem_x509_certificate(text.encode()).subject.rfc4514_string()
+
+    clock = FakeClock()
+    async with server, asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(ServingFiles(*files, context, clock).run())
+        assert await served() == "CN=1"
+        files[1].write_text("half of a pair")
+        while len(clock.slept) < 1_000:
+            await asyncio.sleep(0)
+        assert await served() == "CN=1"
+        _write(tmp_path, 2)
+        while await served() != "CN=2":
+            await asyncio.sleep(0)
+        running.cancel()

@@ -86,6 +86,11 @@ async def test_health_tells_what_fails():
         assert await answer.text() == (
             "[+]ping ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n"
         )
+        slis = await (await client.get("/metrics/slis", headers=_as("root"))).text()
+        assert 'kubernetes_healthcheck{name="syncloop",type="healthz"} 0' in slis
+        assert (
+            'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 1' in slis
+        )
     assert sync_check(lambda: 301.0, 300.0)() == "sync Loop took longer than expected"
     assert not sync_check(lambda: 299.0, 300.0)()
 
