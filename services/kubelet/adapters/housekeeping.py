@@ -43,12 +43,13 @@ class Heard:
 
     def press(self, conditions: frozenset[str]) -> None:
         """These conditions hold from now on."""
+        changed = self.registration.pressures ^ conditions
         self.registration.press(conditions)
         self.pods.press(conditions)
-        for type_ in conditions:
-            reason = node.pressure(type_, has=True).reason
-            self._note("Normal", _event(reason), f"Node {self.config.node_name} status is now: "
-                       f"{_event(reason)}")  # fmt: skip
+        for type_ in sorted(changed):
+            reason = node.pressure(type_, has=type_ in conditions).reason
+            event = reason.replace("Kubelet", "Node", 1)
+            self._note("Normal", event, f"Node {self.config.node_name} status is now: {event}")
 
     def note(self, reason: str, message: str) -> None:
         """A warning about the node."""
@@ -122,8 +123,3 @@ def build(
         period = said.cpu_manager_reconcile_period
         beside.append(partial(static.run, pods, containers, period))
     return Housekeeping(evictor, collector, tuple(beside))
-
-
-def _event(reason: str) -> str:
-    """``KubeletHasDiskPressure`` as the event says it: ``NodeHasDiskPressure``."""
-    return reason.replace("Kubelet", "Node", 1)

@@ -83,6 +83,11 @@ class Registration:
         self._problem = problem
         self._changed.set()
 
+    @property
+    def pressures(self) -> frozenset[str]:
+        """The conditions of pressure that hold."""
+        return self._pressures
+
     def press(self, pressures: frozenset[str]) -> None:
         """The conditions of pressure that hold from now on."""
         if pressures != self._pressures:

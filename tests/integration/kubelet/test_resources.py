@@ -151,6 +151,8 @@ def test_nobody_is_let_in_while_the_disk_is_short(node: WholeNode) -> None:
     )
     with _kubelet_with(node, *soft):
         node.wait(lambda: _pressure(node) == "True", 60)
+        chosen = "--field-selector=reason=NodeHasDiskPressure"
+        node.wait(lambda: "status is now" in node.kubectl("get", "events", chosen).stdout)
         node.create(_pod("late", tolerations=[{"operator": "Exists"}]))
         status = node.wait(lambda: node.get("pod", "late")["status"].get("reason"), 60)
         assert status == "Evicted"
