@@ -6,7 +6,6 @@ from typing import Any
 from pilothouse.services.kubelet.pod import container_status
 from pilothouse.services.kubelet.pod.lifecycle import (
     TERMINAL,
-    failed_init,
     is_finished,
     is_overdue,
     pending_init,
@@ -84,12 +83,12 @@ def _phase(pod: Pod, observed: Observed, mains: list[dict[str, Any]], now: float
         return before
     if is_overdue(pod, now):
         return "Failed" if not observed.alive() else before
-    if failed_init(pod, observed) is not None:
-        return "Failed"
     # Who waits for a pod that goes waits for its end, also of one that never came to run.
     gone = pod.metadata.deleting and (_all_ended(mains) or not observed.alive())
-    if is_finished(pod, observed, now) or gone:
-        return "Succeeded" if all(_ended_well(item) for item in mains) else "Failed"
+    if gone or is_finished(pod, observed, now):
+        ended = "Succeeded" if all(_ended_well(item) for item in mains) else "Failed"
+        # It has not ended before its sidecars have.
+        return before if observed.alive() else ended
     if any(_never_ran(item) for item in mains):
         return "Pending"
     return "Running"

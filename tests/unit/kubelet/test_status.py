@@ -171,3 +171,14 @@ def test_a_patch_says_what_changed_and_no_more():
     moved = difference(new | {"podIP": "1.2.3.4", "podIPs": [{"ip": "1.2.3.4"}]}, new)
     assert moved["podIPs"] == [{"$patch": "replace"}, {"ip": "1.2.3.4"}]
     assert difference(new, new | {"reason": "x"}) == {"reason": None}
+
+
+def test_a_pod_has_not_ended_before_its_sidecars_have():
+    side = {"name": "side", "image": "x", "restartPolicy": "Always"}
+    pod = msgspec.structs.replace(
+        pod_of("Never", initContainers=[side]), status={"phase": "Running"}
+    )
+    running = Container("s-0", "side", 0, "s0", "running", started_at=NOW - 9)
+    assert shown(pod, container("exited"), running)["phase"] == "Running"
+    ended = replace(running, state="exited", exit_code=137, finished_at=NOW)
+    assert shown(pod, container("exited"), ended)["phase"] == "Succeeded"
