@@ -16,7 +16,7 @@ DRIVERS = {
     "kubelet": {
         "eviction.evictor", "hollow.fleet", "manifests.manifests", "node.registration", "parts",
         "resources.processors", "workers.performer", "workers.pods", "workers.prober",
-        "workers.status_writer", "workers.worker",
+        "workers.status_writer", "workers.stopping", "workers.worker",
     },
     "scheduler": {"loop"},
     "store": {"hub", "keyspace", "lessor", "writer"},
