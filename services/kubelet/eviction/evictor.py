@@ -174,9 +174,9 @@ class Evictor:
         usage = {item.uid: item for item in found}
         gone = []
         for worker in workers:
-            why = storage.excess(Tenant(worker.pod, usage.get(worker.pod.uid)))
+            signal, why = storage.excess(Tenant(worker.pod, usage.get(worker.pod.uid)))
             if why and not ranking.is_critical(worker.pod):
-                worker.evict(Eviction(messages.REASON, why, IMMEDIATE_SECONDS, cause=""))
+                worker.evict(Eviction(messages.REASON, why, IMMEDIATE_SECONDS, "", signal))
                 gone.append(worker)
         await self._cleared(gone)
         return bool(gone)

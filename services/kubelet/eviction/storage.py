@@ -21,13 +21,14 @@ def is_bounded(pod: Pod) -> bool:
     )
 
 
-def excess(tenant: Tenant) -> str:
-    """Why it must go; empty when it keeps within its limits."""
-    usage = tenant.usage
-    if usage is None:
-        return ""
-    pod = tenant.pod
-    return _volumes(pod, usage) or _whole(pod, usage) or _containers(pod, usage)
+def excess(tenant: Tenant) -> tuple[str, str]:
+    """By which signal it must go, and why; both empty when it keeps within its limits."""
+    if tenant.usage is not None:
+        for signal, judge in _JUDGES:
+            why = judge(tenant.pod, tenant.usage)
+            if why:
+                return signal, why
+    return "", ""
 
 
 def _volumes(pod: Pod, usage: PodUsage) -> str:
@@ -54,3 +55,10 @@ def _containers(pod: Pod, usage: PodUsage) -> str:
         if limit and (container_uses(container, STORAGE) or 0) > quantity.ceiling(limit) > 0:
             return messages.container_storage(container.name, quantity.canonical(limit))
     return ""
+
+
+_JUDGES = (
+    ("emptydirfs.limit", _volumes),
+    ("ephemeralpodfs.limit", _whole),
+    ("ephemeralcontainerfs.limit", _containers),
+)

@@ -211,17 +211,17 @@ def test_limits_of_storage():
     assert not storage.is_bounded(pod_of())
     full = (VolumeUsage("v", Filesystem(0.0, used_bytes=MI + 1)),)
     text = 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
-    assert storage.excess(Tenant(pod, usage_of("a", volumes=full))) == text
-    assert storage.excess(Tenant(pod, usage_of("a"))) == ""
+    assert storage.excess(Tenant(pod, usage_of("a", volumes=full)))[1] == text
+    assert storage.excess(Tenant(pod, usage_of("a"))) == ("", "")
     bounded = pod_of(resources={"limits": {"ephemeral-storage": "2Mi"}})
-    assert storage.excess(Tenant(bounded, usage_of("a", disk=2 * MI))) == ""
+    assert storage.excess(Tenant(bounded, usage_of("a", disk=2 * MI))) == ("", "")
     text = "Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. "
-    assert storage.excess(Tenant(bounded, usage_of("a", disk=3 * MI))) == text
+    assert storage.excess(Tenant(bounded, usage_of("a", disk=3 * MI)))[1] == text
     text = 'Container c exceeded its local ephemeral storage limit "2Mi". '
     two = msgspec.structs.replace(
         bounded, spec=msgspec.structs.replace(bounded.spec, overhead={"ephemeral-storage": "9Mi"})
     )
-    assert storage.excess(Tenant(two, usage_of("a", disk=3 * MI))) == text
+    assert storage.excess(Tenant(two, usage_of("a", disk=3 * MI)))[1] == text
 
 
 def test_who_is_let_in():
@@ -356,6 +356,7 @@ def test_whoever_keeps_too_much_goes_without_any_pressure():
     asyncio.run(evictor(node, HARD).look())
     assert [item.is_evicted for item in node.pods] == [True, False]
     assert node.pods[0].eviction.cause == ""
+    assert node.pods[0].eviction.signal == "emptydirfs.limit"
     assert node.told == []
 
 
