@@ -43,7 +43,8 @@ from pilothouse.services.controllers.adapters import (
     validating,
 )
 from pilothouse.services.controllers.adapters.authority import Signing
-from pilothouse.services.controllers.adapters.metrics import RestMetrics, Server
+from pilothouse.services.controllers.adapters.metrics import RestMetrics
+from pilothouse.services.controllers.adapters.rest import Server
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.runtime.control import measures
@@ -120,7 +121,7 @@ CONTROLLERS: Mapping[str, Build] = {
     ),
     "disruption": lambda world, _: budgets.disruption(world),
     "storage-version-migrator": lambda world, _: migrations.migrator(world),
-    "validatingadmissionpolicy-status": lambda world, _: validating.status(world),
+    "validatingadmissionpolicy-status": lambda world, told: validating.status(world, told.server),
     "resourcequota": lambda world, _: quotas.resourcequota(world),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),
@@ -157,6 +158,7 @@ def measured(controllers: Mapping[str, Controller]) -> Callable[[], Iterable[Fam
 
 async def lead(world: World, controllers: Iterable[Controller]) -> None:
     """Run every loop once the caches are synced, until cancelled; :meth:`World.run` beside it."""
+    world.renew()
     await world.wait_synced()
     async with asyncio.TaskGroup() as group:
         for controller in controllers:

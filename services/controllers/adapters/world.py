@@ -72,6 +72,11 @@ class World:
             self._recorders[component] = Recorder(self.objects, self.clock, component)
         return self._recorders[component]
 
+    def renew(self) -> None:
+        """What was seen while another led may be old: every cache reads the present state."""
+        for cache in tuple(self._caches.values()):
+            cache.renew()
+
     async def wait_synced(self) -> None:
         """Until every cache has seen the present state once."""
         for cache in tuple(self._caches.values()):

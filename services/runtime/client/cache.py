@@ -53,6 +53,7 @@ class Cache(Generic[V]):
         self._indexers: dict[str, Indexer[V]] = {}
         self._indexes: dict[str, dict[str, dict[Key, V]]] = {}
         self._synced = asyncio.Event()
+        self._stream: asyncio.Timeout | None = None
         self._log = telemetry.logger(kind=resource.kind)
 
     def get(self, key: Key) -> V | None:
@@ -80,13 +81,26 @@ class Cache(Generic[V]):
         """Until the present state has been seen once."""
         await self._synced.wait()
 
+    def renew(self) -> None:
+        """Read the present state anew, unless that is under way; ``wait_synced`` waits for it.
+
+        What a watch has shown may be from a while ago. Who begins to act must not act on that.
+        """
+        if not self._synced.is_set():
+            return
+        self._synced.clear()
+        if self._stream is not None:
+            self._stream.reschedule(asyncio.get_running_loop().time())
+
     async def run(self) -> None:
         """Follow until cancelled."""
         backoff = BACKOFF_FIRST_SECONDS
         while True:
             try:
-                if await self._follow():
+                if await self._follow_unless_renewed():
                     backoff = BACKOFF_FIRST_SECONDS
+            except TimeoutError:
+                continue  # the present state is asked for
             except Expired:
                 self.revision = 0
             except ApiError as error:
@@ -95,8 +109,18 @@ class Cache(Generic[V]):
             await self._clock.sleep(backoff)
             backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
 
+    async def _follow_unless_renewed(self) -> bool:
+        """TimeoutError when it is to begin anew."""
+        try:
+            async with asyncio.timeout(None) as self._stream:
+                return await self._follow()
+        finally:
+            self._stream = None
+
     async def _follow(self) -> bool:
         """One stream, to its end; whether anything came."""
+        if not self._synced.is_set():
+            self.revision = 0
         present: set[Key] | None = set() if self.revision == 0 else None
         came = False
         async for batch in self._objects.watch(
