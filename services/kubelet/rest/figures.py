@@ -3,11 +3,11 @@
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
 from pilothouse.services.kubelet.adapters import certificates
-from pilothouse.services.kubelet.config import Serving
 from pilothouse.services.kubelet.manifests import static_pods
 from pilothouse.services.kubelet.metrics import cadvisor, resource
 from pilothouse.services.kubelet.metrics import node as counted
@@ -50,9 +50,10 @@ class Sources:
 class Figures:
     """Five routes."""
 
-    def __init__(self, sources: Sources, serving: Serving) -> None:
+    def __init__(self, sources: Sources, certificate: Path | None) -> None:
+        """``certificate``: the kubelet's own, as a file."""
         self._sources = sources
-        self._serving = serving
+        self._certificate = certificate
         self._log = telemetry.logger(part="figures")
 
     def add(self, router: web.UrlDispatcher) -> None:
@@ -104,7 +105,8 @@ class Figures:
 
     def _all(self) -> Iterator[Family]:
         sources = self._sources
-        left = certificates.seconds_left(self._serving.identity.certificate, sources.clock.now())
+        now, own = sources.clock.now(), self._certificate
+        left = None if own is None else certificates.seconds_left(own, now)
         about = counted.About(sources.node, left, left)
         pods = [
             counted.Seen(

@@ -24,6 +24,12 @@ class Health:
         self._last: dict[str, bool] = {}
         self._counts: Counter[tuple[str, bool]] = Counter()
 
+    def application(self) -> web.Application:
+        """Nothing else."""
+        made = web.Application()
+        self.add(made.router)
+        return made
+
     def add(self, router: web.UrlDispatcher) -> None:
         """Its routes."""
         router.add_get("/healthz", self._all)
@@ -69,19 +75,17 @@ def _reply(text: str, *, failed: bool) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def serve(address: str, port: int, health: Health) -> AsyncIterator[None]:
+async def serve(address: str, port: int, made: web.Application) -> AsyncIterator[None]:
     """Plain HTTP until the block ends; port 0: not at all. A port that is taken is let go."""
     if not port:
         yield
         return
-    made = web.Application()
-    health.add(made.router)
     runner = web.AppRunner(made, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, address, port, reuse_address=True).start()
     except OSError as error:
-        telemetry.logger(part="healthz").error("not listening", port=port, error=str(error))
+        telemetry.logger(part="rest").error("not listening", port=port, error=str(error))
     try:
         yield
     finally:

@@ -50,12 +50,13 @@ class _Around:
         self._door = door
         self._meters = meters
         self._clock = clock
+        self._kind = "readonly" if door is None else "readwrite"
 
     @web.middleware
     async def count(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         root = _root(request)
         method = request.method if request.method in METHODS else "other"
-        labels = (str(root in LONG).lower(), method, root, "readwrite")
+        labels = (str(root in LONG).lower(), method, root, self._kind)
         began = self._clock.monotonic()
         self._meters.http_requests.add(*labels)
         self._meters.http_inflight.add(*labels)
@@ -95,7 +96,7 @@ def _root(request: web.Request) -> str:
 def application(
     door: Door | None, rooms: Sequence[Room], meters: Meters, clock: Clock
 ) -> web.Application:
-    """All routes."""
+    """All routes; without a door anybody may use them."""
     outer = _Around(door, meters, clock)
     made = web.Application(middlewares=[outer.count, outer.authorize, outer.translate])
     for room in rooms:

@@ -49,11 +49,13 @@ class Routes:
     async def serve(self) -> AsyncIterator[None]:
         """Until the block ends; with a certificate of the cluster's signer, where told so."""
         config, said = self._config, self._config.kubelet
-        local = (said.healthz_bind_address, said.healthz_port, self.health())
+        local = (said.healthz_bind_address, said.healthz_port, self.health().application())
+        open_ = (self._address(), said.read_only_port, self.read_only())
         made, least = self.application(), said.tls_min_version
         async with (
             server.serve(config.serving, made, least) as context,
             health.serve(*local),
+            health.serve(*open_),
             asyncio.TaskGroup() as group,
         ):
             renewing = self._renewing(context)
@@ -63,6 +65,11 @@ class Routes:
             finally:
                 if task is not None:
                     task.cancel()
+
+    def _address(self) -> str:
+        """Where the server listens."""
+        serving = self._config.serving
+        return self._config.node_ip if serving is None else serving.address
 
     def _renewing(self, context: ssl.SSLContext | None) -> CertificateOf | ServingFiles | None:
         """What keeps the server's certificate fresh; None where there is no server."""
@@ -80,6 +87,15 @@ class Routes:
         loop = health.sync_check(self._observing.survey.silence_seconds, most)
         return Health({"ping": health.healthy, "log": health.healthy, "syncloop": loop})
 
+    def read_only(self) -> web.Application:
+        """What ``readOnlyPort`` shows to everybody: figures, pods, health."""
+        pages = Pages(
+            self._observing.listing, self._config.kubelet, self._config.flags, self._clock
+        )
+        rooms: list[server.Room] = [self.health(), self._figures(), pages]
+        meters = self._observing.counting.meters
+        return server.application(None, rooms, meters, self._clock)
+
     def application(self) -> web.Application:
         """All of it, behind the door."""
         serving = self._config.serving
@@ -87,7 +103,7 @@ class Routes:
         meters = self._observing.counting.meters
         if serving is None:
             return server.application(None, rooms, meters, self._clock)
-        rooms += [self._figures(serving), *self._debugging()]
+        rooms += [self._figures(), *self._debugging()]
         return server.application(self._door(serving), rooms, meters, self._clock)
 
     def _door(self, serving: Serving) -> Door:
@@ -99,7 +115,7 @@ class Routes:
             anonymous=said.authentication.anonymous.enabled,
         )
 
-    def _figures(self, serving: Serving) -> Figures:
+    def _figures(self) -> Figures:
         observing, config = self._observing, self._config
         sources = Sources(
             node=config.node_name,
@@ -111,7 +127,8 @@ class Routes:
             probes=observing.counting.probes,
             clock=self._clock,
         )
-        return Figures(sources, serving)
+        serving = config.serving
+        return Figures(sources, None if serving is None else serving.identity.certificate)
 
     def _debugging(self) -> list[server.Room]:
         config, clock = self._config, self._clock

@@ -1,9 +1,10 @@
-"""A kubelet that serves with a certificate which somebody approved for it."""
+"""A kubelet that serves with a certificate which somebody approved for it, and one without any."""
 
 import base64
 import datetime
 import json
 import ssl
+import subprocess
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,6 +14,7 @@ from kit.whole_node import NODE_IP, WholeNode
 CONFIG = """apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 serverTLSBootstrap: true
+readOnlyPort: 10255
 """
 SERIAL = 4711
 
@@ -68,5 +70,9 @@ async def test_a_serving_certificate_is_asked_for_and_served_with(node: WholeNod
     assert await _served_serial(node) == SERIAL
     assert node.kubectl("get", "--raw", "/api/v1/nodes/node-1/proxy/healthz").stdout == "ok"
     node.kubectl("delete", "csr", name)
+    for path, code in (("/metrics/resource", b"200"), ("/exec/default/a/b", b"404")):
+        url = f"http://{NODE_IP}:10255{path}"
+        asked = node.enter("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url)
+        assert subprocess.run(asked, capture_output=True, check=True).stdout == code
     node.kill("kubelet")
     node.start_kubelet()
