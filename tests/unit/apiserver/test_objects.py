@@ -326,6 +326,30 @@ async def test_a_kubelet_writes_only_what_is_its_own(client):
     await client.delete("pods", "web", grace_period_seconds=0)
 
 
+async def test_a_kubelet_asks_for_certificates_of_its_own_pods_only(client):
+    made = await client.create("pods", pod(nodeName="node-1"))
+    spec = {
+        "signerName": "example.com/a", "podName": "web", "podUID": made["metadata"]["uid"],
+        "serviceAccountName": "default", "serviceAccountUID": "s", "nodeName": "node-1",
+        "nodeUID": "n", "stubPKCS10Request": "AA==",
+    }  # fmt: skip
+    client.user = User("system:node:node-1", ("system:nodes", "system:authenticated"))
+
+    async def ask(**changed):
+        body = {"metadata": {"generateName": "req-"}, "spec": spec | changed}
+        return await client.create("certificates.k8s.io/podcertificaterequests", body)
+
+    for changed, words in (
+        ({"nodeName": "node-2"}, "is not the requesting node"),
+        ({"podName": "other"}, "not found"),
+        ({"podUID": "other"}, "PodUID contains"),
+        ({"serviceAccountName": "other"}, "ServiceAccountName contains"),
+    ):
+        with pytest.raises(Forbidden, match=words):
+            await ask(**changed)
+    assert (await ask())["spec"]["podName"] == "web"
+
+
 async def test_priority_comes_from_the_class(client):
     made = await client.create("pods", pod(priorityClassName="system-node-critical"))
     assert made["spec"]["priority"] == 2_000_001_000

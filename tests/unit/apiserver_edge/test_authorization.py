@@ -271,6 +271,24 @@ def test_a_kubelet_asks_for_certificates_and_approves_none(verb, subresource, al
     assert nodes.decide(NODE, asked, LiveBindings(bound_live())).allowed is allowed
 
 
+@pytest.mark.parametrize(
+    ("verb", "name", "subresource", "allowed"),
+    [("create", "", "", True), ("watch", "mine", "", True), ("get", "gone", "", True),
+     ("watch", "others", "", False), ("watch", "", "", False), ("patch", "mine", "status", False)],
+)  # fmt: skip
+def test_a_kubelet_waits_for_certificates_that_it_asked_for(verb, name, subresource, allowed):
+    live = bound_live()
+    group, plural = "certificates.k8s.io", "podcertificaterequests"
+    for name_, node in (("mine", "n1"), ("others", "n2")):
+        body = {"metadata": {"name": name_, "namespace": "default"}, "spec": {"nodeName": node}}
+        live.add(group, plural, body)
+    asked = Attributes(
+        verb=verb, group=group, resource=plural, namespace="default", name=name,
+        subresource=subresource,
+    )  # fmt: skip
+    assert nodes.decide(NODE, asked, LiveBindings(live)).allowed is allowed
+
+
 def test_leases_of_nodes():
     bindings = LiveBindings(FakeLive())
 
