@@ -1,17 +1,15 @@
 """Metrics as the API server hands them on: ``metrics.k8s.io``, custom and external ones.
 
-They are read at its REST door, for they are served by others behind it and never stored; aiohttp
-comes along when the first autoscaler does.
+They are read at its REST door, for they are served by others behind it and never stored.
 """
 
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 
+from pilothouse.services.controllers.adapters.rest import RestDoor, Server, Unreachable
 from pilothouse.services.controllers.autoscaling.sizes.proposals import Reading, Total, Unread
 from pilothouse.services.controllers.autoscaling.sizes.samples import Sample
 from pilothouse.services.machinery import durations, quantity, timestamps
@@ -24,12 +22,8 @@ from pilothouse.services.machinery.kinds.autoscaling import (
     render_selector,
 )
 from pilothouse.services.machinery.objects import Metadata, View
-from pilothouse.services.runtime.rpc.tls import Identity
 
-if TYPE_CHECKING:
-    import aiohttp
-
-READ_SECONDS_MAX = 30.0
+_NOT_FOUND = 404
 CUSTOM_WINDOW_SECONDS = 60.0
 _RESOURCE, _CUSTOM, _EXTERNAL = "resource", "custom", "external"
 _PLURALS = {"Ingress": "ingresses.networking.k8s.io", "Endpoints": "endpoints"}
@@ -77,20 +71,11 @@ class _Failed(Exception):
     """What the server said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The API server's REST door, and whom to be there."""
-
-    url: str
-    identity: Identity | None = None
-
-
 class RestMetrics:
     """Reads at ``server``; without one nothing can be read."""
 
     def __init__(self, server: Server | None) -> None:
-        self._server = server
-        self._tls: ssl.SSLContext | None = None
+        self._door = RestDoor(server)
 
     async def read(self, metric: Metric, namespace: str, selector: str) -> Reading:
         source = metric.resource or metric.container_resource
@@ -172,42 +157,17 @@ class RestMetrics:
         return Total(sum(quantity.milli(item.value) for item in found))
 
     async def _get(self, api: str, path: str, what: str, query: Mapping[str, str]) -> bytes:
-        import aiohttp  # noqa: PLC0415 - few clusters have an autoscaler
-
         words = f"unable to fetch metrics from {api} metrics API"
-        if self._server is None:
-            raise _Failed(f"{words}: no API server is given by --master")
-        wanted = {name: value for name, value in query.items() if value}
-        patience = aiohttp.ClientTimeout(total=READ_SECONDS_MAX)
-        connector = aiohttp.TCPConnector(ssl=self._context(self._server), force_close=True)
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=patience) as session,
-                session.get(f"{self._server.url}/apis/{path}", params=wanted) as answer,
-            ):
-                return await _body(answer, words, what)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _Failed(f"{words}: {str(error) or 'timeout'}") from error
-
-    def _context(self, server: Server) -> ssl.SSLContext | bool:
-        if server.identity is None:
-            return True
-        if self._tls is None:
-            self._tls = ssl.create_default_context(cafile=str(server.identity.authority))
-            self._tls.load_cert_chain(server.identity.certificate, server.identity.key)
-        return self._tls
-
-
-async def _body(answer: "aiohttp.ClientResponse", words: str, what: str) -> bytes:
-    body = await answer.read()
-    if answer.ok:
-        return body
-    told: Any = None
-    if answer.content_type == "application/json":
-        told = msgspec.json.decode(body).get("message")
-    if answer.status == 404 and (not told or "could not find" in told):  # noqa: PLR2004 - Not Found
-        told = f"the server could not find the requested resource (get {what})"
-    raise _Failed(f"{words}: {told or f'the server answered {answer.status}'}")
+            answer = await self._door.get(f"/apis/{path}", query)
+        except Unreachable as error:
+            raise _Failed(f"{words}: {error}") from error
+        if answer.is_ok:
+            return answer.body
+        told: Any = msgspec.json.decode(answer.body).get("message") if answer.is_json else None
+        if answer.status == _NOT_FOUND and (not told or "could not find" in told):
+            told = f"the server could not find the requested resource (get {what})"
+        raise _Failed(f"{words}: {told or f'the server answered {answer.status}'}")
 
 
 def _used(item: _PodMetrics, source: ResourceSource) -> int | None:

@@ -1,16 +1,22 @@
 """
-Validating admission policy status: whoever wrote a policy sees that it has been looked at.
+Validating admission policy status: whoever wrote a policy sees what is wrong with its expressions.
 
-Reads   ValidatingAdmissionPolicy
+Reads   ValidatingAdmissionPolicy, the schemas of the kinds that its rules name
 Writes  ValidatingAdmissionPolicy status (observedGeneration, typeChecking)
 Again   never: whatever matters is a change
 
-Expressions that do not compile are refused by the API server when they are written.
+Expressions that do not compile at all are refused by the API server when they are written.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from pilothouse.services.machinery.kinds.validating import ValidatingAdmissionPolicy
+from pilothouse.services.controllers.policy.typechecking import checking
+from pilothouse.services.controllers.policy.typechecking.checking import Matched, Typed
+from pilothouse.services.machinery.kinds.validating import (
+    ExpressionWarning,
+    ValidatingAdmissionPolicy,
+)
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
 
@@ -28,7 +34,12 @@ class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def find(self, key: Key) -> ValidatingAdmissionPolicy | None: ...
-    async def tell(self, policy: ValidatingAdmissionPolicy) -> None: ...
+    async def typed(self, kinds: Sequence[Matched]) -> Sequence[Typed]:
+        """Those of these kinds whose schema is known."""
+
+    async def tell(
+        self, policy: ValidatingAdmissionPolicy, warnings: Sequence[ExpressionWarning]
+    ) -> None: ...
 
 
 class ValidatingPolicyController:
@@ -41,6 +52,8 @@ class ValidatingPolicyController:
 
     async def reconcile(self, key: Key) -> Result:
         policy = self._cluster.find(key)
-        if policy is not None and not policy.metadata.deleting and not is_seen(policy):
-            await self._cluster.tell(policy)
+        if policy is None or policy.metadata.deleting or is_seen(policy):
+            return DONE
+        kinds = await self._cluster.typed(checking.matched(policy))
+        await self._cluster.tell(policy, checking.warnings(policy, kinds))
         return DONE

@@ -15,7 +15,12 @@ POLICY = {
                  "resources": ["deployments"]}
             ]
         },
-        "validations": [{"expression": "object.spec.replicas < 5"}],
+        "validations": [
+            {"expression": "object.spec.replicas < 5"},
+            {"expression": "object.replicas < 5"},
+            {"expression": "object.spec.template.spec.containers.all(c, c.image != '')",
+             "messageExpression": "'there is ' + object.spec.replicas"},
+        ],
     },
 }  # fmt: skip
 
@@ -24,6 +29,19 @@ def test_a_policy_has_been_looked_at(control_plane):
     control_plane.kubectl("create", "-f", "-", text=yaml.safe_dump(POLICY))
     wait = ("wait", "--for=jsonpath={.status.observedGeneration}=1", "--timeout=20s")
     control_plane.kubectl(*wait, "validatingadmissionpolicy/small")
+    told = json.loads(
+        control_plane.kubectl("get", "validatingadmissionpolicy", "small", "-o", "json")
+    )
+    found = told["status"]["typeChecking"]["expressionWarnings"]
+    assert [item["fieldRef"] for item in found] == [
+        "spec.validations[1].expression",
+        "spec.validations[2].messageExpression",
+    ]
+    assert found[0]["warning"] == (
+        "apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'\n"
+        " | object.replicas < 5\n"
+        " | ......^"
+    )
     control_plane.kubectl("delete", "validatingadmissionpolicy", "small")
 
 

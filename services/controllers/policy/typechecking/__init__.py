@@ -1,0 +1,1 @@
+"""Expressions of policies held against the types of what they are about."""
