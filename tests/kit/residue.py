@@ -1,6 +1,8 @@
 """What pods leave on a node: counted before and after, it must be the same."""
 
+import asyncio
 import subprocess
+import time
 from pathlib import Path
 
 from kit.containerd import Containerd
@@ -43,3 +45,13 @@ def beyond(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[st
     """What ``after`` has more than ``before``; empty when nothing leaked."""
     more = {kind: sorted(set(after[kind]) - set(before[kind])) for kind in after}
     return {kind: items for kind, items in more.items() if items}
+
+
+async def until_nothing_is_left(
+    containerd: Containerd, before: dict[str, list[str]], seconds: float = 20.0
+) -> None:
+    """Processes and cgroups take a moment to go; what stays is named."""
+    deadline = time.monotonic() + seconds
+    while (left := beyond(before, residue(containerd))) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert not left

@@ -7,7 +7,7 @@ import pytest
 from kit.containerd import Containerd, dump, pod_of, wait_for
 from kit.doom import Doom, Moment
 from kit.node import FakeCluster, Workers, workers
-from kit.residue import beyond, residue
+from kit.residue import residue, until_nothing_is_left
 
 SEPARATE_LIVES = 400
 LINES_OF_LOG = "runs"
@@ -95,9 +95,7 @@ async def _survived(runtime: Containerd, tmp: Path, doom: Doom, uid: str) -> boo
             assert len(_tasks(runtime, uid)) == 4, "the sandbox's, and one of each that stays"
             node.delete(uid, grace=3)
         await wait_for(lambda: uid in cluster.removed)
-        await wait_for(lambda: uid not in str(beyond(before, residue(runtime))))
-        left = beyond(before, residue(runtime))
-        assert not left
+        await until_nothing_is_left(runtime, before)
     return doom.died.is_set()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kit.containerd import BUSYBOX, Containerd, pod_of, wait_for
 from kit.node import FakeCluster, Workers, workers
-from kit.residue import beyond, residue
+from kit.residue import residue, until_nothing_is_left
 
 from pilothouse.ops.images.archive import write
 from pilothouse.ops.images.recipes import busybox, busybox_layer
@@ -33,10 +33,6 @@ async def _all_gone(node: Workers, uids: list[str], seconds: float = 60.0) -> No
     await wait_for(lambda: set(uids) <= set(node.cluster.removed), seconds)
 
 
-async def _nothing_left(runtime: Containerd, before: dict[str, list[str]]) -> None:
-    await wait_for(lambda: not beyond(before, residue(runtime)))
-
-
 async def test_containerd_dies_and_comes_back(runtime: Containerd) -> None:
     before = residue(runtime)
     async with workers(runtime) as node:
@@ -56,7 +52,7 @@ async def test_containerd_dies_and_comes_back(runtime: Containerd) -> None:
         runtime.kill()
         runtime.start()
         await wait_for(lambda: len(node.cluster.removed) == 3, 40.0)
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
 
 
 async def test_the_node_loses_power(runtime: Containerd) -> None:
@@ -82,7 +78,7 @@ async def test_the_node_loses_power(runtime: Containerd) -> None:
         assert node.status("uid-once")["phase"] == "Succeeded"
         assert node.container("uid-once")["state"] == ended
         await _all_gone(node, ["uid-again", "uid-once"])
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
 
 
 def _reboot(runtime: Containerd) -> None:
@@ -128,7 +124,7 @@ async def test_the_image_store_is_emptied(runtime: Containerd) -> None:
         assert BUSYBOX in runtime.ctr("images", "list", "-q").stdout
         await wait_for(lambda: _is_up(node, "uid-lacks"), 40.0)
         await _all_gone(node, ["uid-had", "uid-lacks"])
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
 
 
 async def test_the_disk_is_full_for_a_while(runtime: Containerd) -> None:
@@ -154,7 +150,7 @@ async def test_the_disk_is_full_for_a_while(runtime: Containerd) -> None:
             await _all_gone(node, ["uid-full"])
     finally:
         subprocess.run(["umount", str(root)], check=True)
-    await _nothing_left(runtime, before)
+    await until_nothing_is_left(runtime, before)
 
 
 def _has_written(file: object) -> bool:
@@ -192,10 +188,10 @@ async def test_five_hundred_starts_and_stops_leave_nothing(runtime: Containerd) 
     before = residue(runtime)
     async with workers(runtime) as node:
         await _rounds(runtime, node, 0, 5 * AT_ONCE)
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
         warm = _own_figures()
         await _rounds(runtime, node, 5 * AT_ONCE, ROUNDS)
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
         after = _own_figures()
         assert after["descriptors"] <= warm["descriptors"] + 2
         assert after["kB"] <= warm["kB"] + 4096, (warm, after)
@@ -213,4 +209,4 @@ async def test_a_hundred_and_ten_pods_on_one_node(runtime: Containerd) -> None:
         assert len({node.status(uid)["podIP"] for uid in uids}) == MANY
         assert all(_restarts(node, uid) == 0 for uid in uids)
         await _all_gone(node, uids, 180.0)
-        await _nothing_left(runtime, before)
+        await until_nothing_is_left(runtime, before)
