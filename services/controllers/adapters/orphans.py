@@ -1,5 +1,7 @@
 """Pods that no kubelet will ever delete: of nodes that are gone or out of service, and of none."""
 
+import contextlib
+
 from pilothouse.services.controllers.adapters import indexes
 from pilothouse.services.controllers.adapters.disruption import disrupt
 from pilothouse.services.controllers.adapters.removal import remove
@@ -79,7 +81,12 @@ class Orphans:
     async def fail(self, pod: Pod, why: str) -> None:
         phase = None if pods.is_terminal(pod) else "Failed"
         now = self._clock.now()
-        await disrupt(self._objects, pod, now, "DeletionByPodGC", why, phase=phase)
+        if why:
+            await disrupt(self._objects, pod, now, "DeletionByPodGC", why, phase=phase)
+            return
+        patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"phase": "Failed"}}
+        with contextlib.suppress(NotFound):
+            await self._objects.patch(PODS, pod.metadata.key, patch, subresource="status")
 
     async def delete(self, pod: Pod) -> None:
         await remove(self._objects, PODS, pod.metadata, grace_period_seconds=0)

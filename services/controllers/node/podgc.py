@@ -64,7 +64,7 @@ class Cluster(Protocol):
         """Asks the API itself, since a cache may lag."""
 
     async def fail(self, pod: Pod, why: str) -> None:
-        """Say that it has ended together with its node."""
+        """Say that it has ended, and why if there is something to say."""
 
     async def delete(self, pod: Pod) -> None: ...
 
@@ -89,7 +89,8 @@ class PodGCController:
         )
         if todo.orphaned and not await self._cluster.is_node_gone(pod):
             return Result(again_after=QUARANTINE_SECONDS)
-        if todo.why:
+        if todo.why or (todo.delete and not pods.is_terminal(pod)):
+            # Finalizers may keep it: who holds them waits for its end, which nobody else tells.
             await self._cluster.fail(pod, todo.why)
         if todo.delete:
             await self._cluster.delete(pod)

@@ -21,7 +21,7 @@ from pilothouse.services.machinery.kinds.namespaces import Namespace
 from pilothouse.services.machinery.kinds.nodes import Node, Spec
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.policy import Budget, BudgetSpec, BudgetStatus
-from pilothouse.services.machinery.objects import Metadata, OwnerReference
+from pilothouse.services.machinery.objects import Key, Metadata, OwnerReference
 from pilothouse.services.machinery.resources import CONFIG_MAPS, PODS
 
 NOW = 1_900_000_000.0
@@ -276,3 +276,42 @@ def test_garbage_is_collected_to_the_last_and_what_is_owned_stays(world, order):
     for name, it in world.items():
         owners = {owner.uid for owner in it.owner_references}
         assert not owners or owners & world.keys(), f"{name} has outlived its owners"
+
+
+class Orphanage:
+    """One pod that nobody looks after."""
+
+    def __init__(self, pod):
+        self.it = pod
+        self.acts = []
+
+    def pod(self, key):
+        return self.it
+
+    def missing_seconds(self, pod):
+        return None
+
+    def is_out_of_service(self, pod):
+        return False
+
+    def is_surplus(self, pod):
+        return False
+
+    async def is_node_gone(self, pod):
+        return False
+
+    async def fail(self, pod, why):
+        self.acts.append(("fail", why))
+
+    async def delete(self, pod):
+        self.acts.append(("delete", ""))
+
+
+async def test_who_waits_for_the_end_of_a_pod_that_no_node_had_is_told_of_it():
+    orphanage = Orphanage(pod("p", deleting=True))
+    await podgc.PodGCController(orphanage).reconcile(Key("a", "p"))
+    assert orphanage.acts == [("fail", ""), ("delete", "")]
+    ended = replace(orphanage.it, status=replace(orphanage.it.status, phase="Failed"))
+    orphanage = Orphanage(ended)
+    await podgc.PodGCController(orphanage).reconcile(Key("a", "p"))
+    assert orphanage.acts == [("delete", "")]
