@@ -17,7 +17,15 @@ from pilothouse.services.kubelet.adapters.metered import (
 )
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.adapters.reviews import Lifetimes, Reviews
-from pilothouse.services.kubelet.adapters.serving_certificates import ServingFile, ServingSigner
+from pilothouse.services.kubelet.adapters.serving_certificates import (
+    CLIENT_FILE,
+    SERVER_FILE,
+    ClientFile,
+    MeshSigner,
+    PairFile,
+    to_ask,
+    to_serve,
+)
 from pilothouse.services.kubelet.adapters.usage.surveyor import Place, Surveyor
 from pilothouse.services.kubelet.certificates.serving import Serving
 from pilothouse.services.kubelet.config import Config
@@ -41,6 +49,13 @@ class Ports:
     survey: MeteredSurvey
 
 
+def client_file(config: Config) -> ClientFile | None:
+    """Where renewed client certificates are; None when they are not to be renewed."""
+    if config.identity is None or not config.kubelet.rotate_certificates:
+        return None
+    return ClientFile(config.paths.root / "pki" / CLIENT_FILE, config.identity)
+
+
 class Counting:
     """Counters, and channels whose calls are counted."""
 
@@ -54,7 +69,9 @@ class Counting:
         """To the API server."""
         config = self._config
         metered = MeteredApi(self.meters, config.server)
-        return open_channel(config.server, config.identity, [metered])
+        kept = client_file(config)
+        identity = config.identity if kept is None else kept.identity()
+        return open_channel(config.server, identity, [metered])
 
     def runtime(self) -> aio.Channel:
         """To the container runtime."""
@@ -86,11 +103,18 @@ class Observing:
     config: Config
     objects: Objects
 
+    def client_certificate(self, clock: Clock) -> Serving | None:
+        """Renews the client certificate, for the next time that the kubelet starts."""
+        kept, name = client_file(self.config), self.config.node_name
+        if kept is None:
+            return None
+        return Serving(MeshSigner(self.objects, to_ask(name), clock), kept, clock, name)
+
     def certificate(self, context: ssl.SSLContext, clock: Clock) -> Serving:
         """Keeps a certificate to serve with, in this context."""
-        name, address = self.config.node_name, self.config.node_ip
-        signer = ServingSigner(self.objects, name, address, clock)
-        return Serving(signer, ServingFile(self.config.paths.root / "pki", context), clock, name)
+        name, path = self.config.node_name, self.config.paths.root / "pki" / SERVER_FILE
+        signer = MeshSigner(self.objects, to_serve(name, self.config.node_ip), clock)
+        return Serving(signer, PairFile(path, context.load_cert_chain), clock, name)
 
 
 @dataclass(frozen=True, slots=True)

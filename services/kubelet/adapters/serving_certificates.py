@@ -1,9 +1,10 @@
-"""Certificates of the signer ``kubernetes.io/kubelet-serving``, and the file they are kept in."""
+"""Certificates of the cluster's signers for this kubelet, and the files they are kept in."""
 
 import base64
 import ipaddress
 import os
-import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,28 +13,50 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
+from typing_extensions import override
 
 from pilothouse.services.kubelet.certificates.serving import Pair
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
-from pilothouse.services.machinery.kinds.certificates import KUBELET_SERVING
+from pilothouse.services.machinery.kinds.certificates import KUBELET_CLIENT, KUBELET_SERVING
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import CERTIFICATE_SIGNING_REQUESTS
+from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.rpc.tls import Identity
 
-FILE = "kubelet-server-current.pem"
+SERVER_FILE = "kubelet-server-current.pem"
+CLIENT_FILE = "kubelet-client-current.pem"
 WAIT_SECONDS = 900.0
 LOOK_FIRST_SECONDS, LOOK_MAX_SECONDS = 0.5, 10.0
-USAGES = ("digital signature", "server auth")
 
 
-class ServingSigner:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What for, and for whom; ``address``: where others reach the node, empty for a client."""
+
+    signer: str
+    purpose: str
+    node: str
+    address: str = ""
+
+
+def to_serve(node: str, address: str) -> Wish:
+    """As a server of this name and address."""
+    return Wish(KUBELET_SERVING, "server auth", node, address)
+
+
+def to_ask(node: str) -> Wish:
+    """As a client of the API server."""
+    return Wish(KUBELET_CLIENT, "client auth", node)
+
+
+class MeshSigner:
     """One request at a time; whoever approves it has a quarter of an hour."""
 
-    def __init__(self, objects: Objects, node: str, address: str, clock: Clock) -> None:
+    def __init__(self, objects: Objects, wish: Wish, clock: Clock) -> None:
         self._objects = objects
-        self._node = node
-        self._address = address
+        self._wish = wish
         self._clock = clock
 
     async def obtain(self) -> Pair:
@@ -45,8 +68,8 @@ class ServingSigner:
             "metadata": {"generateName": "csr-"},
             "spec": {
                 "request": base64.b64encode(self._request(key)).decode(),
-                "signerName": KUBELET_SERVING,
-                "usages": list(USAGES),
+                "signerName": self._wish.signer,
+                "usages": ["digital signature", self._wish.purpose],
             },
         }
         made = await self._objects.create(CERTIFICATE_SIGNING_REQUESTS, "", body)
@@ -54,17 +77,19 @@ class ServingSigner:
         return pair_of(_pem(key), chain)
 
     def _request(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+        wish = self._wish
         subject = x509.Name(
             [
                 x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{self._node}"),
+                x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{wish.node}"),
             ]
         )
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName(self._node), x509.IPAddress(ipaddress.ip_address(self._address))]
-        )
         builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
-        request = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+        if wish.address:
+            address = x509.IPAddress(ipaddress.ip_address(wish.address))
+            names = x509.SubjectAlternativeName([x509.DNSName(wish.node), address])
+            builder = builder.add_extension(names, critical=False)
+        request = builder.sign(key, hashes.SHA256())
         return request.public_bytes(serialization.Encoding.PEM)
 
     async def _wait(self, name: str) -> bytes:
@@ -84,12 +109,12 @@ class ServingSigner:
         raise ServiceUnavailable(f"nobody approved the request {name}")
 
 
-class ServingFile:
-    """One file with chain and key below ``directory``, loaded into the server's context."""
+class PairFile:
+    """One file with chain and key, and who uses it: ``use`` is called with its path."""
 
-    def __init__(self, directory: Path, context: ssl.SSLContext) -> None:
-        self._path = directory / FILE
-        self._context = context
+    def __init__(self, path: Path, use: Callable[[Path], object]) -> None:
+        self._path = path
+        self._use = use
 
     def find(self) -> Pair | None:
         """What was kept last."""
@@ -101,7 +126,7 @@ class ServingFile:
             return None
 
     def keep(self, pair: Pair) -> None:
-        """Written whole or not at all; connections from now on are served with it."""
+        """Written whole or not at all, and used from now on."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -110,7 +135,37 @@ class ServingFile:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
-        self._context.load_cert_chain(self._path)
+        self._use(self._path)
+
+
+class ClientFile(PairFile):
+    """The certificate that the kubelet was given, or one that it obtained since."""
+
+    def __init__(self, path: Path, given: Identity) -> None:
+        super().__init__(path, self._told)
+        self._given = given
+
+    def _told(self, path: Path) -> None:
+        telemetry.logger(part="certificates").info("client certificate kept", path=str(path))
+
+    @override
+    def find(self) -> Pair | None:
+        """The one that ends last."""
+        found = [pair for pair in (super().find(), self._first()) if pair is not None]
+        return max(found, key=lambda pair: pair.ends_at, default=None)
+
+    def _first(self) -> Pair | None:
+        try:
+            return pair_of(self._given.key.read_bytes(), self._given.certificate.read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def identity(self) -> Identity:
+        """With which to dial: what was obtained, unless what was given ends later."""
+        kept, first = super().find(), self._first()
+        if kept is None or (first is not None and first.ends_at >= kept.ends_at):
+            return self._given
+        return Identity(self._path, self._path, self._given.authority)
 
 
 def pair_of(key: bytes, text: bytes) -> Pair:

@@ -1,10 +1,10 @@
-"""Keep a certificate to serve with: ask the cluster for it, wait until somebody approves.
+"""Keep a certificate: ask the cluster for it, wait until somebody approves, use it.
 
 ::
 
-    none, or old ─▶ key and request ─▶ approved and signed ─▶ kept on disk ─▶ served with
-         ▲                                                                        │
-         └────────────────────────── seven to nine tenths of its life ◀───────────┘
+    none, or old ─▶ key and request ─▶ approved and signed ─▶ kept on disk ─▶ used
+         ▲                                                                     │
+         └──────────────────────── seven to nine tenths of its life ◀──────────┘
 """
 
 from dataclasses import dataclass
@@ -80,5 +80,5 @@ class Serving:
                 pair = await self._signer.obtain()
                 self._cabinet.keep(pair)
             except (ApiError, OSError, ValueError) as error:
-                self._log.warning("no serving certificate yet", error=str(error))
+                self._log.warning("no certificate yet", error=str(error))
                 await self._clock.sleep(RETRY_SECONDS)

@@ -58,12 +58,12 @@ class Routes:
             health.serve(*open_),
             asyncio.TaskGroup() as group,
         ):
-            renewing = self._renewing(context)
-            task = None if renewing is None else group.create_task(renewing.run())
+            renewing = (self._renewing(context), self._observing.client_certificate(self._clock))
+            tasks = [group.create_task(item.run()) for item in renewing if item is not None]
             try:
                 yield
             finally:
-                if task is not None:
+                for task in tasks:
                     task.cancel()
 
     def _address(self) -> str:

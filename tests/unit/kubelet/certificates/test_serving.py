@@ -12,14 +12,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pilothouse.services.kubelet.adapters.serving_certificates import (
-    ServingFile,
-    ServingSigner,
+    SERVER_FILE,
+    ClientFile,
+    MeshSigner,
+    PairFile,
     pair_of,
+    to_ask,
+    to_serve,
 )
 from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
 from pilothouse.services.kubelet.certificates.serving import Pair, Serving, due_at
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
 from pilothouse.services.machinery.kinds import certificates
+from pilothouse.services.runtime.rpc.tls import Identity
 
 NOW = 1_900_000_000.0
 
@@ -81,7 +86,7 @@ def _certificate(subject, public, days=10, signer=None):
 
 async def test_a_request_is_one_that_the_signer_takes():
     objects, clock = FakeObjects(), FakeClock()
-    pair = await ServingSigner(objects, "node-1", "10.0.0.1", clock).obtain()
+    pair = await MeshSigner(objects, to_serve("node-1", "10.0.0.1"), clock).obtain()
     spec = objects.body["spec"]
     request = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
     assert request.is_signature_valid
@@ -100,15 +105,15 @@ async def test_a_request_is_one_that_the_signer_takes():
 
 async def test_a_request_that_is_refused_or_forgotten():
     with pytest.raises(BadRequest, match="was denied: no"):
-        await ServingSigner(FakeObjects("Denied"), "n", "10.0.0.1", FakeClock()).obtain()
+        await MeshSigner(FakeObjects("Denied"), to_ask("n"), FakeClock()).obtain()
     with pytest.raises(ServiceUnavailable, match="nobody approved"):
-        await ServingSigner(FakeObjects("silence"), "n", "10.0.0.1", FakeClock()).obtain()
+        await MeshSigner(FakeObjects("silence"), to_ask("n"), FakeClock()).obtain()
 
 
 async def test_the_pair_is_kept_and_served_with(tmp_path):
-    pair = await ServingSigner(FakeObjects(), "node-1", "10.0.0.1", FakeClock()).obtain()
+    pair = await MeshSigner(FakeObjects(), to_serve("node-1", "10.0.0.1"), FakeClock()).obtain()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    cabinet = ServingFile(tmp_path / "pki", context)
+    cabinet = PairFile(tmp_path / "pki" / SERVER_FILE, context.load_cert_chain)
     assert cabinet.find() is None
     cabinet.keep(pair)
     assert cabinet.find() == pair
@@ -206,3 +211,26 @@ async def test_files_that_changed_are_served_without_a_restart(tmp_path):
         while await served() != "CN=2":
             await asyncio.sleep(0)
         running.cancel()
+
+
+def test_a_client_goes_by_the_certificate_that_ends_last(tmp_path):
+    _write(tmp_path, 1)
+    given = Identity(tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "ca.crt")
+    kept = ClientFile(tmp_path / "pki" / "kubelet-client-current.pem", given)
+    first = kept.find()
+    assert first is not None
+    assert kept.identity() == given
+    key = ec.generate_private_key(ec.SECP256R1())
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    longer = pair_of(text, _certificate(x509.Name([]), key.public_key(), days=20, signer=key))
+    kept.keep(longer)
+    assert kept.find() == longer
+    path = tmp_path / "pki" / "kubelet-client-current.pem"
+    assert kept.identity() == Identity(path, path, given.authority)
+    # What was given may have been renewed by whoever gave it.
+    kept.keep(first)
+    assert kept.identity() == given
