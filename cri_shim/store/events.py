@@ -26,12 +26,14 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Event]] = set()
+        self._late: set[asyncio.Queue[Event]] = set()
 
     def tell(self, event: Event) -> None:
         for queue in self._listeners:
             if queue.full():
-                continue
-            queue.put_nowait(event)
+                self._late.add(queue)
+            else:
+                queue.put_nowait(event)
 
     async def listen(self) -> AsyncIterator[Event]:
         """From now on; TooManyRequests for who does not keep up."""
@@ -40,7 +42,8 @@ class Events:
         try:
             while True:
                 yield await queue.get()
-                if queue.full():
+                if queue in self._late:
                     raise TooManyRequests("events come faster than they are taken: list anew")
         finally:
             self._listeners.discard(queue)
+            self._late.discard(queue)
