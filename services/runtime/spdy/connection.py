@@ -42,7 +42,6 @@ class Stream:
         """To the peer; ``last`` closes our side."""
         await self._connection.send(frames.data(Data(self.number, content, last)))
 
-
     async def reset(self) -> None:
         """Nothing more, neither way."""
         await self._connection.reset(self.number)
