@@ -4,10 +4,9 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from pilothouse.services.controllers.adapters.nodes import Patience
 from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
-from pilothouse.services.controllers.node.zones import Rates
+from pilothouse.services.controllers.node.zones import Patience, Rates
 from pilothouse.services.machinery import durations
 
 CONCURRENT: Mapping[str, tuple[str, ...]] = {

@@ -47,6 +47,7 @@ from pilothouse.services.controllers.adapters.metrics import RestMetrics
 from pilothouse.services.controllers.adapters.rest import Server
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.autoscaling.sizes import verdict
+from pilothouse.services.controllers.node.zones import Patience
 from pilothouse.services.runtime.control import measures
 from pilothouse.services.runtime.exposition import Family
 
@@ -61,7 +62,7 @@ class Settings:
     certificate: str
     cluster_cidr: IPv4Network | IPv6Network | None
     node_mask: int = 24
-    patience: nodes.Patience = field(default_factory=nodes.Patience)
+    patience: Patience = field(default_factory=Patience)
     terminated_pods_max: int = 12_500
     signing: Signing | None = None
     server: Server | None = None

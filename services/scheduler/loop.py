@@ -30,6 +30,8 @@ class Loop:
 
     def __init__(self, scheduler: Scheduler, cluster: Cluster, clock: Clock) -> None:
         self.attempts: Counter[str] = Counter()
+        # Refused, and nobody was told: the next refusal is news in whatever words.
+        self._untold: set[str] = set()
         self._scheduler = scheduler
         self._cluster = cluster
         self._clock = clock
@@ -57,10 +59,9 @@ class Loop:
     def _take_back(self) -> None:
         """What was decided and not done waits again."""
         now = self._clock.monotonic()
-        while not self._binds.empty():
-            self._scheduler.bind_failed(self._binds.get_nowait().pod, now)
-        while not self._refusals.empty():
-            self._scheduler.untold(self._refusals.get_nowait().pod)
+        for queue in (self._binds, self._refusals):
+            while not queue.empty():
+                self._undo(queue.get_nowait(), now)
 
     async def _decide(self) -> None:
         decided = 0
@@ -73,7 +74,8 @@ class Loop:
                 await self._hand(self._binds, outcome)
             else:
                 self.attempts["unschedulable"] += 1
-                if outcome.news:
+                if outcome.news or outcome.pod.uid in self._untold:
+                    self._untold.discard(outcome.pod.uid)
                     await self._hand(self._refusals, outcome)
             decided += 1
             if decided % DECISIONS_A_TURN == 0:
@@ -83,11 +85,14 @@ class Loop:
         try:
             await queue.put(outcome)
         except asyncio.CancelledError:
-            if outcome.decision.refusals is None:
-                self._scheduler.bind_failed(outcome.pod, self._clock.monotonic())
-            else:
-                self._scheduler.untold(outcome.pod)
+            self._undo(outcome, self._clock.monotonic())
             raise
+
+    def _undo(self, outcome: Outcome, now: float) -> None:
+        if outcome.decision.refusals is None:
+            self._scheduler.bind_failed(outcome.pod, now)
+        else:
+            self._untold.add(outcome.pod.uid)
 
     async def _wait(self) -> None:
         due = self._scheduler.next_due()

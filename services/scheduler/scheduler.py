@@ -144,10 +144,6 @@ class Scheduler:
         self._queue.failed(pod.key, now)
         self._queue.move(Change.POD_GONE, now)
 
-    def untold(self, pod: Candidate) -> None:
-        """Nobody was told why the pod was refused: it is news the next time."""
-        self._told.pop(pod.key, None)
-
     def next_due(self) -> float | None:
         """When to decide again if nothing happens before."""
         return self._queue.next_due()

@@ -1,7 +1,7 @@
 """Nodes, their signs of life, and the pods on them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -16,8 +16,8 @@ from pilothouse.services.controllers.adapters.world import (
     reference,
 )
 from pilothouse.services.controllers.node.ipam import NodeIPAMController, Range
-from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan
-from pilothouse.services.controllers.node.zones import Rates
+from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan, Silence
+from pilothouse.services.controllers.node.zones import Patience
 from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.errors import ApiError, NotFound
@@ -31,15 +31,6 @@ from pilothouse.services.runtime.control.queue import WorkQueue
 
 _OBJECT = msgspec.json.Decoder(Object)
 _KUBELETS = frozenset({"NodeStatusUnknown", "NodeStatusNeverUpdated"})
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds that a node may be silent, its first ones among them; how fast zones lose pods."""
-
-    grace: float = 50.0
-    startup_grace: float = 60.0
-    rates: Rates = field(default_factory=Rates)
 
 
 class Lives:
@@ -59,13 +50,11 @@ class Lives:
     def node(self, key: Key) -> Node | None:
         return self._nodes.get(key)
 
-    def silent_seconds(self, node: Node) -> float:
+    def silence(self, node: Node) -> Silence:
         now = self._clock.monotonic()
-        return now - self._heard.setdefault(node.metadata.name, now)
-
-    def grace_seconds(self, node: Node) -> float:
         begun = conditions.find(node.status.conditions, "Ready") is not None
-        return self._patience.grace if begun else self._patience.startup_grace
+        grace = self._patience.grace if begun else self._patience.startup_grace
+        return Silence(now - self._heard.setdefault(node.metadata.name, now), grace)
 
     def wait_seconds(self, node: Node) -> float | None:
         return self.zones.wait_seconds(node, self._clock.monotonic())

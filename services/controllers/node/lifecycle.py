@@ -9,7 +9,7 @@ Taints follow from conditions; what a taint does to pods is the taint eviction's
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -75,12 +75,18 @@ def _unknown(told: tuple[Condition, ...], type_: str) -> Condition:
     )
 
 
+class Silence(NamedTuple):
+    """Since the last sign of life of a node, and how long that may be."""
+
+    seconds: float
+    grace_seconds: float
+
+
 class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def node(self, key: Key) -> Node | None: ...
-    def silent_seconds(self, node: Node) -> float: ...
-    def grace_seconds(self, node: Node) -> float: ...
+    def silence(self, node: Node) -> Silence: ...
     def wait_seconds(self, node: Node) -> float | None:
         """Until it is the node's turn to lose its pods: 0 now, None while nobody shall."""
 
@@ -105,7 +111,7 @@ class NodeLifecycleController:
         node = self._cluster.node(key)
         if node is None or node.metadata.deleting:
             return DONE
-        silent, grace = self._cluster.silent_seconds(node), self._cluster.grace_seconds(node)
+        silent, grace = self._cluster.silence(node)
         now = self._cluster.now()
         disrupted = self._cluster.is_disrupted()
         todo = plan(node, silent, grace, now, None if disrupted else 0.0)

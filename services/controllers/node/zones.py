@@ -3,7 +3,7 @@ the network or the control plane itself that fails, and not they.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 # Fewer silent nodes than this are no disruption of a zone, whatever part of it they are.
@@ -43,6 +43,15 @@ class Rates:
     secondary: float = 0.01
     unhealthy_threshold: float = 0.55
     large_cluster: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a node may be silent, its first ones among them; how fast zones lose pods."""
+
+    grace: float = 50.0
+    startup_grace: float = 60.0
+    rates: Rates = field(default_factory=Rates)
 
 
 def state(census: Census, rates: Rates) -> State:
