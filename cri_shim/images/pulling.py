@@ -19,7 +19,15 @@ from pilothouse.cri_shim.images.manifests import (
 )
 from pilothouse.cri_shim.images.ports import Named, Store
 from pilothouse.cri_shim.images.registry import Repository, open_session
-from pilothouse.services.machinery.errors import BadRequest, InternalError, NotFound
+from pilothouse.services.machinery.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    InternalError,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 from pilothouse.services.machinery.images import InvalidReference, Reference, parse
 
 DOWNLOADS_MAX = 3
@@ -89,9 +97,11 @@ class Puller:
                     content = await self._library.read(target)
                     await self._unpack(store, content)
                 await self._name(store, reference, content)
-        except (InvalidImage, ValueError) as error:
+        except (ApiError, InvalidImage, ValueError) as error:
             text = f'failed to pull and unpack image "{reference}": {error}'
-            raise InternalError(text) from error
+            # It is the registry that does not answer, or not rightly: the runtime is well.
+            told = isinstance(error, NotFound | Unauthorized | Forbidden | TooManyRequests)
+            raise (type(error) if told else InternalError)(text) from error
         return content.id
 
     async def unpack(self, content: Content) -> None:
