@@ -46,6 +46,7 @@ REPLICAS = 5
 PODS_COUNT = DEPLOYMENTS_COUNT * REPLICAS
 NODES_COUNT = 150
 SETTLE_SECONDS = 5.0
+PHASE_SECONDS_MAX = 900.0
 IDLE_SECONDS = 20.0
 PERCENT = 100.0
 US = 1e6
@@ -69,8 +70,8 @@ class _Bench:
         """Do it, wait until all has followed and ``pods`` are there; write down what it cost."""
         before, began = self.processes.used(), SystemClock().monotonic()
         await work
-        await self.deployments.wait(lambda: holds(self.deployments))
-        await self.pods.wait(lambda: len(self.pods.cache) == pods)
+        await self.deployments.wait(lambda: holds(self.deployments), PHASE_SECONDS_MAX)
+        await self.pods.wait(lambda: len(self.pods.cache) == pods, PHASE_SECONDS_MAX)
         took = SystemClock().monotonic() - began
         note = f"{objects / took:,.0f} objects/s"
         self.rows.append(Row(name, "s", took, note=note))

@@ -68,10 +68,10 @@ class Counted(Generic[V]):
         self._is_counted = is_counted
         self.keys = {item.metadata.key for item in self.cache.values() if is_counted(item)}
 
-    async def wait(self, holds: Callable[[], bool]) -> None:
+    async def wait(self, holds: Callable[[], bool], seconds_max: float = SECONDS_MAX) -> None:
         """Until ``holds``; TimeoutError says how many were counted."""
         try:
-            async with asyncio.timeout(SECONDS_MAX):
+            async with asyncio.timeout(seconds_max):
                 while not holds():
                     self._changed.clear()
                     await self._changed.wait()
