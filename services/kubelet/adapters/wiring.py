@@ -41,6 +41,7 @@ from pilothouse.services.kubelet.node.registration import Registration
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns, parse_resolv_conf
 from pilothouse.services.kubelet.pod.downward import Surroundings
+from pilothouse.services.kubelet.pod.observed import WAIT_MAX_SECONDS
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.ports import Leftovers
 from pilothouse.services.kubelet.resources import allocatable
@@ -170,6 +171,9 @@ def _ground(
         pulled_policy=Policy(
             config.kubelet.image_pull_credentials_verification_policy,
             config.kubelet.preloaded_images_verification_allowlist,
+        ),
+        restart_wait_max=(
+            config.kubelet.crash_loop_back_off.max_container_restart_period or WAIT_MAX_SECONDS
         ),
     )
     return _Ground(
