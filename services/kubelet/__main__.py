@@ -31,7 +31,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             group.create_task(kubelet.references.run())
             root = config.paths.root
             group.create_task(plugins.run(kubelet.devices, kubelet.pods, root, clock))
-            for local in (kubelet.pods, kubelet.manifests, kubelet.rotation, kubelet.shutdown):
+            for local in (kubelet.pods, kubelet.manifests, kubelet.rotation):
                 group.create_task(local.run())
             ready.ready()
             await kubelet.node_cache.wait_synced()
@@ -40,6 +40,7 @@ async def _serve(config: Config, ready: process.Ready) -> None:
             group.create_task(kubelet.pod_cache.run())
             await kubelet.pod_cache.wait_synced()
             kubelet.pods.complete()
+            group.create_task(kubelet.shutdown.run())
             group.create_task(kubelet.housekeeping.run())
 
 

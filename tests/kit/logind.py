@@ -13,6 +13,8 @@ from dbus_fast.aio import MessageBus
 
 MANAGER = "org.freedesktop.login1.Manager"
 PATH = "/org/freedesktop/login1"
+FD_SECONDS = 2.0
+"""A lock is on its way for no longer; then only who asked for it has it."""
 CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -78,7 +80,7 @@ class FakeLogind:
             os.set_blocking(mine, False)
             self._locks.append(mine)
             made = Message.new_method_return(message, "h", [0], [theirs])
-            asyncio.get_running_loop().call_later(0.2, os.close, theirs)
+            asyncio.get_running_loop().call_later(FD_SECONDS, os.close, theirs)
             return made
         return False
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from kit.containerd import pod_of
-from kit.logind import FakeLogind, bus, logind
+from kit.logind import bus, logind
 from kit.whole_node import WholeNode
 
 from pilothouse.services.kubelet.adapters.logind import dial
@@ -81,9 +81,16 @@ def _ready(node: WholeNode) -> tuple[str, str]:
 async def test_pods_end_before_the_machine(node: WholeNode, address: str) -> None:
     config = node.root / "kubelet.yaml"
     config.write_text(GRACE)
+    try:
+        await _go_down_and_come_back(node, config, address)
+    finally:
+        await asyncio.to_thread(_end, node)
+
+
+async def _go_down_and_come_back(node: WholeNode, config: Path, address: str) -> None:
     async with logind(address, node.root / "unused") as played:
         played.delay_seconds = 100.0
-        await asyncio.to_thread(_begin, node, config, played)
+        await asyncio.to_thread(_begin, node, config)
         await _until(lambda: played.held == 1)
         await played.prepare_for_shutdown(going=True)
         await _until(lambda: _status(node, "walker").get("phase") == "Failed")
@@ -95,7 +102,7 @@ async def test_pods_end_before_the_machine(node: WholeNode, address: str) -> Non
         await asyncio.to_thread(_after, node)
 
 
-def _begin(node: WholeNode, config: Path, played: FakeLogind) -> None:
+def _begin(node: WholeNode, config: Path) -> None:
     node.create(_pod("walker"))
     node.wait(lambda: node.is_ready("walker"))
     node.kill("kubelet")
@@ -120,6 +127,11 @@ def _judge(node: WholeNode) -> None:
 def _after(node: WholeNode) -> None:
     node.create(_pod("again"))
     node.wait(lambda: node.is_ready("again"))
-    node.kubectl("delete", "pod", "walker", "late", "again", "--grace-period=1")
+
+
+def _end(node: WholeNode) -> None:
+    """As other tests expect it, whatever happened here."""
     node.kill("kubelet")
     node.start_kubelet()
+    pods = ("walker", "late", "again")
+    node.kubectl("delete", "pod", *pods, "--ignore-not-found", "--grace-period=1")
