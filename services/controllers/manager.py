@@ -105,7 +105,8 @@ CONTROLLERS: Mapping[str, Build] = {
         bundles.publisher(world, told.certificate) if PEM in told.certificate else None
     ),
     "clusterrole-aggregation": lambda world, _: trust.aggregation(world),
-    "tokencleaner": lambda world, _: trust.bootstrap_tokens(world),
+    "bootstrapsigner": lambda world, _: trust.bootstrapsigner(world),
+    "tokencleaner": lambda world, _: trust.tokencleaner(world),
     "namespace": lambda world, _: namespaces.namespace(world),
     "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.patience),
     "nodeipam": lambda world, told: (

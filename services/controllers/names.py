@@ -67,7 +67,7 @@ SHORT = {
 
 ABSENT = frozenset(
     {
-        "attachdetach", "bootstrapsigner", "cloud-node-lifecycle",
+        "attachdetach", "cloud-node-lifecycle",
         "cloud-node-lifecycle-controller",
         "device-taint-eviction-controller", "ephemeral-volume",
         "legacy-service-account-token-cleaner",
@@ -82,6 +82,7 @@ ABSENT = frozenset(
 """Upstream's, of which some have no like here: they may be named, and nothing comes of it."""
 
 QUEUES = {
+    "bootstrapsigner": "bootstrap_signer_queue",
     "clusterrole-aggregation": "ClusterRoleAggregator",
     "csrapproving": "certificate",
     "csrsigning": "csrsigning-all",

@@ -4,12 +4,16 @@ import base64
 import hashlib
 import hmac
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.apiserver.chain import roles
-from pilothouse.services.controllers.identity import aggregation, bootstraptoken
+from pilothouse.services.controllers.identity import aggregation, bootstrapsigner
+from pilothouse.services.controllers.identity.bootstrapsigner import BootstrapSignerController
+from pilothouse.services.controllers.identity.tokencleaner import TokenCleanerController
 from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.kinds import bootstraptokens
 from pilothouse.services.machinery.kinds.identity import (
     AggregationRule,
     ClusterRole,
@@ -20,6 +24,7 @@ from pilothouse.services.machinery.labels import LabelSelector
 from pilothouse.services.machinery.objects import Metadata
 
 NOW = 1_800_000_000.0
+replace = msgspec.structs.replace
 
 
 def role(name, *verbs, labels=None, selects=None):
@@ -57,7 +62,7 @@ def token(name="abcdef", *, left=None, signs="true", **data):
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in given_.items()}
     return Secret(
         metadata=Metadata(name=f"bootstrap-token-{name}", namespace="kube-system"),
-        type=bootstraptoken.TYPE,
+        type=bootstraptokens.TYPE,
         data=encoded,
     )
 
@@ -66,32 +71,110 @@ def info(**data):
     return ConfigMap(metadata=Metadata(name="cluster-info"), data=data)
 
 
-def test_tokens_go_when_their_time_is_over():
+class Shelf:
+    """Tokens, and what may be said with them; what is done to them is done."""
+
+    def __init__(self, *tokens, info=None):
+        self.found = {item.metadata.key: item for item in tokens}
+        self.said = info
+        self.writes = 0
+
+    def find(self, key):
+        return self.found.get(key)
+
+    def tokens(self):
+        return self.found.values()
+
+    def info(self):
+        return self.said
+
+    def now(self):
+        return NOW
+
+    async def delete(self, token):
+        del self.found[token.metadata.key]
+
+    async def write(self, info, signatures):
+        data = {**info.data, **signatures}
+        self.said = replace(info, data={k: v for k, v in data.items() if v is not None})
+        self.writes += 1
+
+
+async def test_tokens_go_when_their_time_is_over():
     tokens = [token("aaaaaa", left=-1), token("bbbbbb", left=9), token("cccccc")]
-    tokens.append(token("dddddd", expiration="soon"))
-    todo = bootstraptoken.plan(tokens, None, NOW)
-    assert [item.metadata.name for item in todo.delete] == [
-        "bootstrap-token-aaaaaa",
-        "bootstrap-token-dddddd",
-    ]
-    assert todo.again_after == 9
+    tokens += [token("dddddd", expiration="soon"), token("eeeeee", expiration="")]
+    shelf = Shelf(*tokens)
+    cleaner = TokenCleanerController(shelf)
+    again = {item.metadata.name[-1]: await cleaner.reconcile(item.metadata.key) for item in tokens}
+    assert {key.name[-1] for key in shelf.found} == {"b", "c", "e"}
+    assert {name for name, result in again.items() if result.again_after} == {"b"}
+    assert again["b"].again_after == 9
 
 
-def test_each_token_that_may_signs_what_is_said_and_others_take_theirs_back():
-    present = info(kubeconfig="text", **{"jws-kubeconfig-gone": "old"})
-    tokens = [token(), token("bbbbbb", signs="false"), token("cccccc", left=-1)]
-    todo = bootstraptoken.plan(tokens, present, NOW)
-    assert set(todo.signatures) == {"jws-kubeconfig-abcdef", "jws-kubeconfig-gone"}
-    assert todo.signatures["jws-kubeconfig-gone"] is None
-    signed = todo.signatures["jws-kubeconfig-abcdef"]
-    assert signed is not None
+def proves(signed, name, text, secret):
+    """Whether ``signed`` is a JSON Web Signature of ``text``, whose middle part is left out."""
     head, middle, tail = signed.split(".")
+    padded = head + "=" * (-len(head) % 4)
+    assert base64.urlsafe_b64decode(padded) == f'{{"alg":"HS256","kid":"{name}"}}'.encode()
     assert middle == ""
-    body = base64.urlsafe_b64encode(b"text").rstrip(b"=").decode()
-    wanted = hmac.new(b"secret", f"{head}.{body}".encode(), hashlib.sha256).digest()
-    assert base64.urlsafe_b64decode(tail + "=") == wanted
-    done = info(kubeconfig="text", **{"jws-kubeconfig-abcdef": signed})
-    assert bootstraptoken.plan(tokens, done, NOW).signatures == {}
+    body = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    # Whoever joins pads the secret to the length that its library asks for.
+    key = secret.encode().ljust(32, b"\0")
+    wanted = hmac.new(key, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return hmac.compare_digest(base64.urlsafe_b64decode(tail + "="), wanted)
+
+
+def test_what_cannot_be_signed_with_is_not():
+    misnamed = token(**{"token-id": "zzzzzz"})
+    whole = token("bbbbbb")
+    named = replace(whole, metadata=replace(whole.metadata, name="bbbbbb"))
+    tokens = [misnamed, named, token("cccccc", **{"token-secret": ""}), token("TOOLONG")]
+    assert bootstrapsigner.plan(tokens, info(kubeconfig="text"), NOW).signatures == {}
+
+
+def test_where_nothing_is_said_nothing_is_signed_and_nothing_taken_back():
+    assert bootstrapsigner.plan([token()], info(**{"jws-kubeconfig-gone": "x"}), NOW) == (
+        bootstrapsigner.Plan({})
+    )
+
+
+def test_a_signature_is_made_anew_when_its_token_is_over():
+    todo = bootstrapsigner.plan([token(left=9), token("bbbbbb", left=99)], info(kubeconfig=""), NOW)
+    assert (len(todo.signatures), todo.again_after) == (2, 9)
+
+
+STATES = st.tuples(
+    st.sampled_from([None, -1, 0, 50]), st.sampled_from(["true", "false", ""]), st.text(max_size=40)
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["aaaaaa", "bbbbbb", "cccccc"]), STATES),
+    st.text(max_size=9),
+    st.dictionaries(st.sampled_from(["aaaaaa", "bbbbbb", "gone00"]), st.text(max_size=9)),
+)
+async def test_each_token_that_may_signs_once_and_others_take_theirs_back(states, text, old):
+    tokens = [
+        token(name, left=left, signs=signs, **{"token-secret": secret})
+        for name, (left, signs, secret) in states.items()
+    ]
+    present = {f"jws-kubeconfig-{name}": signed for name, signed in old.items()}
+    shelf = Shelf(*tokens, info=info(kubeconfig=text, other="kept", **present))
+    signer = BootstrapSignerController(shelf)
+    await signer.reconcile(bootstraptokens.INFO)
+    written = dict(shelf.said.data)
+    assert (written.pop("kubeconfig"), written.pop("other")) == (text, "kept")
+    may = {
+        name: secret
+        for name, (left, signs, secret) in states.items()
+        if signs == "true" and secret and (left is None or left > 0)
+    }
+    assert written.keys() == {f"jws-kubeconfig-{name}" for name in may}
+    for name, secret in may.items():
+        assert proves(written[f"jws-kubeconfig-{name}"], name, text, secret)
+    before = shelf.writes
+    await signer.reconcile(bootstraptokens.INFO)
+    assert shelf.writes == before
 
 
 def test_the_roles_that_a_cluster_is_born_with_are_complete():
