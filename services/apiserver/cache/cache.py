@@ -67,7 +67,8 @@ class Cache:
         made = self._kinds[kind.place] = KindCache(kind, extractor(kind))
         for item in () if held is None else held.items():
             stored = item.stored
-            made.load(stored.key, made.encoding.bare(stored.json), stored.revision)
+            stale = item.stale or not made.encoding.is_own(stored.json)
+            made.load(stored.key, made.encoding.bare(stored.json), stored.revision, stale=stale)
         if held is not None:
             held.dismiss(over=True)
         made.history.since = self.applied

@@ -28,12 +28,17 @@ _labels = msgspec.json.Decoder(_WithLabels)
 
 
 class Item:
-    """A stored object with its labels and selectable fields, read when first asked for."""
+    """A stored object with its labels and selectable fields, read when first asked for.
 
-    __slots__ = ("_extract", "_fields", "_labels", "stored")
+    ``stale``: the store keeps it in another form (of a version stored before, say) than a write
+    gives it now.
+    """
 
-    def __init__(self, stored: Stored, extract: Extract) -> None:
+    __slots__ = ("_extract", "_fields", "_labels", "stale", "stored")
+
+    def __init__(self, stored: Stored, extract: Extract, *, stale: bool = False) -> None:
         self.stored = stored
+        self.stale = stale
         self._extract = extract
         self._labels: Mapping[str, str] | None = None
         self._fields: Fields | None = None
@@ -67,6 +72,10 @@ class Encoding:
             f'{{"apiVersion":"{kind.api_version}","kind":"{kind.kind}","metadata":{{'.encode()
         )
         self._kind = kind
+
+    def is_own(self, value: bytes) -> bool:
+        """Whether a stored ``value`` begins as what is written now does."""
+        return value.startswith(self._head)
 
     def with_revision(self, value: bytes, revision: int) -> bytes:
         """What readers get for a stored ``value``."""

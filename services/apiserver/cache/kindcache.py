@@ -134,9 +134,13 @@ class KindCache:
         last = Stored(key, revision, json, deleted=True)
         self._tell(Record(revision, key, old, None, WatchEvent("DELETED", last)), turn)
 
-    def load(self, key: Key, value: bytes, revision: int) -> Stored:
-        """Fill at start: no history, nobody is told but the subscribers; what readers get."""
+    def load(self, key: Key, value: bytes, revision: int, *, stale: bool = False) -> Stored:
+        """Fill at start: no history, nobody is told but the subscribers; what readers get.
+
+        ``stale``: ``value`` is not what the store keeps.
+        """
         item = self.item(key, value, revision)
+        item.stale |= stale
         self._set(key, item)
         self.revision = max(self.revision, revision)
         for listener in self._listeners:
@@ -146,10 +150,10 @@ class KindCache:
     def item(self, key: Key, value: bytes, revision: int) -> Item:
         """A stored ``value`` as an item, which is not put in its place."""
         custom = self.kind.custom
-        if custom is not None:
-            value = _fitted(custom, value)
-        json = self.encoding.with_revision(value, revision)
-        return Item(Stored(key, revision, json), self._extract)
+        fitted = value if custom is None else _fitted(custom, value)
+        stale = fitted is not value or not self.encoding.is_own(value)
+        json = self.encoding.with_revision(fitted, revision)
+        return Item(Stored(key, revision, json), self._extract, stale=stale)
 
     def _set(self, key: Key, item: Item) -> None:
         items = self._items.setdefault(key.namespace, {})

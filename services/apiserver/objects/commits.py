@@ -54,12 +54,12 @@ class Commits:
         ttl_seconds: int = 0,
         dry_run: bool = False,
     ) -> Stored:
-        """Write over ``item``; nothing is written when nothing changed."""
+        """Write over ``item``; nothing is when nothing changed, nor the form that it is kept in."""
         value = fitting(document)
         stored = item.stored
         encoding = self.cache.of(kind).encoding
         json = encoding.with_revision(value, stored.revision)
-        if json == stored.json or dry_run:
+        if dry_run or (json == stored.json and not item.stale):
             return Stored(stored.key, stored.revision, json)
         return await self._put(
             kind, stored.key, value, expect=stored.revision, ttl_seconds=ttl_seconds

@@ -240,7 +240,7 @@ class Writes:
 
         async def put() -> Stored:
             # After admission, which may still have changed it.
-            if managed.settle_times(document, old):
+            if managed.settle_times(document, old) and not item.stale:
                 return item.stored
             return await self._put(change, item, document)
 

@@ -1,6 +1,7 @@
 """From a definition to its objects."""
 
 import asyncio
+import json
 
 import msgspec
 import pytest
@@ -238,3 +239,32 @@ async def test_the_storage_version_can_move(define, client):
     assert made["status"]["storedVersions"] == ["v1", "v2"]
     assert (await client.get(CRONTABS, "one"))["apiVersion"] == "stable.example.com/v2"
     assert crd()["spec"]["scope"] == "Namespaced"
+
+
+async def kept(registry):
+    """What the store keeps of the one object, and since which revision."""
+    [entry], _ = await registry.parts.storage.load(b"/registry/stable.example.com/crontabs/")
+    return json.loads(entry.value)["apiVersion"].rpartition("/")[2], entry.mod_revision
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_was_stored_as_before_is_written_anew_by_a_write_that_changes_nothing(
+    define, client, registry, restarted
+):
+    await define(versions=[version(), version("v2", storage=False)])
+    await client.create(CRONTABS, custom(image="a") | {"apiVersion": "stable.example.com/v2"})
+    for _ in range(2):
+        _, before = await kept(registry)
+        await client.patch(CRONTABS, "one", {})
+        assert await kept(registry) == ("v1", before)
+    moved = [version(storage=False), version("v2")]
+    await client.patch(CRDS, "crontabs.stable.example.com", {"spec": {"versions": moved}})
+    if restarted:
+        await registry.parts.cache.load()
+    assert await kept(registry) == ("v1", before)
+    await client.patch(CRONTABS, "one", {})
+    version_, after = await kept(registry)
+    assert (version_, after > before) == ("v2", True)
+    assert (await client.get(CRONTABS, "one"))["spec"] == {"image": "a"}
+    await client.patch(CRONTABS, "one", {})
+    assert await kept(registry) == ("v2", after)
