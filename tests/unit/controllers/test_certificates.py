@@ -1,6 +1,7 @@
 """Requests for certificates: who is approved, what is signed, what goes."""
 
 import base64
+import dataclasses
 from ipaddress import ip_address
 
 import msgspec
@@ -10,11 +11,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pilothouse.services.controllers.adapters import authority
 from pilothouse.services.controllers.adapters.authority import Authority, Signing
 from pilothouse.services.controllers.identity import approving, cleaning, signing
-from pilothouse.services.controllers.identity.signing import Terms
+from pilothouse.services.controllers.identity.approving import ApprovingController
+from pilothouse.services.controllers.identity.cleaning import CleaningController
+from pilothouse.services.controllers.identity.signing import SigningController, Terms
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.kinds import certificates
 from pilothouse.services.machinery.kinds.certificates import (
@@ -24,9 +29,11 @@ from pilothouse.services.machinery.kinds.certificates import (
     Status,
     Subject,
 )
-from pilothouse.services.machinery.objects import Metadata
+from pilothouse.services.machinery.objects import Key, Metadata
 
 NOW = 1_800_000_000.0
+KEY = Key("", "r")
+replace = msgspec.structs.replace
 DAY = 24 * 3600.0
 NODE = Subject(common_name="system:node:n", organizations=("system:nodes",))
 CLIENT_USAGES = ("digital signature", "client auth")
@@ -187,3 +194,121 @@ def test_a_certificate_says_what_was_asked_for_and_no_more(signer):
 def test_an_authority_whose_time_is_over_signs_nothing(signer):
     with pytest.raises(ValueError, match="the signer has expired"):
         signer.sign(request_for(), CLIENT_USAGES, Terms(NOW + 11 * DAY, NOW + 12 * DAY))
+
+
+class Desk:
+    """One request, what the API would make of what is done to it, and for how long it is kept."""
+
+    def __init__(self, request, subject, rights=(), expires=None):
+        self.it = request
+        self.of = subject
+        self.rights = rights
+        self.ends = expires
+        self.clock = NOW
+        self.acts = []
+
+    def find(self, key):
+        return self.it
+
+    def subject(self, request):
+        return self.of
+
+    def lasting(self):
+        return DAY
+
+    def expires(self, request):
+        return self.ends if request.status.certificate else None
+
+    def now(self):
+        return self.clock
+
+    async def may(self, request, ground):
+        return ground.subresource in self.rights
+
+    async def approve(self, request, message):
+        self._tell("Approved")
+
+    async def refuse(self, request, why):
+        assert why
+        self._tell("Failed")
+
+    async def sign(self, request, terms):
+        assert terms.begins < NOW < terms.ends <= NOW + DAY
+        self.acts.append("signed")
+        self.it = replace(self.it, status=replace(self.it.status, certificate="made"))
+
+    async def delete(self, request):
+        self.acts.append("deleted")
+        self.it = None
+
+    def _tell(self, type_):
+        self.acts.append(type_)
+        said = Condition(type=type_, last_update_time=timestamps.render(NOW))
+        told = (*self.it.status.conditions, said)
+        self.it = replace(self.it, status=replace(self.it.status, conditions=told))
+
+
+REQUESTS = st.builds(
+    lambda signer, usages, told, certificate, ago, seconds, username: asked(
+        signer, usages, *told, certificate=certificate, ago=ago,
+        expiration_seconds=seconds, username=username,
+    ),
+    st.sampled_from(
+        [certificates.KUBELET_CLIENT, certificates.KUBELET_SERVING, certificates.CLIENT,
+         certificates.LEGACY, "example.com/mine"]
+    ),
+    st.sampled_from([CLIENT_USAGES, SERVER_USAGES, ("client auth",), ()]),
+    st.lists(st.sampled_from(["Approved", "Denied", "Failed"]), max_size=2, unique=True),
+    st.sampled_from(["", "there"]),
+    st.floats(0, 2 * DAY),
+    st.none() | st.integers(600, 10**9),
+    st.sampled_from(["system:node:n", "somebody"]),
+)  # fmt: skip
+SUBJECTS = st.sampled_from(
+    [None, NODE, Subject(common_name="jane"), dataclasses.replace(NODE, dns_names=("n",))]
+)
+RIGHTS = st.sets(st.sampled_from(["selfnodeclient", "nodeclient"]))
+
+
+@given(REQUESTS, SUBJECTS, RIGHTS)
+async def test_a_request_is_approved_and_signed_or_refused_once(request, subject, rights):
+    desk = Desk(request, subject, rights)
+    approver, signer = ApprovingController(desk), SigningController(desk)
+    for _ in range(2):
+        await approver.reconcile(KEY)
+        await signer.reconcile(KEY)
+    assert len(desk.acts) == len(set(desk.acts))
+    done = tuple(desk.acts)
+    if done:
+        assert done in {("Approved",), ("Approved", "signed"), ("signed",), ("Failed",)}
+        before = {condition.type for condition in request.status.conditions}
+        assert not before & {"Denied", "Failed"}
+        assert not request.status.certificate
+    if "Approved" in done:
+        assert rights
+        assert subject == NODE
+        assert request.spec.signer_name == certificates.KUBELET_CLIENT
+    if "signed" in done:
+        assert certificates.has(desk.it, "Approved")
+        assert request.spec.signer_name.startswith("kubernetes.io/")
+
+
+@given(REQUESTS, st.none() | st.floats(NOW - DAY, NOW + DAY))
+async def test_a_request_is_there_until_its_time_is_over_and_then_goes_once(request, expires):
+    desk = Desk(request, NODE, expires=expires)
+    cleaner = CleaningController(desk)
+    result = await cleaner.reconcile(KEY)
+    if result.again_after is not None:
+        assert not desk.acts
+        desk.clock += result.again_after / 2
+        if (left := (await cleaner.reconcile(KEY)).again_after) is None:
+            # Half of next to nothing is nothing.
+            assert desk.acts == ["deleted"]
+        else:
+            desk.clock += left + 1e-3
+            await cleaner.reconcile(KEY)
+        assert desk.acts == ["deleted"]
+    await cleaner.reconcile(KEY)
+    assert desk.acts in ([], ["deleted"])
+    if not desk.acts:  # whoever has not been answered in full, though approved, is waited for
+        assert {condition.type for condition in request.status.conditions} == {"Approved"}
