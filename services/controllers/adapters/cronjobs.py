@@ -1,11 +1,13 @@
 """CronJobs and their Jobs, and the writes to both; Jobs that ended and whose time is over."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters.jobmeasures import CronJobMeasures
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -16,6 +18,7 @@ from pilothouse.services.controllers.adapters.world import (
 from pilothouse.services.controllers.workload.cron import starts
 from pilothouse.services.controllers.workload.cronjob import CronJobController, Plan, Start
 from pilothouse.services.controllers.workload.ttlafterfinished import TTLController
+from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import AlreadyExists, ApiError, NotFound
 from pilothouse.services.machinery.kinds import jobs
 from pilothouse.services.machinery.kinds.jobs import CronJob, CronJobStatus, Job, JobReference
@@ -33,6 +36,7 @@ class CronJobs:
     """What the CronJob controller asks for."""
 
     def __init__(self, world: World, cronjobs: Cache[CronJob], found: Cache[Job]) -> None:
+        self.measures = CronJobMeasures()
         self._objects = world.objects
         self._clock = world.clock
         self._cronjobs = cronjobs
@@ -79,8 +83,10 @@ class CronJobs:
 
     async def start(self, cronjob: CronJob, start: Start) -> JobReference | None:
         key = Key(cronjob.metadata.namespace, start.name)
+        born = False
         try:
             answer = await self._objects.create(JOBS, key.namespace, _body(cronjob, start))
+            born = True
             self._say(cronjob, "Normal", "SuccessfulCreate", f"Created job {start.name}")
         except AlreadyExists:
             answer = await self._objects.get(JOBS, key)
@@ -89,6 +95,8 @@ class CronJobs:
             self._say(cronjob, "Warning", "FailedCreate", text)
             raise
         made = _JOB.decode(answer)
+        if born and made.metadata.creation_timestamp:
+            self.measures.started(start.due, timestamps.parse(made.metadata.creation_timestamp))
         if not _is_controlled(made, cronjob):
             return None
         self._settled.wrote(cronjob.metadata.key, answer)
@@ -172,7 +180,9 @@ def cronjob(world: World) -> Controller:
 
     found.on_change(changed)
     owned.on_change(wiring.its_controller(queue, CRON_JOBS))
-    return controller(CronJobController(CronJobs(world, found, owned)), queue, found)
+    cluster = CronJobs(world, found, owned)
+    made = controller(CronJobController(cluster), queue, found)
+    return replace(made, measured=cluster.measures.families)
 
 
 def _when(cronjob: CronJob) -> tuple[str, str | None]:

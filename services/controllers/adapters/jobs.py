@@ -1,11 +1,13 @@
 """Jobs and their pods, and the writes to both."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, jobpods, ownership, wiring
 from pilothouse.services.controllers.adapters.doubts import Doubts
+from pilothouse.services.controllers.adapters.jobmeasures import JobMeasures, Timed
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -41,6 +43,7 @@ class Jobs:
     """What the Job controller asks for."""
 
     def __init__(self, world: World, owners: Cache[Job], found: Cache[Pod]) -> None:
+        self.measures = JobMeasures()
         self._objects = world.objects
         self._clock = world.clock
         self._jobs = owners
@@ -83,6 +86,7 @@ class Jobs:
         return self._written.is_settled(key) and self._settled.is_settled(key)
 
     async def staff(self, job: Job, todo: Plan) -> tuple[int, ApiError | None]:
+        self.measures.acting(job.metadata.key, todo)
         await self._claim(job, todo)
 
         async def stop(pod: Pod) -> None:
@@ -112,6 +116,7 @@ class Jobs:
             }
             answer = await self._objects.patch(JOBS, key, said, subresource="status")
             self._written.wrote(key, answer)
+            self.measures.recorded(job, status)
             self._announce(job, status)
         if todo.backoff != backoff.NONE:
             self._histories[key] = todo.backoff
@@ -239,4 +244,6 @@ def job(world: World) -> Controller:
     owners.on_change(wiring.itself(queue))
     found.on_change(pod_changed)
     found.on_change(wiring.its_takers(queue, owners, selector_of))
-    return controller(JobController(Jobs(world, owners, found)), queue, owners)
+    cluster = Jobs(world, owners, found)
+    timed = Timed(JobController(cluster), owners.get, cluster.measures)
+    return replace(controller(timed, queue, owners), measured=cluster.measures.families)

@@ -1,0 +1,127 @@
+"""What is counted of Jobs and of CronJobs, under the names that Kubernetes gives it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from pilothouse.services.controllers.workload.job import Plan
+from pilothouse.services.machinery.kinds import jobs
+from pilothouse.services.machinery.kinds.jobs import Job, JobStatus
+from pilothouse.services.machinery.objects import Key
+from pilothouse.services.runtime.control.loop import Reconciler, Result
+from pilothouse.services.runtime.control.measures import Spans
+from pilothouse.services.runtime.exposition import Family
+
+SYNC_BOUNDS = tuple(0.004 * 2**power for power in range(15))
+SKEW_BOUNDS = tuple(float(2**power) for power in range(10))
+"""Both are seconds, as upstream's."""
+
+_RECONCILING = "reconciling"
+_TRACKING = "tracking"
+
+
+class JobMeasures:
+    """Of the Job controller."""
+
+    def __init__(self) -> None:
+        self._acting: dict[Key, str] = {}
+        self._syncs: dict[tuple[str, str, str], Spans] = {}
+        self._finished: Counter[tuple[str, str, str]] = Counter()
+        self._pods: Counter[tuple[str, str]] = Counter()
+
+    def acting(self, key: Key, todo: Plan) -> None:
+        """What is about to be done to the pods of a Job."""
+        deletes = bool(todo.stop or todo.retire)
+        self._acting[key] = (
+            "pods_created" if todo.create else "pods_deleted" if deletes else _TRACKING
+        )
+
+    def synced(self, job: Job, result: str, seconds: float) -> None:
+        """A look at a Job is over: ``success`` or ``error``."""
+        action = self._acting.pop(job.metadata.key, _RECONCILING)
+        labels = (action, _mode(job), result)
+        self._syncs.setdefault(labels, Spans(SYNC_BOUNDS)).observe(seconds)
+
+    def recorded(self, job: Job, status: JobStatus) -> None:
+        """A new status is written."""
+        mode = _mode(job)
+        for result, more in (
+            ("succeeded", status.succeeded - job.status.succeeded),
+            ("failed", status.failed - job.status.failed),
+        ):
+            if more > 0:
+                self._pods[mode, result] += more
+        for said in status.conditions:
+            if said.status == "True" and said.type in {jobs.COMPLETE, jobs.FAILED}:
+                result = "succeeded" if said.type == jobs.COMPLETE else "failed"
+                self._finished[mode, said.reason, result] += 1
+
+    def families(self) -> Iterator[Family]:
+        """Upstream's ``job_controller_*``, as far as they are stable."""
+        total = Family("job_controller_job_syncs_total", "counter", "Looks at Jobs.")
+        spans = Family(
+            "job_controller_job_sync_duration_seconds", "histogram", "How long a look took."
+        )
+        for (action, mode, result), each in sorted(self._syncs.items()):
+            labels = (("action", action), ("completion_mode", mode), ("result", result))
+            total.add(sum(each.counts), *labels)
+            spans.observe(SYNC_BOUNDS, each.counts, each.total, labels)
+        finished = Family("job_controller_jobs_finished_total", "counter", "Jobs that ended.")
+        for (mode, reason, result), count in sorted(self._finished.items()):
+            finished.add(count, ("completion_mode", mode), ("reason", reason), ("result", result))
+        pods = Family(
+            "job_controller_job_pods_finished_total", "counter", "Pods that ended and are counted."
+        )
+        for (mode, result), count in sorted(self._pods.items()):
+            pods.add(count, ("completion_mode", mode), ("result", result))
+        return iter((total, spans, finished, pods))
+
+
+class Timed:
+    """A Job controller whose looks are counted."""
+
+    def __init__(
+        self, inner: Reconciler, find: Callable[[Key], Job | None], measures: JobMeasures
+    ) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._find = find
+        self._measures = measures
+
+    async def reconcile(self, key: Key) -> Result:
+        job = self._find(key)
+        if job is None or jobs.finished(job) is not None:
+            return await self._inner.reconcile(key)
+        clock, result = asyncio.get_running_loop().time, "error"
+        began = clock()
+        try:
+            done = await self._inner.reconcile(key)
+            result = "success"
+        finally:
+            self._measures.synced(job, result, clock() - began)
+        return done
+
+
+class CronJobMeasures:
+    """Of the CronJob controller: how long after its time a Job was made."""
+
+    def __init__(self) -> None:
+        self._skew = Spans(SKEW_BOUNDS)
+
+    def started(self, due: float, made: float) -> None:
+        """Both in seconds since the epoch."""
+        self._skew.observe(made - due)
+
+    def families(self) -> Iterator[Family]:
+        """Upstream's one that is stable."""
+        skew = Family(
+            "cronjob_controller_job_creation_skew_duration_seconds",
+            "histogram",
+            "From the time of a start to the Job's making.",
+        )
+        skew.observe(SKEW_BOUNDS, self._skew.counts, self._skew.total, ())
+        yield skew
+
+
+def _mode(job: Job) -> str:
+    return job.spec.completion_mode or "NonIndexed"

@@ -1,0 +1,92 @@
+"""Of Jobs it is counted what upstream's dashboards ask for, each once."""
+
+import pytest
+
+from pilothouse.services.controllers.adapters.jobmeasures import (
+    CronJobMeasures,
+    JobMeasures,
+    Timed,
+)
+from pilothouse.services.controllers.workload.completion.sizes import Birth
+from pilothouse.services.controllers.workload.job import Plan
+from pilothouse.services.machinery.kinds.jobs import Job, JobCondition, JobSpec, JobStatus
+from pilothouse.services.machinery.objects import Key, Metadata
+from pilothouse.services.runtime import exposition
+from pilothouse.services.runtime.control.loop import DONE
+
+KEY = Key("a", "j")
+JOB = Job(
+    metadata=Metadata(name="j", namespace="a"),
+    spec=JobSpec(completion_mode="Indexed"),
+    status=JobStatus(succeeded=1),
+)
+
+
+def told(measures):
+    lines = exposition.render(measures.families()).decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_what_ended_is_counted_once():
+    measures = JobMeasures()
+    measures.recorded(JOB, JobStatus(succeeded=3, failed=1))
+    done = JobCondition(type="Complete", status="True", reason="CompletionsReached")
+    measures.recorded(JOB, JobStatus(succeeded=1, conditions=(done,)))
+    found = told(measures)
+    pods = 'job_controller_job_pods_finished_total{completion_mode="Indexed",result='
+    assert found[f'{pods}"succeeded"}}'] == "2"
+    assert found[f'{pods}"failed"}}'] == "1"
+    labels = 'completion_mode="Indexed",reason="CompletionsReached",result="succeeded"'
+    assert found[f"job_controller_jobs_finished_total{{{labels}}}"] == "1"
+
+
+class Looks:
+    """Does to the pods what it is told to, and may fail then."""
+
+    name = "job"
+
+    def __init__(self, measures):
+        self.measures = measures
+        self.todo = None
+        self.fails = False
+
+    async def reconcile(self, key):
+        if self.todo is not None:
+            self.measures.acting(key, self.todo)
+        if self.fails:
+            raise ValueError
+        return DONE
+
+
+async def test_every_look_is_counted_by_what_it_did():
+    measures = JobMeasures()
+    looks = Looks(measures)
+    timed = Timed(looks, {KEY: JOB}.get, measures)
+    await timed.reconcile(KEY)
+    looks.todo = Plan(JobStatus(), create=(Birth(0),))
+    await timed.reconcile(KEY)
+    looks.todo, looks.fails = Plan(JobStatus()), True
+    with pytest.raises(ValueError, match=r"^$"):
+        await timed.reconcile(KEY)
+    looks.fails = False
+    await timed.reconcile(Key("a", "gone"))
+    found = told(measures)
+    counted = {
+        name.partition("{")[2]: value for name, value in found.items() if "syncs_total" in name
+    }
+    assert counted == {
+        'action="reconciling",completion_mode="Indexed",result="success"}': "1",
+        'action="pods_created",completion_mode="Indexed",result="success"}': "1",
+        'action="tracking",completion_mode="Indexed",result="error"}': "1",
+    }
+    spans = [name for name in found if name.startswith("job_controller_job_sync_duration_seconds_")]
+    assert sum('le="65.536"' in name for name in spans) == 3
+
+
+def test_how_late_a_job_was_made():
+    measures = CronJobMeasures()
+    measures.started(100.0, 103.0)
+    name = "cronjob_controller_job_creation_skew_duration_seconds"
+    found = told(measures)
+    assert (found[f'{name}_bucket{{le="2"}}'], found[f'{name}_bucket{{le="4"}}']) == ("0", "1")
+    assert found[f"{name}_sum"] == "3"
