@@ -29,6 +29,10 @@ from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
 
 AGAIN_SECONDS = 0.5
+LATE_SECONDS = 16.0
+"""How long a shim says again what nobody heard. A containerd since 1.7 that starts anew forgets
+tasks that ended meanwhile: then only their shim tells how.
+"""
 
 
 @dataclass
@@ -47,8 +51,7 @@ class Recovery:
 
     async def begin(self) -> None:
         """Before anybody is served: take up what runs, clear what is nobody's."""
-        running = {task.id: task for task in await self.tasks.list()}
-        await self._look(running)
+        await self._look(await self._list())
         for record in self.store.containers():
             if record.state == RUNNING:
                 await self.logs.open(self.store.io(record.id))
@@ -75,9 +78,13 @@ class Recovery:
             elif isinstance(event, Ended):
                 await self._ended(event.id, event.exit)
             else:
-                for _ in range(2):
-                    await self._look({task.id: task for task in await self.tasks.list()})
-                    await self.clock.sleep(AGAIN_SECONDS)
+                for wait in (AGAIN_SECONDS, LATE_SECONDS):
+                    await self._look(await self._list())
+                    await self.clock.sleep(wait)
+                await self._look(await self._list(), finally_=True)
+
+    async def _list(self) -> dict[str, Task]:
+        return {task.id: task for task in await self.tasks.list()}
 
     async def _ended(self, id_: str, exit_: Exit) -> None:
         if id_ in {item.id for item in self.store.containers()}:
@@ -85,15 +92,19 @@ class Recovery:
         else:
             await self.sandboxes.ended(id_, exit_)
 
-    async def _look(self, tasks: dict[str, Task]) -> None:
-        """Compare what is thought to run with what does."""
+    async def _look(self, tasks: dict[str, Task], *, finally_: bool = False) -> None:
+        """Compare what is thought to run with what does; ``finally_``: nothing is told any more."""
         for sandbox in self.store.sandboxes():
             task = tasks.get(sandbox.id)
             if sandbox.state == READY and (task is None or not task.is_running):
                 exit_ = task.exit if task else Exit(endings.UNKNOWN_CODE, self._now())
                 await self.sandboxes.ended(sandbox.id, exit_)
         for record in self.store.containers():
-            await self._look_at(record, tasks.get(record.id))
+            task = tasks.get(record.id)
+            if task is None and record.sandbox_id in tasks and not finally_:
+                # The sandbox's shim is there, and its word may be on the way.
+                continue
+            await self._look_at(record, task)
 
     async def _look_at(self, record: ContainerRecord, task: Task | None) -> None:
         if record.state == RUNNING and task is None:

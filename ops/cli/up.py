@@ -5,9 +5,11 @@ import asyncio
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pilothouse.ops.local import cluster as clusters
+from pilothouse.ops.local import containerd
 from pilothouse.ops.local.bring_up import CHECKOUT, bring_up
 from pilothouse.ops.local.progress import Progress
 from pilothouse.services.runtime.clock import SystemClock
@@ -50,7 +52,9 @@ def main(argv: list[str]) -> int:
 
 
 def _wanted(name: str, asked: dict[str, Any]) -> clusters.Cluster:
-    before = clusters.load(name) or clusters.Cluster(name)
+    before = clusters.load(name) or clusters.Cluster(name, containerd=containerd.find())
+    if not Path(before.containerd).exists():
+        asked = asked | {"containerd": containerd.find()}
     cluster = replace(before, **asked)
     if clusters.load(name) is not None and cluster.nodes < before.nodes:
         raise ValueError(f"it has {before.nodes} nodes: run down first to have fewer")

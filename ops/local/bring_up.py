@@ -111,6 +111,12 @@ def _sign(cluster: Cluster, clock: Clock) -> None:
         kubeconfig.write(cluster.kubeconfig, cluster=name, server=cluster.server, pki=cluster.pki)
 
 
+def environment(cluster: Cluster) -> dict[str, str]:
+    """containerd looks for its shims in PATH before it looks beside itself."""
+    binaries = Path(cluster.containerd).parent
+    return ENVIRONMENT | {"PATH": f"{binaries}:{ENVIRONMENT['PATH']}"}
+
+
 def start_supervisor(cluster: Cluster) -> None:
     """Start it detached: it lives on when whoever ran ``ops/up`` goes."""
     log = os.open(cluster.logs / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -121,7 +127,7 @@ def start_supervisor(cluster: Cluster) -> None:
             stdout=log,
             stderr=log,
             cwd="/",
-            env=ENVIRONMENT,
+            env=environment(cluster),
             start_new_session=True,
         )
     finally:

@@ -17,6 +17,7 @@ NODES_MAX = 200
 # Who answers the kubelet's calls: containerd's own CRI server, or ours on its native services.
 CONTAINERD, CRI_SHIM = "containerd", "cri-shim"
 CONTAINER_RUNTIMES = (CONTAINERD, CRI_SHIM)
+DEBIANS = "/usr/bin/containerd"
 
 # Socket paths hold at most 107 bytes, and the name is in them.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?")
@@ -69,6 +70,8 @@ class Cluster:
     port: int = API_PORT
     publish_address: str = "127.0.0.1"
     container_runtime: str = CONTAINERD
+    # The program; its shims and ctr lie beside it.
+    containerd: str = DEBIANS
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -1,63 +1,18 @@
-"""One containerd a node: its configuration, and the images it starts with."""
+"""One containerd a node: which, its directories, and the images it starts with."""
 
 import asyncio
-import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from pilothouse.ops.images.recipes import PAUSE
-from pilothouse.ops.local.cluster import CRI_SHIM, Node
+from pilothouse.ops.local import containerd_toml
+from pilothouse.ops.local.cluster import DEBIANS, Node
 
 CNI_BINARIES = Path("/usr/lib/cni")
 NAMESPACE = "k8s.io"
 CAP_SYS_RESOURCE = 24
-CRI_PLUGIN = "io.containerd.grpc.v1.cri"
-
-# Off: what no pod of ours uses. The opt plugin would make /opt/containerd.
-DISABLED = (
-    "io.containerd.internal.v1.opt",
-    "io.containerd.internal.v1.restart",
-    "io.containerd.snapshotter.v1.aufs",
-    "io.containerd.snapshotter.v1.btrfs",
-    "io.containerd.snapshotter.v1.devmapper",
-    "io.containerd.snapshotter.v1.zfs",
-    "io.containerd.tracing.processor.v1.otlp",
-)
-
-
-def configuration(node: Node, *, snapshotter: str, restrict_oom_score_adj: bool) -> str:
-    """The node's ``config.toml``; nothing of it touches a path outside the node's directories."""
-    restrict = str(restrict_oom_score_adj).lower()
-    cri = f'plugins."{CRI_PLUGIN}"'
-    own = node.cluster.container_runtime == CRI_SHIM
-    disabled = [*DISABLED, CRI_PLUGIN] if own else list(DISABLED)
-    return f"""version = 2
-root = "{node.state}/containerd"
-state = "{node.run}/containerd"
-temp = "{node.state}/containerd/tmp"
-disabled_plugins = {json.dumps(disabled)}
-
-[grpc]
-  address = "{node.containerd_socket}"
-
-[{cri}]
-  sandbox_image = "{PAUSE}"
-  restrict_oom_score_adj = {restrict}
-  netns_mounts_under_state_dir = true
-  stream_server_address = "127.0.0.1"
-  stream_server_port = "0"
-  [{cri}.cni]
-    bin_dir = "{CNI_BINARIES}"
-    conf_dir = "{node.state}/cni/net.d"
-  [{cri}.registry]
-    config_path = "{node.cluster.config}/certs.d"
-  [{cri}.containerd]
-    snapshotter = "{snapshotter}"
-    default_runtime_name = "runc"
-    [{cri}.containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
-      [{cri}.containerd.runtimes.runc.options]
-        Root = "{node.run}/runc"
-"""
 
 
 def prepare(node: Node) -> Path:
@@ -66,11 +21,13 @@ def prepare(node: Node) -> Path:
         (node.state / directory).mkdir(parents=True, exist_ok=True)
     node.run.mkdir(parents=True, exist_ok=True, mode=0o711)
     path = node.state / "containerd.toml"
-    text = configuration(
-        node,
+    machine = containerd_toml.Machine(
+        version=version(node.cluster.containerd),
         snapshotter=snapshotter(node.state),
         restrict_oom_score_adj=not may_lower_oom_score(),
+        cni_binaries=CNI_BINARIES,
     )
+    text = containerd_toml.configuration(node, machine)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     return path
@@ -92,7 +49,7 @@ async def import_images(node: Node, archive: Path, *, digest: str) -> bool:
 
 async def _ctr(node: Node, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        "ctr",
+        str(Path(node.cluster.containerd).with_name("ctr")),
         "--address",
         str(node.containerd_socket),
         "--namespace",
@@ -104,6 +61,23 @@ async def _ctr(node: Node, *arguments: str) -> None:
     _, errors = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"ctr {' '.join(arguments)}: {errors.decode().strip()}")
+
+
+def find() -> str:
+    """The containerd that a new cluster takes: the first in PATH, else Debian's place of it."""
+    return str(Path(shutil.which("containerd") or DEBIANS).absolute())
+
+
+def version(program: str) -> tuple[int, int]:
+    """Of this containerd, as (1, 6); RuntimeError when it can not be told."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise RuntimeError(f"{program}: {error.strerror}") from None
+    numbers = re.search(r" v?(\d+)\.(\d+)\.", said.stdout)
+    if numbers is None:
+        raise RuntimeError(f"{program} --version says {(said.stdout + said.stderr).strip()!r}")
+    return int(numbers[1]), int(numbers[2])
 
 
 def may_lower_oom_score() -> bool:

@@ -58,7 +58,13 @@ def _mesh(cluster: Cluster, stem: str) -> list[str]:
 def _containerd(node: Node) -> Unit:
     return Unit(
         f"containerd-{node.name}",
-        ["/usr/bin/containerd", "--config", f"{node.state}/containerd.toml", "--log-level", "warn"],
+        [
+            node.cluster.containerd,
+            "--config",
+            f"{node.state}/containerd.toml",
+            "--log-level",
+            "warn",
+        ],
         netns=node.netns,
         stop_order=3,
     )

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +26,8 @@ CONFIGURATION = """version = 2
 root = "{root}/root"
 state = "{root}/state"
 temp = "{root}/tmp"
-disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.restart"]
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.restart",
+  "io.containerd.nri.v1.nri"]
 [grpc]
   address = "{root}/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -46,6 +49,24 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.internal.v1.
 """
 
 
+def environment() -> dict[str, str]:
+    """That of commands: the binaries of ``PILOTHOUSE_CONTAINERD``, a folder, come first."""
+    found = dict(os.environ)
+    if folder := found.get("PILOTHOUSE_CONTAINERD"):
+        found["PATH"] = f"{folder}:{found['PATH']}"
+    return found
+
+
+@functools.cache
+def version() -> tuple[int, int]:
+    """Of the containerd that tests run on, as (1, 6)."""
+    said = subprocess.run(
+        ["containerd", "--version"], env=environment(), capture_output=True, text=True, check=True
+    )
+    numbers = re.search(r" v?(\d+)\.(\d+)\.", said.stdout)
+    return int(numbers[1]), int(numbers[2])
+
+
 @dataclass
 class Containerd:
     """One running containerd."""
@@ -64,7 +85,7 @@ class Containerd:
             self.process = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.netns}", "containerd", "--config",
                  str(self.root / "config.toml"), "--log-level", "info"],
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, env=environment(),
             )  # fmt: skip
         for _ in range(200):
             if self.ctr("version", check=False).returncode == 0:
@@ -81,7 +102,7 @@ class Containerd:
         return subprocess.run(
             ["ctr", "--address", f"{self.root}/containerd.sock", "--namespace", "k8s.io",
              *arguments],
-            capture_output=True, text=True, check=check,
+            env=environment(), capture_output=True, text=True, check=check,
         )  # fmt: skip
 
     def shims(self) -> list[int]:

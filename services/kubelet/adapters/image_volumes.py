@@ -1,8 +1,9 @@
 """Images as volumes: by the runtime where it can, else by ourselves from containerd's snapshots.
 
-containerd's CRI mounts images since 2.1, and our server always does. Before that the same socket
-serves containerd's snapshots: a read-only view of the image's topmost one is mounted in the pod's
-directory. Views carry the pod's uid, so that those of pods that are gone are found.
+containerd's CRI mounts images since 2.1 and parts of them since 2.2, and our server always does.
+Before that the same socket serves containerd's snapshots: a read-only view of the image's topmost
+one is mounted in the pod's directory. Views carry the pod's uid, so that those of pods that are
+gone are found.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ PLUGIN = "kubernetes.io~image"
 POD_LABEL = "pilothouse.io/pod-uid"
 ROOT_LABEL = "containerd.io/gc.root"
 """What carries it is never collected as garbage."""
-OWN_SINCE = (2, 1)
+OWN_SINCE = (2, 2)
 SNAPSHOTTER = "overlayfs"
 CALL_SECONDS_MAX = 120.0
 
@@ -92,13 +93,23 @@ class ImageVolumes:
             return True
         if numbers is not None and (int(numbers[1]), int(numbers[2])) >= OWN_SINCE:
             return True
+        if found := await self._find_snapshotter():
+            self._snapshotter = found
+            await self._sweep()
+        return False
+
+    async def _find_snapshotter(self) -> str:
+        """Since 2.0 its name is only in the directory's; before, it is told."""
         request = cri.StatusRequest(verbose=True)
         status = await self._runtime.Status(request, timeout=CALL_SECONDS_MAX)
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            config = json.loads(status.info["config"])
-            self._snapshotter = str(config["containerd"]["snapshotter"])
-            await self._sweep()
-        return False
+            return str(json.loads(status.info["config"])["containerd"]["snapshotter"])
+        used = await self._images.ImageFsInfo(cri.ImageFsInfoRequest(), timeout=CALL_SECONDS_MAX)
+        for one in used.image_filesystems:
+            _, is_one, name = one.fs_id.mountpoint.rpartition("/io.containerd.snapshotter.v1.")
+            if is_one:
+                return name
+        return ""
 
     async def _sweep(self) -> None:
         """Drop the views of pods that have no directory any more."""

@@ -28,6 +28,11 @@ class RuntimeEvents:
         self._events = EventsStub(channel)
         self._is_native = False
 
+    @property
+    def listens_to(self) -> str:
+        """``cri``, until the runtime was found to have only containerd's: ``native``."""
+        return "native" if self._is_native else "cri"
+
     async def exits(self) -> AsyncIterator[str]:
         """Ids of containers and sandboxes whose main process ended; ends with an ApiError."""
         try:

@@ -27,6 +27,8 @@ class Memory:
         self._restart_wait_max = restart_wait_max
         self.volumes_ready = False
         self.images: dict[str, str] = {}
+        self.volume_images: dict[str, str] = {}
+        """The image's id by the reference that a volume names."""
         self.pulling: set[str] = set()
         self.stopping: dict[str, float] = {}
         self.health: dict[str, Health] = {}

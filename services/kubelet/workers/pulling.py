@@ -74,7 +74,8 @@ class Puller:
             if volume.image is None or volume.name not in mounted:
                 continue
             image = volume.image
-            await self._provide(pod, spec, image.reference, image.pull_policy)
+            found = await self._provide(pod, spec, image.reference, image.pull_policy)
+            self._memory.volume_images[image.reference] = found.ref
             if self._parts.image_volumes is None:
                 continue
             try:

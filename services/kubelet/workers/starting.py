@@ -1,9 +1,13 @@
 """Start containers: image, environment, mounts, create, start, postStart."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from pilothouse.services.kubelet.parts import Parts, log_directory, reference
 from pilothouse.services.kubelet.pod import environment
 from pilothouse.services.kubelet.pod.configs import (
     ContainerConfig,
+    Mount,
     SandboxConfig,
     dns_of,
     kernel_hostname_of,
@@ -131,7 +135,7 @@ class Starter:
             mounts=[
                 *given.mounts,
                 *self._parts.confinement.settle(
-                    self._parts.volumes.mounts(pod, spec, act.attempt, env, ips),
+                    self._mounts(pod, spec, act, env, ips),
                     await self._handler(pod),
                 ),
             ],
@@ -144,6 +148,21 @@ class Starter:
             annotations=given.annotations,
             cdi_devices=given.cdi_devices,
         )
+
+    def _mounts(
+        self,
+        pod: Pod,
+        spec: Container,
+        act: StartContainer,
+        env: Mapping[str, str],
+        ips: tuple[str, ...],
+    ) -> list[Mount]:
+        """Images among them by their ids: a runtime need not know a name as the pod says it."""
+        ids = self._memory.volume_images
+        return [
+            replace(mount, image=ids.get(mount.image, mount.image)) if mount.image else mount
+            for mount in self._parts.volumes.mounts(pod, spec, act.attempt, env, ips)
+        ]
 
     async def _image_user(self, pod: Pod, spec: Container) -> int | None:
         """Whom the image runs as; asked only where the pod names a group and no user."""

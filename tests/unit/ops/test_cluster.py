@@ -1,9 +1,13 @@
 """A cluster's names and addresses, and the processes it is made of."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
+from pilothouse.ops.local.bring_up import environment
 from pilothouse.ops.local.cluster import CRI_SHIM, Cluster
-from pilothouse.ops.local.containerd import configuration
+from pilothouse.ops.local.containerd_toml import Machine, configuration
 from pilothouse.ops.local.services import LISTEN_FLAG, plan
 
 
@@ -52,13 +56,41 @@ def test_only_the_api_server_inherits_the_socket_and_containerd_stops_last() -> 
     assert last.name == "containerd-node-1"
 
 
-def test_containerd_keeps_to_the_nodes_directories() -> None:
+def _machine(version: tuple[int, int]) -> Machine:
+    return Machine(version, "native", True, Path("/usr/lib/cni"))
+
+
+@pytest.mark.parametrize("version", [(1, 6), (1, 7), (2, 0), (2, 1)])
+def test_containerd_keeps_to_the_nodes_directories(version: tuple[int, int]) -> None:
     node = Cluster("x").members[0]
-    text = configuration(node, snapshotter="overlayfs", restrict_oom_score_adj=True)
+    text = configuration(node, _machine(version))
+    tomllib.loads(text)
     assert "restrict_oom_score_adj = true" in text
     assert f'root = "{node.state}/containerd"' in text
     assert "/var/lib/containerd" not in text
     assert "/run/containerd" not in text
+
+
+def test_containerd_is_told_in_the_language_it_knows() -> None:
+    node = Cluster("x").members[0]
+    old, new = (tomllib.loads(configuration(node, _machine(it))) for it in ((1, 7), (2, 1)))
+    assert (old["version"], new["version"]) == (2, 3)
+    before = old["plugins"]["io.containerd.grpc.v1.cri"]
+    images = new["plugins"]["io.containerd.cri.v1.images"]
+    runtime = new["plugins"]["io.containerd.cri.v1.runtime"]
+    assert images["pinned_images"]["sandbox"] == before["sandbox_image"]
+    assert images["snapshotter"] == before["containerd"]["snapshotter"]
+    assert images["registry"] == before["registry"]
+    assert runtime["containerd"]["runtimes"] == before["containerd"]["runtimes"]
+    assert runtime["cni"]["bin_dirs"] == [before["cni"]["bin_dir"]]
+    assert new["plugins"]["io.containerd.grpc.v1.cri"].keys() < before.keys()
+
+
+def test_another_containerd_is_taken_with_what_lies_beside_it() -> None:
+    cluster = Cluster("x", containerd="/opt/new/bin/containerd")
+    (unit,) = (unit for unit in plan(cluster) if unit.name == "containerd-node-1")
+    assert unit.arguments[0] == "/opt/new/bin/containerd"
+    assert environment(cluster)["PATH"].startswith("/opt/new/bin:")
 
 
 def test_our_cri_server_stands_between_the_kubelet_and_containerd() -> None:
@@ -70,7 +102,7 @@ def test_our_cri_server_stands_between_the_kubelet_and_containerd() -> None:
     assert f"--container-runtime-endpoint={socket}" in kubelet.arguments
     assert shim.netns == kubelet.netns
     assert kubelet.stop_order < shim.stop_order < units["containerd-node-2"].stop_order
-    text = configuration(cluster.members[1], snapshotter="native", restrict_oom_score_adj=True)
+    text = configuration(cluster.members[1], _machine((1, 6)))
     (line,) = [line for line in text.splitlines() if line.startswith("disabled_plugins")]
     assert '"io.containerd.grpc.v1.cri"' in line
 
