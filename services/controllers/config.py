@@ -60,7 +60,7 @@ def parse(argv: list[str]) -> Config:
     more.add_nodes(parser)
     add("--master", default="", help="the API server's REST door, where metrics are read")
     more.add_autoscaling(parser)
-    more.add_concurrency(parser)
+    more.add_works(parser)
     more.add_unused(parser)
     candidacy.add_election(parser, COMPONENT)
     door.add_door(parser, SECURE_PORT)
@@ -85,6 +85,7 @@ def parse(argv: list[str]) -> Config:
             node_mask=flags.node_cidr_mask_size,
             patience=more.patience(flags),
             terminated_pods_max=flags.terminated_pod_gc_threshold,
+            unused_tokens_seconds=flags.legacy_service_account_token_clean_up_period,
             signing=_signing(flags),
             server=_rest(flags, identity),
             autoscaling=more.autoscaling(flags),

@@ -49,7 +49,7 @@ disabled-metrics emulated-version enable-dynamic-provisioning enable-garbage-col
 enable-hostpath-provisioner enable-leader-migration endpoint-updates-batch-period
 endpointslice-updates-batch-period external-cloud-volume-plugin feature-gates flex-volume-plugin-dir
 http2-max-streams-per-connection kube-api-burst kube-api-content-type kube-api-qps kubeconfig
-leader-migration-config legacy-service-account-token-clean-up-period log-flush-frequency
+leader-migration-config log-flush-frequency
 log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size log-text-split-stream
 logging-format master-qps max-endpoints-per-slice min-resync-period
 mirroring-endpointslice-updates-batch-period mirroring-max-endpoints-per-subset
@@ -73,8 +73,15 @@ def add_unused(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", nargs="?", default="", help=argparse.SUPPRESS)
 
 
-def add_concurrency(parser: argparse.ArgumentParser) -> None:
-    """How many objects of a kind are worked on at once."""
+def add_works(parser: argparse.ArgumentParser) -> None:
+    """How many objects of a kind are worked on at once, and how long some are left alone."""
+    parser.add_argument(
+        "--legacy-service-account-token-clean-up-period",
+        type=_period,
+        default=8760 * 3600.0,
+        metavar="DURATION",
+        help="for how long a token that was made of itself may go unused",
+    )
     for name in CONCURRENT:
         names = {f"--{name}", f"--{name}".replace("concurrent-rc-syncs", "concurrent_rc_syncs")}
         parser.add_argument(*sorted(names), type=_positive, metavar="N")
@@ -146,6 +153,13 @@ def seconds(text: str) -> float:
         return float(text)
     except ValueError:
         return durations.parse(text)
+
+
+def _period(text: str) -> float:
+    found = durations.parse(text)
+    if found <= 0:
+        raise ValueError(text)
+    return found
 
 
 def _positive(text: str) -> int:

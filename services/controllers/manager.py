@@ -27,6 +27,7 @@ from pilothouse.services.controllers.adapters import (
     garbage,
     jobpods,
     jobs,
+    legacytokens,
     migrations,
     mirrors,
     namespaces,
@@ -64,6 +65,7 @@ class Settings:
     node_mask: int = 24
     patience: Patience = field(default_factory=Patience)
     terminated_pods_max: int = 12_500
+    unused_tokens_seconds: float = 365 * 24 * 3600.0
     signing: Signing | None = None
     server: Server | None = None
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
@@ -107,6 +109,9 @@ CONTROLLERS: Mapping[str, Build] = {
     "clusterrole-aggregation": lambda world, _: trust.aggregation(world),
     "bootstrapsigner": lambda world, _: trust.bootstrapsigner(world),
     "tokencleaner": lambda world, _: trust.tokencleaner(world),
+    "legacy-serviceaccount-token-cleaner": lambda world, told: legacytokens.cleaner(
+        world, told.unused_tokens_seconds
+    ),
     "namespace": lambda world, _: namespaces.namespace(world),
     "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.patience),
     "nodeipam": lambda world, told: (

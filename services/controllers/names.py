@@ -51,12 +51,14 @@ LONG = {
     "ephemeral-volume-controller": "ephemeral-volume",
     "resourceclaim-controller": "resourceclaim",
     "bootstrap-signer-controller": "bootstrapsigner",
+    "legacy-serviceaccount-token-cleaner-controller": "legacy-serviceaccount-token-cleaner",
 }
 """Upstream's names of today, and ours where they differ."""
 
 SHORT = {
     "endpoint": "endpoints",
     "horizontalpodautoscaling": "horizontal-pod-autoscaler",
+    "legacy-service-account-token-cleaner": "legacy-serviceaccount-token-cleaner",
     "pvc-protection": "persistentvolumeclaim-protection",
     "pv-protection": "persistentvolume-protection",
     "root-ca-cert-publisher": "root-ca-certificate-publisher",
@@ -70,8 +72,7 @@ ABSENT = frozenset(
         "attachdetach", "cloud-node-lifecycle",
         "cloud-node-lifecycle-controller",
         "device-taint-eviction-controller", "ephemeral-volume",
-        "legacy-service-account-token-cleaner",
-        "legacy-serviceaccount-token-cleaner-controller", "node-route-controller",
+        "node-route-controller",
         "persistentvolume-binder", "persistentvolume-expander",
         "resource-claim-controller", "resourceclaim",
         "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",

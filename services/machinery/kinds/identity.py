@@ -3,7 +3,7 @@
 from typing import Any
 
 from pilothouse.services.machinery.labels import LabelSelector
-from pilothouse.services.machinery.objects import Metadata, View
+from pilothouse.services.machinery.objects import Key, Metadata, View
 
 DEFAULT_ACCOUNT = "default"
 ROOT_CA = "kube-root-ca.crt"
@@ -11,10 +11,21 @@ ROOT_CA_KEY = "ca.crt"
 TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type, no secret
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 ACCOUNT_UID = "kubernetes.io/service-account.uid"
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+TRACKING = Key("kube-system", "kube-apiserver-legacy-service-account-token-tracking")
+TRACKED_SINCE = "since"
+
+
+class Named(View, frozen=True, kw_only=True):
+    name: str = ""
 
 
 class ServiceAccount(View, frozen=True, kw_only=True):
+    """``secrets`` are its tokens, as they were made of themselves before Kubernetes 1.24."""
+
     metadata: Metadata = Metadata()
+    secrets: tuple[Named, ...] = ()
 
 
 class ConfigMap(View, frozen=True, kw_only=True):
