@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -66,10 +67,21 @@ def end_processes(run: Path) -> None:
         if quiet == QUIET_LOOKS:
             break
         processes.pause(LOOK_SECONDS)
-    for address in run.glob("nodes/*/containerd/io.containerd.runtime.v2.task/*/*/address"):
-        # A shim that is killed leaves its socket in containerd's own directory.
-        with contextlib.suppress(OSError):
-            Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+    # A shim that is killed leaves its socket in containerd's own directory.
+    for bundle in run.glob("nodes/*/containerd/io.containerd.runtime.v2.task/*/*"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            Path(shim_address(bundle).removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def shim_address(bundle: Path) -> str:
+    """Where the shim of this bundle listens: in a file of its own, or since 1.7 with more.
+
+    OSError, ValueError or KeyError where nothing tells.
+    """
+    told = bundle / "bootstrap.json"
+    if told.exists():
+        return str(json.loads(told.read_text())["address"])
+    return (bundle / "address").read_text()
 
 
 def _forget_sandboxes(nodes: Path) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from pilothouse.ops.local.bring_up import environment
 from pilothouse.ops.local.cluster import CRI_SHIM, Cluster
+from pilothouse.ops.local.containerd import version
 from pilothouse.ops.local.containerd_toml import Machine, configuration
 from pilothouse.ops.local.services import LISTEN_FLAG, plan
+from pilothouse.ops.local.take_down import shim_address
 
 
 def test_the_default_cluster_has_the_plain_names() -> None:
@@ -110,3 +112,17 @@ def test_our_cri_server_stands_between_the_kubelet_and_containerd() -> None:
 def test_a_runtime_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="containerd, cri-shim"):
         Cluster(container_runtime="docker")
+
+
+def test_a_shim_is_found_as_old_and_as_new_ones_say_where(tmp_path: Path) -> None:
+    (tmp_path / "address").write_text("unix:///run/containerd/s/old")
+    assert shim_address(tmp_path) == "unix:///run/containerd/s/old"
+    (tmp_path / "bootstrap.json").write_text('{"version":3,"address":"unix:///run/containerd/s/x"}')
+    assert shim_address(tmp_path) == "unix:///run/containerd/s/x"
+
+
+def test_what_says_no_version_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="--version says"):
+        version("/bin/true")
+    with pytest.raises(RuntimeError, match="No such file"):
+        version("/no/containerd")
