@@ -100,7 +100,8 @@ def test_a_flood_of_lines_drowns_nobody(node: WholeNode, victim: str) -> None:
     node.create(pod)
     assert node.kubectl("exec", victim, "--", "echo", "alive").stdout == "alive\n"
     node.wait(lambda: _status(node, "flood").get("phase") == "Succeeded")
-    assert "the end" in node.kubectl("logs", "flood", "--tail=1").stdout
+    # Of a flood that ends suddenly containerd 1.6 may lose the last lines.
+    assert "nothing but" in node.kubectl("logs", "flood", "--tail=1").stdout
     assert _is_ready(node)
     node.kubectl("delete", "pod", "flood", "--wait=false")
 
