@@ -48,6 +48,7 @@ from pilothouse.services.apiserver.rest.verbs import Verbs
 from pilothouse.services.apiserver.rest.version import GIT_VERSION
 from pilothouse.services.apiserver.rest.watching import Watches
 from pilothouse.services.apiserver.rpc.objects import service
+from pilothouse.services.apiserver.tokenuses import TokenUses
 from pilothouse.services.machinery.errors import ServiceUnavailable, Timeout
 from pilothouse.services.machinery.storage import Unavailable
 from pilothouse.services.runtime import telemetry
@@ -82,9 +83,9 @@ class _Server:
         self._compaction = Compaction(storage, self._cache, clock, config.etcd_compaction_seconds)
         signing, keys = accountkeys.read(config.pki)
         issuers = config.service_account_issuers
-        accounts = Accounts(
-            self._cache, Signer(signing, issuers[0]), Verifier(keys, issuers), clock
-        )
+        signer, verifier = Signer(signing, issuers[0]), Verifier(keys, issuers)
+        self._uses = TokenUses(clock)
+        accounts = Accounts(self._cache, signer, verifier, clock, self._uses.note)
         authorization = Authorization(self._cache, LiveBindings(self._cache))
         reviews = Reviews(authorization, accounts)
         self._registry = Registry(
@@ -168,6 +169,7 @@ class _Server:
             self._identity.run(),
             Repairs(self._registry).run(),
             Offering(self._registry).run(),
+            self._uses.run(self._registry),
         ]
         if self._services.upkeep is not None:
             await self._services.upkeep.bring_up()

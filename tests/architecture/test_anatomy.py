@@ -10,7 +10,7 @@ from kit import house
 DRIVERS = {
     "apiserver": {
         "cache.cache", "cache.watching", "chain.accounts", "objects.collection", "objects.reads",
-        "offering", "repairs", "upkeep", "wiring",
+        "offering", "repairs", "tokenuses", "upkeep", "wiring",
     },
     "controllers": {"manager"},
     "kubelet": {

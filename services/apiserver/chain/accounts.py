@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +28,8 @@ from pilothouse.services.machinery.errors import (
     NotFound,
     Subject,
 )
-from pilothouse.services.machinery.objects import Key, Object, View
+from pilothouse.services.machinery.kinds import identity
+from pilothouse.services.machinery.objects import Key, Metadata, Object, View
 from pilothouse.services.runtime.clock import Clock
 
 LIFETIME_SECONDS = 3600
@@ -50,9 +51,20 @@ class _Pod(Object, frozen=True, kw_only=True):
 
 
 class Accounts:
-    """Issues and recognizes the tokens of service accounts."""
+    """Issues and recognizes the tokens of service accounts.
 
-    def __init__(self, live: Live, signer: Signer, verifier: Verifier, clock: Clock) -> None:
+    ``used`` is told of each use of a token that is bound to a Secret.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        signer: Signer,
+        verifier: Verifier,
+        clock: Clock,
+        used: Callable[[Metadata], None] | None = None,
+    ) -> None:
+        self._used = used
         self._live = live
         self._signer = signer
         self._verifier = verifier
@@ -110,7 +122,9 @@ class Accounts:
             self._verified[digest] = claims
             if len(self._verified) > VERIFIED_MAX:
                 self._verified.popitem(last=False)
-        self._require_live(claims, now)
+        secret = self._require_live(claims, now)
+        if secret is not None and self._used is not None:
+            self._used(secret.metadata)
         return _user(claims)
 
     def audiences_of(self, token: str, audiences: Sequence[str]) -> list[str]:
@@ -118,17 +132,21 @@ class Accounts:
         claims = self._verifier.verify(token, self._clock.now(), audiences)
         return [audience for audience in audiences if audience in claims.audiences]
 
-    def _require_live(self, claims: Claims, now: float) -> None:
-        space = claims.namespace
+    def _require_live(self, claims: Claims, now: float) -> Object | None:
+        """The Secret that it is bound to, if it is."""
+        space, secret = claims.namespace, None
         self._require("serviceaccounts", space, claims.account)
         if claims.secret is not None:
-            self._require("secrets", space, claims.secret)
+            secret = self._require("secrets", space, claims.secret)
+            if identity.INVALID_SINCE in secret.metadata.labels:
+                raise InvalidToken("nobody used it for so long that its force was taken")
         if claims.pod is not None:
             dying = self._require("pods", space, claims.pod).metadata.deletion_timestamp
             if dying is not None and now > timestamps.parse(dying) + DYING_POD_SECONDS:
                 raise InvalidToken("the pod it is bound to is gone")
         elif claims.node is not None:
             self._require("nodes", "", claims.node)
+        return secret
 
     def _require(self, plural: str, namespace: str, binding: Binding) -> Object:
         stored = self._live.find("", plural, Key(namespace, binding.name))
