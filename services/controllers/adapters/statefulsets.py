@@ -1,5 +1,7 @@
 """StatefulSets, their pods, claims and revisions, and the writes to them."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ from pilothouse.services.controllers.adapters.world import (
     controller,
     reference,
 )
-from pilothouse.services.controllers.workload.stateful import claims
+from pilothouse.services.controllers.workload.stateful import claims, steps
 from pilothouse.services.controllers.workload.stateful.claims import ClaimBirth, Ownership
 from pilothouse.services.controllers.workload.stateful.history import Birth
 from pilothouse.services.controllers.workload.statefulset import (
@@ -37,6 +39,7 @@ from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.control import batches
 from pilothouse.services.runtime.control.queue import WorkQueue
 from pilothouse.services.runtime.control.settled import Settled
+from pilothouse.services.runtime.exposition import Family
 
 
 class StatefulSets:
@@ -282,4 +285,22 @@ def statefulset(world: World) -> Controller:
     found.on_change(wiring.its_controller(queue, STATEFUL_SETS))
     found.on_change(wiring.its_takers(queue, sets, _selector_of))
     claimed.on_change(claim_changed)
-    return controller(StatefulSetController(StatefulSets(world, found, queue)), queue, sets)
+    made = controller(StatefulSetController(StatefulSets(world, found, queue)), queue, sets)
+    return replace(made, measured=lambda: families(sets.values()))
+
+
+def families(sets: Iterable[StatefulSet]) -> Iterator[Family]:
+    """Upstream's ``statefulset_controller_*``, told when asked for."""
+    head = "statefulset_controller_statefulset_"
+    most = Family(f"{head}max_unavailable", "gauge", "Pods that may be away during an update.")
+    away = Family(f"{head}unavailable_replicas", "gauge", "Pods that are not available.")
+    for stateful in sets:
+        labels = (
+            ("pod_management_policy", stateful.spec.pod_management_policy),
+            ("statefulset_name", stateful.metadata.name),
+            ("statefulset_namespace", stateful.metadata.namespace),
+        )
+        most.add(steps.max_unavailable(stateful), *labels)
+        missing = stateful.spec.replicas - stateful.status.available_replicas
+        away.add(max(missing, 0), *labels)
+    return iter((most, away))

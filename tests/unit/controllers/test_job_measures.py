@@ -1,7 +1,8 @@
-"""Of Jobs it is counted what upstream's dashboards ask for, each once."""
+"""Of Jobs and StatefulSets it is counted what upstream's dashboards ask for, each once."""
 
 import pytest
 
+from pilothouse.services.controllers.adapters import statefulsets
 from pilothouse.services.controllers.adapters.jobmeasures import (
     CronJobMeasures,
     JobMeasures,
@@ -10,6 +11,13 @@ from pilothouse.services.controllers.adapters.jobmeasures import (
 from pilothouse.services.controllers.workload.completion.sizes import Birth
 from pilothouse.services.controllers.workload.job import Plan
 from pilothouse.services.machinery.kinds.jobs import Job, JobCondition, JobSpec, JobStatus
+from pilothouse.services.machinery.kinds.statefulsets import (
+    RollingUpdate,
+    StatefulSet,
+    StatefulSetSpec,
+    StatefulSetStatus,
+    UpdateStrategy,
+)
 from pilothouse.services.machinery.objects import Key, Metadata
 from pilothouse.services.runtime import exposition
 from pilothouse.services.runtime.control.loop import DONE
@@ -90,3 +98,16 @@ def test_how_late_a_job_was_made():
     found = told(measures)
     assert (found[f'{name}_bucket{{le="2"}}'], found[f'{name}_bucket{{le="4"}}']) == ("0", "1")
     assert found[f"{name}_sum"] == "3"
+
+
+def test_how_many_pods_of_a_set_are_away_and_may_be():
+    spec = StatefulSetSpec(
+        replicas=5,
+        update_strategy=UpdateStrategy(rolling_update=RollingUpdate(max_unavailable="40%")),
+    )
+    status = StatefulSetStatus(available_replicas=4)
+    one = StatefulSet(metadata=Metadata(name="s", namespace="a"), spec=spec, status=status)
+    lines = exposition.render(statefulsets.families([one])).decode()
+    labels = 'pod_management_policy="OrderedReady",statefulset_name="s",statefulset_namespace="a"'
+    assert f"statefulset_controller_statefulset_max_unavailable{{{labels}}} 2\n" in lines
+    assert f"statefulset_controller_statefulset_unavailable_replicas{{{labels}}} 1\n" in lines
