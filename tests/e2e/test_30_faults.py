@@ -53,12 +53,17 @@ def answers(url: str) -> bool:
     return subprocess.run(["curl", "-sf", "-o", "/dev/null", url], check=False).returncode == 0
 
 
+def statuses(pod: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """What its kubelet says of its containers; nothing before it has seen the pod."""
+    return pod["status"].get("containerStatuses", []) if pod else []
+
+
 def restarts(pod: dict[str, Any] | None) -> int:
-    return sum(s["restartCount"] for s in pod["status"]["containerStatuses"]) if pod else -1
+    return sum(status["restartCount"] for status in statuses(pod)) if pod else -1
 
 
 def is_running(pod: dict[str, Any] | None) -> bool:
-    return bool(pod) and all(s["ready"] for s in pod["status"].get("containerStatuses", []))
+    return bool(statuses(pod)) and all(status["ready"] for status in statuses(pod))
 
 
 def kill_inside(cluster: Cluster, pod: str) -> None:
