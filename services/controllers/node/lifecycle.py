@@ -115,8 +115,12 @@ class NodeLifecycleController:
         now = self._cluster.now()
         disrupted = self._cluster.is_disrupted()
         todo = plan(node, silent, grace, now, None if disrupted else 0.0)
-        if is_driven(node, todo) and (wait := self._cluster.wait_seconds(node)) != 0.0:
-            todo = plan(node, silent, grace, now, wait)
+        if is_driven(node, todo):
+            # Its silence counts in its zone once it is written, and asks for another look then.
+            counted = todo.conditions == node.status.conditions
+            wait = self._cluster.wait_seconds(node) if counted else None
+            if wait != 0.0:
+                todo = plan(node, silent, grace, now, wait)
         spec = msgspec.structs.replace(node.spec, taints=todo.taints)
         if spec != node.spec or todo.conditions != node.status.conditions:
             await self._cluster.write(node, todo)
