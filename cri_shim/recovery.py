@@ -30,8 +30,8 @@ from pilothouse.services.runtime.clock import Clock
 
 AGAIN_SECONDS = 0.5
 LATE_SECONDS = 16.0
-"""How long a shim says again what nobody heard. A containerd since 1.7 that starts anew forgets
-tasks that ended meanwhile: then only their shim tells how.
+"""How long a shim says again what nobody heard, and how long a task may be missing on a machine
+that is busy; then it is lost.
 """
 
 

@@ -11,16 +11,19 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import aio
 
 from pilothouse.cri_shim.adapters.containerd import CALL_SECONDS_MAX, METADATA, SPEC_URL, answer
+from pilothouse.cri_shim.concurrency import all_of
 from pilothouse.cri_shim.ports import Mounted
 from pilothouse.cri_shim.surroundings import Made
 from pilothouse.protos.containerd import containers_pb2 as containers
 from pilothouse.protos.containerd import namespaces_pb2 as namespaces
+from pilothouse.protos.containerd import sandboxes_pb2 as sandboxes
 from pilothouse.protos.containerd import snapshots_pb2 as snapshots
 from pilothouse.protos.containerd.containers_pb2_grpc import ContainersStub
 from pilothouse.protos.containerd.namespaces_pb2_grpc import NamespacesStub
+from pilothouse.protos.containerd.sandboxes_pb2_grpc import StoreStub
 from pilothouse.protos.containerd.snapshots_pb2_grpc import SnapshotsStub
 from pilothouse.protos.containerd.version_pb2_grpc import VersionStub
-from pilothouse.services.machinery.errors import AlreadyExists, NotFound
+from pilothouse.services.machinery.errors import AlreadyExists, MethodNotAllowed, NotFound
 
 KIND = "pilothouse.cri/kind"
 """The label of what is ours: sandbox or container."""
@@ -36,6 +39,7 @@ class ContainerdObjects:
     def __init__(self, channel: aio.Channel) -> None:
         self._containers = ContainersStub(channel)
         self._namespaces = NamespacesStub(channel)
+        self._kept = KeptShims(channel)
         self._version = VersionStub(channel)
 
     async def version(self) -> str:
@@ -59,7 +63,12 @@ class ContainerdObjects:
             snapshot_key=made.snapshot_key,
         )
         request = containers.CreateContainerRequest(container=message)
-        await answer(self._containers.Create(request, **_CALL))
+        await all_of(
+            (
+                answer(self._containers.Create(request, **_CALL)),
+                self._kept.add(made.id, made.runtime),
+            )
+        )
 
     async def update_spec(self, id_: str, change: Mapping[str, Any]) -> None:
         """Other limits for what is not started yet: ``change`` is linux.resources, in part."""
@@ -75,6 +84,9 @@ class ContainerdObjects:
 
     async def delete(self, id_: str) -> None:
         """Fine when it is gone."""
+        await all_of((self._delete(id_), self._kept.remove(id_)))
+
+    async def _delete(self, id_: str) -> None:
         with suppress(NotFound):
             request = containers.DeleteContainerRequest(id=id_)
             await answer(self._containers.Delete(request, **_CALL))
@@ -84,6 +96,39 @@ class ContainerdObjects:
         request = containers.ListContainersRequest(filters=[f'labels."{KIND}"'])
         found = await answer(self._containers.List(request, **_CALL))
         return {item.id for item in found.containers}
+
+
+class KeptShims:
+    """A containerd since 1.7 that starts anew forgets tasks that ended meanwhile, exit code and
+    all, but for those whose ids are among its sandboxes. Before 1.7 it has none and keeps them.
+    """
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._store = StoreStub(channel)
+        self._is_needed = True
+
+    async def add(self, id_: str, runtime: str) -> None:
+        """Keep its shim. Without a runtime, containerd falls over."""
+        shim = sandboxes.Sandbox(
+            sandbox_id=id_, runtime=sandboxes.Sandbox.Runtime(name=runtime), labels={KIND: "shim"}
+        )
+        request = sandboxes.StoreCreateRequest(sandbox=shim)
+        if self._is_needed:
+            try:
+                await answer(self._store.Create(request, **_CALL))
+            except MethodNotAllowed:
+                self._is_needed = False
+
+    async def remove(self, id_: str) -> None:
+        """Fine when it is not there."""
+        request = sandboxes.StoreDeleteRequest(sandbox_id=id_)
+        if self._is_needed:
+            try:
+                await answer(self._store.Delete(request, **_CALL))
+            except MethodNotAllowed:
+                self._is_needed = False
+            except NotFound:
+                return
 
 
 class ContainerdSnapshots:
