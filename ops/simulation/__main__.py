@@ -7,6 +7,7 @@ from pilothouse.ops.simulation.run import Outcome, simulate
 from pilothouse.services.runtime.clock import SystemClock
 
 LINES_SHOWN = 80
+SEEDS_BETWEEN_NEWS = 50
 
 
 def main(argv: list[str]) -> int:
@@ -25,6 +26,9 @@ def main(argv: list[str]) -> int:
     for seed in range(flags.first, flags.first + flags.seeds):
         outcome = simulate(seed)
         writes += outcome.writes
+        done = seed - flags.first + 1
+        if done % SEEDS_BETWEEN_NEWS == 0:
+            sys.stderr.write(f"{done} of {flags.seeds} seeds, failed: {failed}\n")
         if outcome.broken:
             failed.append(seed)
             _tell(outcome, LINES_SHOWN if not flags.go_on else 0)
@@ -46,6 +50,7 @@ def _tell(outcome: Outcome, lines: int) -> None:
     for line in outcome.lines[-lines:] if lines else ():
         sys.stdout.write(f"{line[:240]}\n")
     sys.stdout.write(f"seed {outcome.seed}: {outcome.broken or 'all is well'}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
