@@ -116,9 +116,6 @@ class Establishing:
             new = build(old)
             if new == old:
                 return False
-            new["metadata"] = {
-                key: value for key, value in new["metadata"].items() if key != "resourceVersion"
-            }
             try:
                 if _gone(new):
                     await self._commits.delete(self._kind, item)

@@ -146,9 +146,8 @@ def fitting(document: Mapping[str, Any]) -> bytes:
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """The stored text: apiVersion, kind and metadata first, no revision."""
-    head = {
-        "apiVersion": document["apiVersion"],
-        "kind": document["kind"],
-        "metadata": document["metadata"],
-    }
+    metadata = document["metadata"]
+    if "resourceVersion" in metadata:
+        metadata = {name: item for name, item in metadata.items() if name != "resourceVersion"}
+    head = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
     return _encoder.encode(head | {name: document[name] for name in document if name not in head})

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from kit.registry import deployment, pod
+from kit.registry import deployment, pod, read
 
 from pilothouse.services.apiserver.requests import WriteOptions
-from pilothouse.services.machinery.errors import AlreadyExists, Forbidden, Invalid
+from pilothouse.services.machinery.errors import AlreadyExists, Conflict, Forbidden, Invalid
 
 
 def limits(*items, name="l"):
@@ -102,6 +102,17 @@ async def test_what_was_charged_for_nothing_is_given_back(client):
     with pytest.raises(AlreadyExists):
         await client.create("configmaps", {"metadata": {"name": "c"}})
     assert (await client.get("resourcequotas", "q"))["status"]["used"]["configmaps"] == "1"
+
+
+async def test_a_charge_is_a_revision_of_the_quota_like_any_other(client):
+    await quota(client, {"pods": "2"})
+    before = await client.get("resourcequotas", "q")
+    await client.create("pods", pod())
+    charged = (await client.list("resourcequotas")).items[0]
+    assert charged.json.count(b'"resourceVersion"') == 1
+    assert read(charged)["metadata"]["resourceVersion"] == str(charged.revision)
+    with pytest.raises(Conflict):
+        await client.update("resourcequotas", "q", before, sub="status")
 
 
 async def test_a_quota_of_cpu_wants_every_container_to_say_how_much(client):
