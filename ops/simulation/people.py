@@ -319,9 +319,10 @@ async def _take_pod(person: Person) -> None:
 async def _heal(person: Person, resource: Resource, name: str, made: Body) -> None:
     """The template works again, and pods of one that does not are taken out of its way."""
     made["metadata"]["annotations"].update(_HEALED)
-    how = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
-    spec = {"template": made, **({"updateStrategy": how} if resource == STATEFUL_SETS else {})}
-    await person.patch(resource, name, {"spec": spec})
+    # With OnDelete a pod of before that waits for its node would stay as it is.
+    bounds = {"partition": 0} if resource == STATEFUL_SETS else {"maxSurge": 0, "maxUnavailable": 1}
+    how = {"type": "RollingUpdate", "rollingUpdate": bounds}
+    await person.patch(resource, name, {"spec": {"template": made, "updateStrategy": how}})
     for _ in range(HEALINGS):
         for pod in await person.pods(is_sick):
             await person.delete(PODS, pod)

@@ -108,7 +108,10 @@ class Replicas:
         replicaset = self._state.get(
             "replicasets", Key(pod["metadata"]["namespace"], owner["name"])
         )
-        above = controller(replicaset) if replicaset is not None else None
+        if replicaset is None or replicaset["metadata"]["uid"] != owner["uid"]:
+            # Its own is gone, and with it whoever limited it; another may have the name.
+            return ""
+        above = controller(replicaset)
         return str(above["uid"]) if above is not None else ""
 
     def _taken(self, uid: str, key: Key, now: float) -> Iterator[str]:
