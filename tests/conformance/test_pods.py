@@ -42,6 +42,17 @@ def test_a_watch_sees_it_come_and_go(cluster: Cluster, client: Official, namespa
     assert deleting
 
 
+@line("common/node/containers.go", "image defaults")
+def test_an_image_says_what_runs_in_it(cluster: Cluster, client: Official, namespace: str) -> None:
+    container = {"name": "c", "image": "nginx"}
+    body = {"metadata": {"name": "own"}, "spec": {"containers": [container]}}
+    client.core.create_namespaced_pod(namespace, body)
+    kubectl = ("-n", namespace)
+    cluster.kubectl(*kubectl, "wait", "--for=condition=Ready", "pod/own", "--timeout=60s")
+    said = cluster.kubectl(*kubectl, "exec", "own", "--", "cat", "/proc/1/cmdline")
+    assert said.split("\0")[:2] == ["/bin/sh", "/entrypoint"]
+
+
 @line(PODS, "update")
 def test_its_labels_are_updated(cluster: Cluster, client: Official, namespace: str) -> None:
     run(cluster, client, namespace)
