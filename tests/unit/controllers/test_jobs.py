@@ -221,6 +221,17 @@ def test_suspended_it_has_no_pods_and_no_start():
     assert (last.status, last.reason) == ("False", "JobResumed")
 
 
+@pytest.mark.parametrize("mode", ["Indexed", "NonIndexed"])
+def test_a_pod_that_was_taken_for_failed_counts_once_when_it_succeeds_after_all(mode):
+    """It was asked to go, counted, and did its work within its grace: seed 40172."""
+    taken = JobStatus(start_time=at(-20), uncounted_terminated_pods=Uncounted(failed=("a",)))
+    job = made(completion_mode=mode, suspend=True, status=taken)
+    first = plan(job, pod("a", "Succeeded", index=0, going=True))
+    assert (first.status.succeeded, first.status.completed_indexes or "") == (0, "")
+    last = plan(replace(job, status=first.status))
+    assert (last.status.succeeded, last.status.failed) == (0, 1)
+
+
 def test_a_start_that_somebody_set_for_a_suspended_one_stays():
     rests = (JobCondition(type="Suspended", status="True", reason="JobSuspended"),)
     resumed = plan(made(status=JobStatus(start_time=at(-20), conditions=rests)))

@@ -31,7 +31,7 @@ def indexes(job: Job, crew: Members) -> Indexes:
     before = intervals.parse(job.status.completed_indexes, completions)
     counting = [pod for pod in crew.tracked if members.counts(job, pod)]
     lost = intervals.parse(job.status.failed_indexes or "", completions)
-    won = [pod for pod in counting if pod.status.phase == "Succeeded"]
+    won = [pod for pod in counting if members.has_won(job, pod)]
     succeeded = intervals.union(before, occupied(_outside(lost, won)))
     if job.spec.backoff_limit_per_index is None:
         return Indexes(before, succeeded, None)

@@ -74,14 +74,18 @@ def members(job: Job, claim: Claim) -> Members:
         ),
         tracked=tracked,
         succeeded=tuple(
-            pod
-            for pod in counting
-            if pod.status.phase == "Succeeded" and pod.metadata.uid not in known.succeeded
+            pod for pod in counting if has_won(job, pod) and pod.metadata.uid not in known.succeeded
         ),
         failed=tuple(
             pod for pod in counting if is_failed(job, pod) and pod.metadata.uid not in known.failed
         ),
     )
+
+
+def has_won(job: Job, pod: Pod) -> bool:
+    """Whether it succeeded; not one that was taken for failed when it was asked to go."""
+    known = job.status.uncounted_terminated_pods or jobs.Uncounted()
+    return pod.status.phase == "Succeeded" and pod.metadata.uid not in known.failed
 
 
 def is_failed(job: Job, pod: Pod) -> bool:
