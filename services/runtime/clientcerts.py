@@ -8,6 +8,7 @@ Python has no call for that, so :func:`defer` makes OpenSSL's own, after it has 
 context's memory is laid out as it believes. Nor has it one for the order of TLS 1.3's ciphers.
 """
 
+import asyncio
 import ctypes
 import datetime
 import ssl
@@ -141,3 +142,11 @@ def _for_clients(certificate: x509.Certificate) -> bool:
     return bool(
         {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & {*usage}
     )
+
+
+def shown_over(transport: asyncio.BaseTransport | None) -> bytes | None:
+    """The certificate (DER) that the peer of a connection showed; None when none, or no TLS."""
+    secured = transport.get_extra_info("ssl_object") if transport is not None else None
+    if not isinstance(secured, (ssl.SSLObject, ssl.SSLSocket)):
+        return None
+    return secured.getpeercert(binary_form=True)

@@ -4,11 +4,6 @@ A path is a subresource of the node. Some have two names, the second the old and
 (``proxy``, which stands for the whole kubelet); either suffices.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-ANONYMOUS = "system:anonymous"
-UNAUTHENTICATED = "system:unauthenticated"
 PROXY = "proxy"
 _FINE = (
     ("/pods", "pods"), ("/healthz", "healthz"), ("/configz", "configz"), ("/statusz", "statusz"),
@@ -21,19 +16,6 @@ _OWN = (
     ("/checkpoint", "checkpoint"),
 )
 _VERBS = {"POST": "create", "GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Whoever asks."""
-
-    name: str
-    uid: str = ""
-    groups: tuple[str, ...] = ()
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-NOBODY = User(ANONYMOUS, groups=(UNAUTHENTICATED,))
 
 
 def verb_of(method: str) -> str:

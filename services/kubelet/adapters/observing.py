@@ -16,7 +16,7 @@ from pilothouse.services.kubelet.adapters.metered import (
     MeteredSurvey,
 )
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
-from pilothouse.services.kubelet.adapters.reviews import Lifetimes, Reviews
+from pilothouse.services.kubelet.adapters.reviews import NodeReviews
 from pilothouse.services.kubelet.adapters.serving_certificates import (
     CLIENT_FILE,
     SERVER_FILE,
@@ -36,6 +36,7 @@ from pilothouse.services.kubelet.node.node import Machine
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.door.reviews import Lifetimes, Reviews
 from pilothouse.services.runtime.rpc.channel import open_channel
 
 
@@ -98,7 +99,7 @@ class Observing:
     survey: MeteredSurvey
     usages: Surveyor
     listing: Listing
-    reviews: Reviews
+    reviews: NodeReviews
     platform: Platform
     config: Config
     objects: Objects
@@ -149,7 +150,7 @@ def build(
         survey=seen.ports.survey,
         usages=Surveyor(place, seen.pods, CriUsage(runtime), clock),
         listing=Listing(objects, seen.pods, config.node_name, seen.manifests.bodies),
-        reviews=Reviews(objects, config.node_name, lifetimes, clock),
+        reviews=NodeReviews(Reviews(objects, lifetimes, clock), config.node_name),
         platform=Platform(
             cores=machine.cpus,
             memory_bytes=machine.memory_bytes,

@@ -1,21 +1,15 @@
 """Let in who is known and allowed: a client certificate, or a token that the API server knows."""
 
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from pilothouse.services.kubelet.access import attributes
-from pilothouse.services.kubelet.access.attributes import NOBODY, User
 from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
-from pilothouse.services.runtime.clientcerts import Judge
-
-AUTHENTICATED = "system:authenticated"
-_BEARER = "bearer "
+from pilothouse.services.runtime.clientcerts import Judge, shown_over
+from pilothouse.services.runtime.door.users import NOBODY, User, bearer_of
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -71,33 +65,14 @@ class Door:
         return _refusal(403, attributes.forbidden(user.name, verb, asked))
 
     async def _who(self, request: web.Request) -> User | None:
-        shown = _certificate(request)
+        shown = shown_over(request.transport)
         user = self._judge.user(shown)
         if user is not None:
             return user
-        said = request.headers.get("Authorization", "")
-        token = said[len(_BEARER) :].strip() if said.lower().startswith(_BEARER) else ""
+        token = bearer_of(request.headers.get("Authorization", ""))
         if token and self._tokens is not None:
             return await self._tokens.user_of(token)
         return NOBODY if self._anonymous and not shown and not token else None
-
-
-def user_of(certificate: x509.Certificate) -> User | None:
-    """The common name is the user, every organization a group."""
-    subject = certificate.subject
-    names = [str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    if not names or not names[0]:
-        return None
-    return User(names[0], groups=(*(str(part.value) for part in groups), AUTHENTICATED))
-
-
-def _certificate(request: web.Request) -> bytes | None:
-    transport = request.transport
-    secured = transport.get_extra_info("ssl_object") if transport is not None else None
-    if not isinstance(secured, (ssl.SSLObject, ssl.SSLSocket)):
-        return None
-    return secured.getpeercert(binary_form=True)
 
 
 def _refusal(status: int, text: str) -> web.Response:

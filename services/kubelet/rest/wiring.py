@@ -14,7 +14,7 @@ from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
 from pilothouse.services.kubelet.certificates.serving import Serving as CertificateOf
 from pilothouse.services.kubelet.config import Config, Serving
 from pilothouse.services.kubelet.rest import health, server
-from pilothouse.services.kubelet.rest.access import Door, user_of
+from pilothouse.services.kubelet.rest.access import Door
 from pilothouse.services.kubelet.rest.commands import ContainerCommands
 from pilothouse.services.kubelet.rest.figures import Figures, Sources
 from pilothouse.services.kubelet.rest.health import Health
@@ -24,6 +24,7 @@ from pilothouse.services.kubelet.rest.streaming import Streaming
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.runtime.clientcerts import Judge
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.door.users import user_of
 
 SILENCE_SECONDS_MIN = 300.0
 

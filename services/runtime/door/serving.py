@@ -16,10 +16,11 @@ from pilothouse.services.machinery.errors import (
 from pilothouse.services.runtime import proc, telemetry, web
 from pilothouse.services.runtime.client.election import Term
 from pilothouse.services.runtime.client.objects import Objects
-from pilothouse.services.runtime.clientcerts import Judge, defer
+from pilothouse.services.runtime.clientcerts import Judge, defer, shown_over
 from pilothouse.services.runtime.clock import Clock
-from pilothouse.services.runtime.door.access import Access, User, named
+from pilothouse.services.runtime.door.access import Access
 from pilothouse.services.runtime.door.flags import Secured
+from pilothouse.services.runtime.door.users import User, user_of
 from pilothouse.services.runtime.exposition import (
     OPEN_METRICS,
     TEXT,
@@ -62,7 +63,7 @@ class Door:
             return web.json_response(error.status(), status=error.http)
 
     async def _who(self, request: web.BaseRequest) -> User:
-        shown, said = _certificate(request), request.headers.get("Authorization", "")
+        shown, said = shown_over(request.transport), request.headers.get("Authorization", "")
         certified = self._judge.user(shown)
         if shown and certified is None and not said:
             raise Unauthorized("Unauthorized")
@@ -118,7 +119,7 @@ async def serve_https(
     if secured is None:
         yield
         return
-    judge = Judge(secured.client_authority, clock.now, named)
+    judge = Judge(secured.client_authority, clock.now, user_of)
     door = Door(Access(objects, clock), judge, secured.open_paths, checks, sources)
     server = web.Server(door.answer)
 
@@ -170,12 +171,6 @@ def _context(secured: Secured) -> ssl.SSLContext:
     defer(context)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _certificate(request: web.BaseRequest) -> bytes | None:
-    transport = request.transport
-    shown = transport.get_extra_info("ssl_object") if transport is not None else None
-    return shown.getpeercert(binary_form=True) if shown is not None else None
 
 
 def _fine() -> str:

@@ -17,11 +17,12 @@ from pilothouse.ops.pki.plan import Certificate, node
 from pilothouse.services.kubelet.config import Serving
 from pilothouse.services.kubelet.metrics.meters import Meters
 from pilothouse.services.kubelet.rest import server
-from pilothouse.services.kubelet.rest.access import Door, user_of
+from pilothouse.services.kubelet.rest.access import Door
 from pilothouse.services.kubelet.rest.health import Health, healthy
 from pilothouse.services.kubelet.rest.streaming import Streaming
 from pilothouse.services.runtime.clientcerts import Judge
 from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.door.users import user_of
 from pilothouse.services.runtime.rpc.tls import Identity
 from pilothouse.services.runtime.spdy import frames
 from pilothouse.services.runtime.spdy.frames import Data, Decoder, Encoder

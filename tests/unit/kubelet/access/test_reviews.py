@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from pilothouse.services.kubelet.access.attributes import User
-from pilothouse.services.kubelet.adapters.reviews import Lifetimes, Reviews
+from pilothouse.services.kubelet.adapters.reviews import NodeReviews
 from pilothouse.services.machinery.errors import ServiceUnavailable
+from pilothouse.services.runtime.door.reviews import Lifetimes, Reviews
+from pilothouse.services.runtime.door.users import User
 
 
 class FakeObjects:
@@ -53,7 +54,7 @@ def clock():
 
 @pytest.fixture
 def reviews(objects, clock):
-    return Reviews(objects, "node-1", Lifetimes(120.0, 300.0, 30.0), clock)
+    return NodeReviews(Reviews(objects, Lifetimes(120.0, 300.0, 30.0), clock), "node-1")
 
 
 async def test_tokens_are_kept_but_not_in_clear(reviews, objects, clock):
@@ -62,7 +63,7 @@ async def test_tokens_are_kept_but_not_in_clear(reviews, objects, clock):
     await reviews.user_of("right")
     await reviews.user_of("wrong")
     assert len(objects.asked) == 2
-    assert "right" not in repr(reviews._users)
+    assert "right" not in repr(reviews._reviews._users)
     clock.time = 121.0
     await reviews.user_of("right")
     assert len(objects.asked) == 3

@@ -5,7 +5,6 @@ import json
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from pilothouse.services.kubelet.access.attributes import User
 from pilothouse.services.kubelet.configuration.fields import KubeletConfiguration
 from pilothouse.services.kubelet.metrics.meters import Meters
 from pilothouse.services.kubelet.rest import server
@@ -15,6 +14,7 @@ from pilothouse.services.kubelet.rest.node_logs import NodeLogs
 from pilothouse.services.kubelet.rest.pages import Pages
 from pilothouse.services.machinery.errors import ServiceUnavailable
 from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.runtime.door.users import User
 from pilothouse.services.runtime.meters import families
 
 
