@@ -22,6 +22,7 @@ CONCURRENT: Mapping[str, tuple[str, ...]] = {
     "concurrent-rc-syncs": ("replicationcontroller",),
     "concurrent-replicaset-syncs": ("replicaset",),
     "concurrent-resource-quota-syncs": ("resourcequota",),
+    "concurrent-resource-claim-syncs": ("resourceclaim", "resourceclaim-reservations"),
     "concurrent-service-endpoint-syncs": ("endpointslice",),
     "concurrent-serviceaccount-token-syncs": ("serviceaccount-token", "serviceaccount"),
     "concurrent-statefulset-syncs": ("statefulset",),
@@ -42,7 +43,7 @@ cluster-signing-kube-apiserver-client-cert-file cluster-signing-kube-apiserver-c
 cluster-signing-kubelet-client-cert-file cluster-signing-kubelet-client-key-file
 cluster-signing-kubelet-serving-cert-file cluster-signing-kubelet-serving-key-file
 cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file
-concurrent-ephemeralvolume-syncs concurrent-resource-claim-syncs concurrent-service-syncs
+concurrent-ephemeralvolume-syncs concurrent-service-syncs
 configure-cloud-routes contention-profiling controller-start-interval
 controllers-start-interval disable-attach-detach-reconcile-sync disable-force-detach-on-timeout
 disabled-metrics emulated-version enable-dynamic-provisioning enable-garbage-collector

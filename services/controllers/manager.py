@@ -38,6 +38,7 @@ from pilothouse.services.controllers.adapters import (
     quotas,
     ranges,
     replicas,
+    resourceclaims,
     services,
     statefulsets,
     trust,
@@ -126,6 +127,8 @@ CONTROLLERS: Mapping[str, Build] = {
     "horizontal-pod-autoscaler": lambda world, told: autoscalers.autoscaler(
         world, RestMetrics(told.server), told.autoscaling
     ),
+    "resourceclaim": lambda world, _: resourceclaims.creation(world),
+    "resourceclaim-reservations": lambda world, _: resourceclaims.release(world),
     "disruption": lambda world, _: budgets.disruption(world),
     "storage-version-migrator": lambda world, _: migrations.migrator(world),
     "validatingadmissionpolicy-status": lambda world, told: validating.status(world, told.server),

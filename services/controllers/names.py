@@ -74,13 +74,18 @@ ABSENT = frozenset(
         "device-taint-eviction-controller", "ephemeral-volume",
         "node-route-controller",
         "persistentvolume-binder", "persistentvolume-expander",
-        "resource-claim-controller", "resourceclaim",
         "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",
         "service", "service-lb-controller", "storage-version-gc",
         "storageversion-garbage-collector-controller",
     }
 )  # fmt: skip
 """Upstream's, of which some have no like here: they may be named, and nothing comes of it."""
+
+PARTS = {
+    "job": ("job-untracking",),
+    "resourceclaim": ("resourceclaim-reservations",),
+}
+"""Loops that are a part of another's work: who takes that out takes them out too."""
 
 QUEUES = {
     "bootstrapsigner": "bootstrap_signer_queue",
@@ -99,6 +104,7 @@ QUEUES = {
     "persistentvolumeclaim-protection": "pvcprotection",
     "podgc": "orphaned_pods_nodes",
     "replicationcontroller": "replicationmanager",
+    "resourceclaim": "resource_claim",
     "resourcequota": "resourcequota_primary",
     "root-ca-certificate-publisher": "root_ca_cert_publisher",
     "service-cidr": "servicecidrs",
@@ -132,5 +138,5 @@ def chosen(words: Iterable[str], known: Collection[str]) -> frozenset[str]:
         name = ours(word.removeprefix("-"))
         if name not in known and name not in ABSENT:
             raise ValueError(f"{word!r} is no controller; there are {', '.join(known)}")
-        (dropped if word.startswith("-") else names).add(name)
+        (dropped if word.startswith("-") else names).update((name, *PARTS.get(name, ())))
     return frozenset((names - dropped) & frozenset(known))

@@ -50,12 +50,33 @@ class ClaimSource(View, frozen=True, kw_only=True):
     claim_name: str = ""
 
 
+class EphemeralSource(View, frozen=True, kw_only=True):
+    """A claim that comes and goes with the pod; the template is the bytes it is made of."""
+
+    volume_claim_template: msgspec.Raw = EMPTY
+
+
+class InlineDriverVolume(View, frozen=True, kw_only=True):
+    """A volume that a CSI driver makes for this pod alone."""
+
+    driver: str = ""
+
+
 class Volume(View, frozen=True, kw_only=True):
-    """A volume, as far as it is made of a claim."""
+    """A volume, as far as it is made of a claim or by a driver."""
 
     name: str = ""
     persistent_volume_claim: ClaimSource | None = None
-    ephemeral: View | None = None
+    ephemeral: EphemeralSource | None = None
+    csi: InlineDriverVolume | None = None
+
+
+class PodClaim(View, frozen=True, kw_only=True):
+    """Devices that it needs: a claim that is there, or one to be made of a template."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
 
 
 class Spec(View, frozen=True, kw_only=True):
@@ -76,6 +97,7 @@ class Spec(View, frozen=True, kw_only=True):
     service_account_name: str = ""
     volumes: tuple[Volume, ...] = ()
     affinity: Affinity | None = None
+    resource_claims: tuple[PodClaim, ...] = ()
 
 
 class PodIP(View, frozen=True, kw_only=True):
@@ -100,6 +122,13 @@ class ContainerStatus(View, frozen=True, kw_only=True):
     state: ContainerState = ContainerState()
 
 
+class ClaimStatus(View, frozen=True, kw_only=True):
+    """``name`` is the pod's for it; without the claim's it needs none."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
 class Status(View, frozen=True, kw_only=True):
     phase: str = "Pending"
     reason: str = ""
@@ -111,6 +140,8 @@ class Status(View, frozen=True, kw_only=True):
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     nominated_node_name: str = ""
+    resource_claim_statuses: tuple[ClaimStatus, ...] = ()
+    extended_resource_claim_status: ClaimStatus | None = None
 
 
 class Pod(View, frozen=True, kw_only=True):
