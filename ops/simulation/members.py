@@ -76,8 +76,8 @@ class Member:
 
 async def controllers(channel: aio.Channel, clock: VirtualClock, identity: str) -> None:
     """All controllers, standing for their lease."""
-    term = Term(clock)
-    world = World(Objects(channel, before_write=term.check), clock)
+    term = Term(clock, LEASES["controllers"])
+    world = World(Objects(channel, before_write=term.check, claim=term.claim), clock)
     built = manager.build(world, SETTINGS, manager.chosen(["*"]))
     async with asyncio.TaskGroup() as group:
         group.create_task(world.run())
@@ -87,13 +87,15 @@ async def controllers(channel: aio.Channel, clock: VirtualClock, identity: str) 
 
 async def scheduler(channel: aio.Channel, clock: VirtualClock, identity: str) -> None:
     """The scheduler, standing for its lease."""
-    term = Term(clock)
-    objects, deciding = Objects(channel, before_write=term.check), Scheduler()
+    term = Term(clock, LEASES["scheduler"])
+    objects = Objects(channel, before_write=term.check, claim=term.claim)
+    deciding = Scheduler()
     events = Recorder(objects, clock, SCHEDULER)
     loop = Loop(deciding, MeshCluster(objects, events, clock), clock)
     watches = Watches(objects, deciding, loop.wake, clock, SCHEDULER)
 
     async def lead() -> None:
+        watches.renew()
         await watches.wait_synced()
         await loop.run()
 

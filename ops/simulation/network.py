@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias, cast
 import grpc
 from grpc import aio
 
+from pilothouse.services.runtime.rpc.claims import Pairs
 from pilothouse.services.runtime.rpc.errors import ErrorInterceptor
 from pilothouse.services.runtime.rpc.server import Service
 
@@ -39,8 +40,14 @@ class Broken(aio.AioRpcError):
         super().__init__(code, aio.Metadata(), aio.Metadata(*metadata), details)
 
 
+@dataclass(frozen=True, slots=True)
 class _Context:
     """What servicers ask of a call."""
+
+    metadata: Pairs = ()
+
+    def invocation_metadata(self) -> Pairs:
+        return self.metadata
 
     def peer(self) -> str:
         return PEER
@@ -125,22 +132,22 @@ class Network:
             if choose(stream.request):
                 stream.cut()
 
-    async def call(self, caller: str, path: str, request: Any) -> Any:
+    async def call(self, caller: str, path: str, request: Any, metadata: Pairs = ()) -> Any:
         """One unary call; Broken."""
         name = path.rpartition("/")[2]
         await self.faults.before(caller, name, request)
-        answer = await self._carry_out(path, request)
+        answer = await self._carry_out(path, request, metadata)
         await self.faults.after(caller, name, request)
         return answer
 
-    async def _carry_out(self, path: str, request: Any) -> Any:
+    async def _carry_out(self, path: str, request: Any, metadata: Pairs) -> Any:
         method, group = self._methods.get(path), self._group
         if method is None or group is None:
             raise Broken(grpc.StatusCode.UNAVAILABLE, "the server is away")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         sent = type(request)()
         sent.CopyFrom(request)
-        task = group.create_task(_answer(method.act(sent, _Context()), answer))
+        task = group.create_task(_answer(method.act(sent, _Context(metadata)), answer))
         self._calls[task] = None
         task.add_done_callback(lambda done: self._calls.pop(done, None))
         try:
@@ -254,11 +261,16 @@ class Line:
     def unary_unary(self, path: str, *_: Any, **__: Any) -> Callable[..., Awaitable[Any]]:
         """As grpc's channel."""
 
-        async def call(request: Any, *, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - its name
+        async def call(
+            request: Any,
+            *,
+            timeout: float | None = None,  # noqa: ASYNC109 - its name
+            metadata: Pairs = (),
+        ) -> Any:
             self._check()
             try:
                 async with asyncio.timeout(timeout):
-                    return await self._network.call(self.caller, path, request)
+                    return await self._network.call(self.caller, path, request, metadata)
             except TimeoutError:
                 raise Broken(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
 

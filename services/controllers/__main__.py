@@ -8,7 +8,7 @@ from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.controllers.config import COMPONENT, Config, parse
 from pilothouse.services.controllers.rpc import controllers as rpc
 from pilothouse.services.runtime import process
-from pilothouse.services.runtime.client.election import Term
+from pilothouse.services.runtime.client.election import Term, writer
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.door import serving
@@ -20,8 +20,8 @@ async def run(config: Config, ready: process.Ready) -> None:
     """Serve until cancelled."""
     async with open_channel(config.server, config.identity) as channel:
         clock, contest = SystemClock(), config.contest
-        term = Term(clock)
-        fenced = Objects(channel, before_write=term.check if contest else None)
+        term = Term(clock, contest.lease if contest else None)
+        fenced = writer(channel, term, contest)
         free = Objects(channel)
         world = World(fenced, clock)
         controllers = manager.build(world, config.settings, config.controllers)

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+from functools import partial
 
 from pilothouse.services.runtime import process
-from pilothouse.services.runtime.client.election import Term
+from pilothouse.services.runtime.client.election import Term, writer
 from pilothouse.services.runtime.client.events import Recorder
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
@@ -14,28 +15,28 @@ from pilothouse.services.runtime.rpc.server import Listen, serve
 from pilothouse.services.scheduler.adapters import measures
 from pilothouse.services.scheduler.adapters.mesh import MeshCluster
 from pilothouse.services.scheduler.adapters.watches import Watches
-from pilothouse.services.scheduler.config import COMPONENT, Config, parse
+from pilothouse.services.scheduler.config import COMPONENT, EVENTS_QUEUED_MAX, Config, parse
 from pilothouse.services.scheduler.loop import Loop
 from pilothouse.services.scheduler.rpc import scheduling
 from pilothouse.services.scheduler.scheduler import Scheduler
-
-EVENTS_QUEUED_MAX = 20_000  # a large Deployment is placed faster than its events are written
 
 
 async def run(config: Config, ready: process.Ready) -> None:
     """Serve until cancelled."""
     clock, scheduler, contest = SystemClock(), Scheduler(), config.contest
-    term, name = Term(clock), config.scheduler_name
+    term = Term(clock, contest.lease if contest else None)
+    name = config.scheduler_name
     async with open_channel(config.server, config.identity) as channel:
         free = Objects(channel)
-        objects = Objects(channel, before_write=term.check if contest else None)
+        objects = writer(channel, term, contest)
         events = Recorder(objects, clock, name, queue_max=EVENTS_QUEUED_MAX)
         loop = Loop(scheduler, MeshCluster(objects, events, clock), clock)
         watches = Watches(objects, scheduler, loop.wake, clock, name)
-        sources = [measures.source(scheduler, loop.attempts, name)]
-        sources += [election(COMPONENT, term), calls(config.server, (objects, free))]
+        sources = [election(COMPONENT, term), calls(config.server, (objects, free))]
+        sources += [measures.source(scheduler, loop.attempts, name)]
 
         async def lead() -> None:
+            watches.renew()
             await watches.wait_synced()
             await loop.run()
 
@@ -52,8 +53,7 @@ async def run(config: Config, ready: process.Ready) -> None:
 
 def main(argv: list[str]) -> int:
     """Run until a signal; the exit code."""
-    config = parse(argv)
-    return process.run("scheduler", lambda ready: run(config, ready))
+    return process.run("scheduler", partial(run, parse(argv)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pilothouse.services.runtime.rpc.tls import Identity
 
 COMPONENT = "kube-scheduler"
 SECURE_PORT = 10259
+EVENTS_QUEUED_MAX = 20_000
+"""A large Deployment is placed faster than its events are written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from pilothouse.services.apiserver.requests import (
     WatchEvent,
     WriteOptions,
 )
+from pilothouse.services.apiserver.rpc.fence import Fence
 from pilothouse.services.apiserver.rpc.peers import Peers, program_of
 from pilothouse.services.machinery.errors import ApiError, BadRequest, InternalError
 from pilothouse.services.runtime import telemetry
@@ -58,6 +59,7 @@ class Objects(ObjectsServicer):
         self._registry = registry
         self._catalog = catalog
         self._peers = Peers()
+        self._fence = Fence(registry.parts.cache)
 
     @override
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.Object:
@@ -101,14 +103,14 @@ class Objects(ObjectsServicer):
 
     @override
     async def Create(self, request: pb.CreateRequest, context: Context) -> pb.Object:
-        written = await self._create(self._peers.user(context), request)
+        written = await self._create(await self._writer(context), request)
         return self._object(request.resource, written)
 
     @override
     async def CreateMany(
         self, request: pb.CreateManyRequest, context: Context
     ) -> pb.CreateManyResponse:
-        user = self._peers.user(context)
+        user = await self._writer(context)
 
         async def create(one: pb.CreateRequest) -> pb.Object:
             return self._object(one.resource, await self._create(user, one), brief=True)
@@ -123,20 +125,20 @@ class Objects(ObjectsServicer):
     @override
     async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
-        user = self._peers.user(context)
+        user = await self._writer(context)
         options = WriteOptions(dry_run=request.dry_run, agent=program_of(user))
         written = await self._registry.update(user, target, _body(request.json), options)
         return self._object(request.resource, written.object)
 
     @override
     async def Patch(self, request: pb.PatchRequest, context: Context) -> pb.Object:
-        return await self._patch(self._peers.user(context), request)
+        return await self._patch(await self._writer(context), request)
 
     @override
     async def PatchMany(
         self, request: pb.PatchManyRequest, context: Context
     ) -> pb.PatchManyResponse:
-        patch = partial(self._patch, self._peers.user(context))
+        patch = partial(self._patch, await self._writer(context))
         return pb.PatchManyResponse(outcomes=await _each(request.patches, patch))
 
     async def _patch(self, user: User, request: pb.PatchRequest) -> pb.Object:
@@ -165,8 +167,13 @@ class Objects(ObjectsServicer):
             dry_run=request.dry_run,
         )
         target = _target(request.resource, request.namespace, request.name)
-        stored = await self._registry.delete(self._peers.user(context), target, options)
+        stored = await self._registry.delete(await self._writer(context), target, options)
         return self._object(request.resource, stored)
+
+    async def _writer(self, context: Context) -> User:
+        """Who writes, unless the term is over under which that was decided."""
+        await self._fence.check(context)
+        return self._peers.user(context)
 
     def _object(self, resource: pb.Resource, stored: Stored, *, brief: bool = False) -> pb.Object:
         kind = self._catalog.lookup(resource.group, resource.version, resource.resource)

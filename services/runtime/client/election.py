@@ -7,8 +7,10 @@
        └─────────────┘ work is cancelled; the process stays and stands by
     cancelled: work ends first, then the Lease is given back
 
-``decide`` (:mod:`pilothouse.services.runtime.control.leadership`) says what to write. A process
-that was stopped and goes on later finds its :class:`Term` over before it writes anything.
+``decide`` (:mod:`pilothouse.services.runtime.control.leadership`) says what to write. Who stands by
+watches the Lease: it knows at once that it is free, and sleeps until it would lapse. A process that
+was stopped and goes on later finds its :class:`Term` over before it writes anything, and what it
+had sent already carries the term's claim, which the API server refuses by then.
 """
 
 import asyncio
@@ -16,12 +18,13 @@ import contextlib
 import random
 import socket
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from grpc import aio
 
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import (
@@ -35,10 +38,11 @@ from pilothouse.services.machinery.objects import Key, Metadata, View
 from pilothouse.services.machinery.resources import LEASES
 from pilothouse.services.runtime import incumbent, telemetry
 from pilothouse.services.runtime.client.events import Recorder, Reference
-from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.client.objects import Objects, Selection
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.control import leadership
 from pilothouse.services.runtime.control.leadership import Candidate, Observed, Record, Timing
+from pilothouse.services.runtime.rpc.claims import Claim, Pairs
 
 RELEASE_SECONDS_MAX = 1.0
 
@@ -57,6 +61,9 @@ class Leases(Protocol):
     async def update(self, record: Record, revision: str) -> str:
         """The new revision; Conflict where ``revision`` is not the present one."""
 
+    def watch(self) -> AsyncIterator[tuple[Record, str] | None]:
+        """What it says, now and after each change; None where there is none."""
+
     def note(self, message: str) -> None:
         """An event about it."""
 
@@ -64,19 +71,27 @@ class Leases(Protocol):
 class Term:
     """For how long this process may write: until the deadline after its last renewal."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, lease: Key | None = None) -> None:
         self.slow_paths = 0
         """How often a Lease was read before it was written."""
         self._clock = clock
+        self._lease = lease
+        self._claim: Pairs = ()
         self._end = float("-inf")
 
     @property
     def left_seconds(self) -> float:
         return self._end - self._clock.monotonic()
 
-    def until(self, end: float) -> None:
-        """Monotonic seconds."""
+    def until(self, end: float, record: Record) -> None:
+        """Monotonic seconds, and what the Lease says."""
         self._end = end
+        if self._lease is not None:
+            self._claim = Claim(self._lease, record.holder, record.transitions).pairs()
+
+    def claim(self) -> Pairs:
+        """What goes with each write, as metadata."""
+        return self._claim
 
     def over(self) -> None:
         """Not ours any more."""
@@ -97,6 +112,9 @@ class Election:
         self._clock = clock
         self._term = term
         self._observed: Observed | None = None
+        # It is free, as the watch tells.
+        self._called = asyncio.Event()
+        self._is_watched = False
         self._log = telemetry.logger(part="election", identity=candidate.identity)
 
     async def run(self, work: Work) -> None:
@@ -116,8 +134,15 @@ class Election:
             await self._release()
 
     async def _acquire(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._follow())
+            await self._stand()
+            following.cancel()
+
+    async def _stand(self) -> None:
         failures = 0
         while True:
+            self._called.clear()
             try:
                 if await self._try():
                     return
@@ -125,9 +150,44 @@ class Election:
             except (ApiError, TimeoutError) as error:
                 failures += 1
                 self._log.info("lease not read or written", error=str(error))
-            chance = random.random()  # noqa: S311 - spreads candidates, keeps no secret
-            pause = leadership.pause_seconds(self._candidate, failures, chance)
-            await self._clock.sleep(pause)
+            await self._wait(failures)
+
+    async def _wait(self, failures: int) -> None:
+        """Until the Lease is free, would lapse, or nobody tells and it is time to look."""
+        while not self._called.is_set():
+            left = leadership.left_seconds(self._observed, self._clock.monotonic())
+            if failures or not self._is_watched:
+                chance = random.random()  # noqa: S311 - spreads candidates, keeps no secret
+                pause = leadership.pause_seconds(self._candidate, failures, chance)
+                await self._sleep(min(pause, left) if left > 0 else pause)
+                return
+            if left <= 0:
+                return
+            await self._sleep(left)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Or until called."""
+        async with asyncio.TaskGroup() as group:
+            sleeping = group.create_task(self._clock.sleep(seconds))
+            called = group.create_task(self._called.wait())
+            await asyncio.wait((sleeping, called), return_when=asyncio.FIRST_COMPLETED)
+            sleeping.cancel()
+            called.cancel()
+
+    async def _follow(self) -> None:
+        """See the Lease change as long as it is another's."""
+        while True:
+            try:
+                async for told in self._leases.watch():
+                    self._is_watched = True
+                    self._see(told)
+                    if leadership.is_free(self._candidate, self._observed):
+                        self._called.set()
+            except ApiError as error:
+                self._log.info("lease not watched", error=error.message)
+            finally:
+                self._is_watched = False
+            await self._clock.sleep(self._candidate.timing.retry_seconds)
 
     async def _reign(self, work: Work) -> None:
         async with asyncio.TaskGroup() as group:
@@ -166,13 +226,17 @@ class Election:
 
     async def _look(self) -> None:
         try:
-            record, revision = await self._leases.get()
+            self._see(await self._leases.get())
         except NotFound:
+            self._see(None)
+
+    def _see(self, told: tuple[Record, str] | None) -> None:
+        if told is None:
             self._observed = None
             return
         now = self._clock.monotonic()
-        known = self._observed or Observed(record, revision, now)
-        self._observed = known.seen(record, revision, now)
+        known = self._observed or Observed(*told, now)
+        self._observed = known.seen(*told, now)
 
     async def _write(self) -> bool:
         sent = self._clock.monotonic()
@@ -184,7 +248,7 @@ class Election:
         else:
             revision = await self._leases.update(act.record, act.revision)
         self._observed = Observed(act.record, revision, sent)
-        self._term.until(sent + self._candidate.timing.renew_seconds)
+        self._term.until(sent + self._candidate.timing.renew_seconds, act.record)
         return True
 
     async def _release(self) -> None:
@@ -225,16 +289,14 @@ class ApiLeases:
     recorder: Recorder
 
     async def get(self) -> tuple[Record, str]:
-        lease = _read(await self.objects.get(LEASES, self.key))
-        spec = lease.spec
-        record = Record(
-            spec.holder_identity or "",
-            spec.lease_duration_seconds or 0,
-            _seconds(spec.acquire_time),
-            _seconds(spec.renew_time),
-            spec.lease_transitions or 0,
-        )
-        return record, lease.metadata.resource_version
+        return _told(await self.objects.get(LEASES, self.key))
+
+    async def watch(self) -> AsyncIterator[tuple[Record, str] | None]:
+        one = Selection(self.key.namespace, fields=f"metadata.name={self.key.name}")
+        async for batch in self.objects.watch(LEASES, one):
+            for event in batch:
+                if event.type != "BOOKMARK":
+                    yield None if event.type == "DELETED" else _told(event.json)
 
     async def create(self, record: Record) -> str:
         body = {
@@ -279,8 +341,28 @@ class Contest:
                 await Election(leases, candidate, clock, term).run(work)
 
 
+def writer(channel: aio.Channel, term: Term, contest: Contest | None) -> Objects:
+    """A client whose writes end with ``term``; without a contest they never do."""
+    if contest is None:
+        return Objects(channel)
+    return Objects(channel, before_write=term.check, claim=term.claim)
+
+
 def _read(text: str) -> _Lease:
     return msgspec.json.decode(text, type=_Lease)
+
+
+def _told(text: str) -> tuple[Record, str]:
+    lease = _read(text)
+    spec = lease.spec
+    record = Record(
+        spec.holder_identity or "",
+        spec.lease_duration_seconds or 0,
+        _seconds(spec.acquire_time),
+        _seconds(spec.renew_time),
+        spec.lease_transitions or 0,
+    )
+    return record, lease.metadata.resource_version
 
 
 def _seconds(text: str | None) -> float:

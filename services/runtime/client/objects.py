@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from grpc import aio
@@ -13,12 +13,14 @@ from pilothouse.protos.mesh.v1.objects_pb2_grpc import ObjectsStub
 from pilothouse.services.machinery.errors import ApiError, from_status
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime.rpc.claims import Pairs
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 CALL_SECONDS_MAX = 30.0
 _OK, _CREATED = 200, 201
 
 T = TypeVar("T")
+_Method: TypeAlias = Callable[..., Awaitable[T]]
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
@@ -70,16 +72,21 @@ class Birth:
 class Objects:
     """The API server over one channel. Every call raises :class:`ApiError` and nothing else.
 
-    ``before_write`` is asked before each write and refuses by raising ApiError. ``calls`` counts
-    what was answered, by verb and HTTP code.
+    ``before_write`` is asked before each write and refuses by raising ApiError; ``claim`` says
+    under which term it is made. ``calls`` counts what was answered, by verb and HTTP code.
     """
 
     def __init__(
-        self, channel: aio.Channel, *, before_write: Callable[[], None] | None = None
+        self,
+        channel: aio.Channel,
+        *,
+        before_write: Callable[[], None] | None = None,
+        claim: Callable[[], Pairs] = tuple,
     ) -> None:
         self.calls: Counter[tuple[str, int]] = Counter()
         self._stub = ObjectsStub(channel)
         self._before_write = before_write or _allow
+        self._claim = claim
 
     async def get(self, resource: Resource, key: Key, *, subresource: str = "") -> str:
         request = pb.GetRequest(
@@ -135,17 +142,12 @@ class Objects:
     ) -> str:
         """Create ``body``; with a subresource, ``name`` is the parent (pods/binding)."""
         request = _create_request(Birth(resource, namespace, body, name, subresource))
-        self._before_write()
-        return (
-            await self._answer("POST", self._stub.Create(request, timeout=CALL_SECONDS_MAX))
-        ).json
+        return (await self._write("POST", self._stub.Create, request)).json
 
     async def create_many(self, births: Sequence[Birth]) -> Sequence[ApiError | None]:
         """Create all, side by side; what stood in the way of each, in their order."""
         request = pb.CreateManyRequest(creations=[_create_request(birth) for birth in births])
-        self._before_write()
-        call = self._stub.CreateMany(request, timeout=CALL_SECONDS_MAX)
-        answer = await self._answer("POST", call)
+        answer = await self._write("POST", self._stub.CreateMany, request)
         return [_refusal(outcome) for outcome in answer.outcomes]
 
     async def update(
@@ -159,10 +161,7 @@ class Objects:
             subresource=subresource,
             json=_text(body),
         )
-        self._before_write()
-        return (
-            await self._answer("PUT", self._stub.Update(request, timeout=CALL_SECONDS_MAX))
-        ).json
+        return (await self._write("PUT", self._stub.Update, request)).json
 
     async def patch(
         self,
@@ -175,18 +174,12 @@ class Objects:
     ) -> str:
         """Merge ``patch``; ``metadata.uid`` or ``resourceVersion`` in it make it conditional."""
         request = _patch_request(Change(resource, key, patch, subresource, strategic))
-        self._before_write()
-        return (
-            await self._answer("PATCH", self._stub.Patch(request, timeout=CALL_SECONDS_MAX))
-        ).json
+        return (await self._write("PATCH", self._stub.Patch, request)).json
 
     async def patch_many(self, changes: Sequence[Change]) -> Sequence[str | ApiError]:
         """Patch all, side by side; what came of each, in their order."""
         request = pb.PatchManyRequest(patches=[_patch_request(change) for change in changes])
-        self._before_write()
-        answer = await self._answer(
-            "PATCH", self._stub.PatchMany(request, timeout=CALL_SECONDS_MAX)
-        )
+        answer = await self._write("PATCH", self._stub.PatchMany, request)
         return [_refusal(outcome) or outcome.object.json for outcome in answer.outcomes]
 
     async def delete(
@@ -207,8 +200,12 @@ class Objects:
             grace_period_seconds=grace_period_seconds,
             propagation_policy=propagation_policy,
         )
+        await self._write("DELETE", self._stub.Delete, request)
+
+    async def _write(self, verb: str, method: _Method[T], request: Any) -> T:
         self._before_write()
-        await self._answer("DELETE", self._stub.Delete(request, timeout=CALL_SECONDS_MAX))
+        call = method(request, timeout=CALL_SECONDS_MAX, metadata=self._claim())
+        return await self._answer(verb, call)
 
     async def _answer(self, verb: str, call: Awaitable[T]) -> T:
         try:

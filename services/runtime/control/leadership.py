@@ -93,6 +93,17 @@ def holds(candidate: Candidate, observed: Observed | None) -> bool:
     return observed is not None and observed.record.holder == candidate.identity
 
 
+def is_free(candidate: Candidate, observed: Observed | None) -> bool:
+    """Whether nobody who may be alive has it, or this candidate itself."""
+    free = {"", candidate.predecessor, candidate.identity}
+    return observed is None or observed.record.holder in free
+
+
+def left_seconds(observed: Observed | None, now: float) -> float:
+    """Until the Lease lapses, unless it is seen to change before."""
+    return 0.0 if observed is None else observed.since + observed.record.duration_seconds - now
+
+
 def decide(candidate: Candidate, observed: Observed | None, now: float, wall: float) -> Act:
     """What the candidate does about the Lease at ``now`` (monotonic) and ``wall``."""
     wanted = Record(candidate.identity, round(candidate.timing.lease_seconds), wall, wall)
@@ -102,8 +113,7 @@ def decide(candidate: Candidate, observed: Observed | None, now: float, wall: fl
     if record.holder == candidate.identity:
         renewed = replace(wanted, acquired=record.acquired, transitions=record.transitions)
         return Update(renewed, observed.revision)
-    is_free = record.holder in {"", candidate.predecessor}
-    if not is_free and now < observed.since + record.duration_seconds:
+    if not is_free(candidate, observed) and left_seconds(observed, now) > 0:
         return Wait()
     return Update(replace(wanted, transitions=record.transitions + 1), observed.revision)
 

@@ -46,6 +46,11 @@ class Watches:
             for cache in (self._pods, self._nodes, self._namespaces):
                 group.create_task(cache.run())
 
+    def renew(self) -> None:
+        """What was seen while another led may be old: the present state is read anew."""
+        for cache in (self._nodes, self._namespaces, self._pods):
+            cache.renew()
+
     async def wait_synced(self) -> None:
         """Until the present state of all three has been seen."""
         for cache in (self._nodes, self._namespaces, self._pods):

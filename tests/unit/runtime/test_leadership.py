@@ -90,6 +90,7 @@ class Time:
 
     def __init__(self):
         self.seconds = 0.0
+        self.count = 0
         self.sleepers = []
 
     def now(self):
@@ -100,7 +101,8 @@ class Time:
 
     async def sleep(self, seconds):
         woken = asyncio.get_running_loop().create_future()
-        entry = (self.seconds + seconds, len(self.sleepers), woken)
+        self.count += 1
+        entry = (self.seconds + seconds, self.count, woken)
         self.sleepers.append(entry)
         try:
             await woken
@@ -126,6 +128,11 @@ class Store:
         self.record = None
         self.revision = 0
         self.notes = []
+        self.watchers = []
+
+    @property
+    def shown(self):
+        return self.record and (self.record, str(self.revision))
 
 
 class FakeLeases:
@@ -135,6 +142,7 @@ class FakeLeases:
         self.store = store
         self.name = name
         self.cut = False
+        self.told = True
         self.calls = []
 
     def _call(self, verb):
@@ -160,9 +168,21 @@ class FakeLeases:
             raise Conflict("changed")
         return self._put(record)
 
+    async def watch(self):
+        if self.cut or not self.told:
+            raise Timeout("no way to the API server")
+        changes = asyncio.Queue()
+        self.store.watchers.append(changes)
+        if self.store.record:
+            yield self.store.shown
+        while True:
+            yield await changes.get()
+
     def _put(self, record):
         self.store.record = record
         self.store.revision += 1
+        for watcher in self.store.watchers:
+            watcher.put_nowait(self.store.shown)
         return str(self.store.revision)
 
     def note(self, message):
@@ -172,8 +192,9 @@ class FakeLeases:
 class Standing:
     """A candidate that runs, and whether it works."""
 
-    def __init__(self, group, store, time, name):
+    def __init__(self, group, store, time, name, *, told=True):
         self.leases = FakeLeases(store, name)
+        self.leases.told = told
         self.term = Term(time)
         self.working = False
         election = Election(self.leases, Candidate(name), time, self.term)
@@ -245,9 +266,45 @@ async def test_who_goes_gives_the_lease_back():
         first.task.cancel()
         await time.pass_until(1.0)
         assert not first.working
-        assert (store.record.holder, store.record.duration_seconds) == ("", 1)
-        await time.pass_until(6.0)
+        assert store.record.transitions == 1
+        assert (store.record.holder, store.record.duration_seconds) == ("second", 15)
         assert second.working
+
+
+async def test_who_stands_by_is_told_and_does_not_ask():
+    async with two() as (_, time, first, second):
+        await time.pass_until(60.0)
+        # At first it asks, and once more if it was not told by then.
+        assert second.leases.calls in (["get"], ["get", "get"])
+        first.task.cancel()
+        await time.pass_until(60.0)
+        assert second.working
+
+
+async def test_a_dead_leader_is_followed_as_soon_as_its_lease_lapses():
+    async with two() as (_, time, first, second):
+        await time.pass_until(60.0)
+        first.leases.cut = True
+        await time.pass_until(74.9)
+        assert not second.working
+        await time.pass_until(75.0)
+        assert second.working
+
+
+async def test_who_is_not_told_asks_and_knows_by_when_the_lease_lapses():
+    store, time = Store(), Time()
+    async with asyncio.TaskGroup() as group:
+        first = Standing(group, store, time, "first")
+        await time.pass_until(0.0)
+        second = Standing(group, store, time, "second", told=False)
+        await time.pass_until(60.0)
+        assert set(second.leases.calls) == {"get"}
+        assert 60 / 4.4 - 1 <= len(second.leases.calls) <= 31
+        first.leases.cut = True
+        await time.pass_until(75.0 + 4.4)
+        assert second.working
+        first.task.cancel()
+        second.task.cancel()
 
 
 async def test_who_sees_another_hold_it_stops_at_once():
