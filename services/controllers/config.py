@@ -90,6 +90,7 @@ def parse(argv: list[str]) -> Config:
             server=_rest(flags, identity),
             autoscaling=more.autoscaling(flags),
             workers=more.workers(flags),
+            provision_volumes=flags.enable_dynamic_provisioning,
         ),
         contest=contest,
         secured=door.secured(flags, identity),

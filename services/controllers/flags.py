@@ -8,6 +8,7 @@ from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
 from pilothouse.services.controllers.node.zones import Patience, Rates
 from pilothouse.services.machinery import durations
+from pilothouse.services.runtime.client import candidacy
 
 CONCURRENT: Mapping[str, tuple[str, ...]] = {
     "concurrent-cron-job-syncs": ("cronjob",),
@@ -46,7 +47,7 @@ cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file
 concurrent-ephemeralvolume-syncs concurrent-service-syncs
 configure-cloud-routes contention-profiling controller-start-interval
 controllers-start-interval disable-attach-detach-reconcile-sync disable-force-detach-on-timeout
-disabled-metrics emulated-version enable-dynamic-provisioning enable-garbage-collector
+disabled-metrics emulated-version enable-garbage-collector
 enable-hostpath-provisioner enable-leader-migration endpoint-updates-batch-period
 endpointslice-updates-batch-period external-cloud-volume-plugin feature-gates flex-volume-plugin-dir
 http2-max-streams-per-connection kube-api-burst kube-api-content-type kube-api-qps kubeconfig
@@ -82,6 +83,15 @@ def add_works(parser: argparse.ArgumentParser) -> None:
         default=8760 * 3600.0,
         metavar="DURATION",
         help="for how long a token that was made of itself may go unused",
+    )
+    parser.add_argument(
+        "--enable-dynamic-provisioning",
+        nargs="?",
+        type=candidacy.boolean,
+        const=True,
+        default=True,
+        metavar="BOOL",
+        help="whether claims of a class may have volumes made for them",
     )
     for name in CONCURRENT:
         names = {f"--{name}", f"--{name}".replace("concurrent-rc-syncs", "concurrent_rc_syncs")}

@@ -17,6 +17,7 @@ from pilothouse.services.controllers import names
 from pilothouse.services.controllers.adapters import (
     accounts,
     autoscalers,
+    binding,
     budgets,
     bundles,
     certificates,
@@ -70,6 +71,7 @@ class Settings:
     signing: Signing | None = None
     server: Server | None = None
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
+    provision_volumes: bool = True
     workers: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -121,6 +123,9 @@ CONTROLLERS: Mapping[str, Build] = {
     "ttl": lambda world, _: nodettl.annotations(world),
     "taint-eviction": lambda world, _: evictions.taints(world),
     "podgc": lambda world, told: orphans.podgc(world, told.terminated_pods_max),
+    "persistentvolume-binder": lambda world, told: binding.binder(
+        world, provision=told.provision_volumes
+    ),
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),

@@ -5,8 +5,15 @@ from hypothesis import strategies as st
 
 from pilothouse.services.controllers.storage.protection import plan
 from pilothouse.services.machinery.kinds import volumes
-from pilothouse.services.machinery.kinds.pods import ClaimSource, Pod, Spec, Status, Volume
-from pilothouse.services.machinery.objects import Key, Metadata, View
+from pilothouse.services.machinery.kinds.pods import (
+    ClaimSource,
+    EphemeralSource,
+    Pod,
+    Spec,
+    Status,
+    Volume,
+)
+from pilothouse.services.machinery.objects import Key, Metadata
 
 MINE = volumes.CLAIM_FINALIZER
 
@@ -43,7 +50,7 @@ def test_a_pod_uses_its_claims_until_it_has_ended():
     spec = Spec(
         volumes=(
             Volume(name="a", persistent_volume_claim=ClaimSource(claim_name="data")),
-            Volume(name="b", ephemeral=View()),
+            Volume(name="b", ephemeral=EphemeralSource()),
             Volume(name="c"),
         )
     )
