@@ -14,6 +14,7 @@ CONCURRENT: Mapping[str, tuple[str, ...]] = {
     "concurrent-cron-job-syncs": ("cronjob",),
     "concurrent-daemonset-syncs": ("daemonset",),
     "concurrent-deployment-syncs": ("deployment",),
+    "concurrent-device-taint-eviction-syncs": ("device-taint-eviction",),
     "concurrent-disruption-syncs": ("disruption",),
     "concurrent-endpoint-syncs": ("endpoints",),
     "concurrent-gc-syncs": ("garbagecollector",),

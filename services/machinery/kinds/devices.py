@@ -105,9 +105,23 @@ class RuleSpec(View, frozen=True, kw_only=True):
     taint: Taint = Taint()
 
 
+class RuleCondition(View, frozen=True, kw_only=True):
+    type: str
+    status: str = "False"
+    reason: str = ""
+    message: str = ""
+    observed_generation: int = 0
+    last_transition_time: str | None = None
+
+
+class RuleStatus(View, frozen=True, kw_only=True):
+    conditions: tuple[RuleCondition, ...] = ()
+
+
 class DeviceTaintRule(View, frozen=True, kw_only=True):
     metadata: Metadata = Metadata()
     spec: RuleSpec = RuleSpec()
+    status: RuleStatus = RuleStatus()
 
 
 def claim_name(pod: Pod, wanted: PodClaim) -> str | None:
@@ -147,3 +161,12 @@ def is_reserved_for(pod: Pod, claim: ResourceClaim) -> bool:
 def needs_claims_no_more(pod: Pod) -> bool:
     """Whether it runs nothing, and never will: it ended, or goes before it came to a node."""
     return pods.is_terminal(pod) or (pod.metadata.deleting and not pod.spec.node_name)
+
+
+def selects(rule: DeviceTaintRule, driver: str, pool: str, device: str) -> bool:
+    """Whether the rule taints this device; one without a selector taints none."""
+    wanted = rule.spec.selector
+    if wanted is None:
+        return False
+    asked = ((wanted.driver, driver), (wanted.pool, pool), (wanted.device, device))
+    return all(told is None or told == real for told, real in asked)

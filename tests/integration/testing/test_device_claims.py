@@ -56,8 +56,9 @@ def test_a_pod_has_a_claim_of_its_own_until_it_has_ended(control_plane, control_
     assert [one["uid"] for one in metadata["ownerReferences"]] == [pod["metadata"]["uid"]]
 
     # As a scheduler would write it.
-    kubectl("patch", "resourceclaim", metadata["name"], "--type=merge", "-p",
-            json.dumps({"metadata": {"finalizers": ["resource.kubernetes.io/delete-protection"]}}))  # fmt: skip
+    protected = {"metadata": {"finalizers": ["resource.kubernetes.io/delete-protection"]}}
+    kubectl("patch", "resourceclaim", metadata["name"], "--type=merge",
+            "-p", json.dumps(protected))  # fmt: skip
     result = {"request": "r", "driver": "a.io", "pool": "p", "device": "d"}
     held = {"resource": "pods", "name": "user", "uid": pod["metadata"]["uid"]}
     given = {"allocation": {"devices": {"results": [result]}}, "reservedFor": [held]}
@@ -66,3 +67,44 @@ def test_a_pod_has_a_claim_of_its_own_until_it_has_ended(control_plane, control_
     kubectl("patch", "pod", "user", "--subresource=status", "--type=merge",
             "-p", json.dumps({"status": {"phase": "Failed"}}))  # fmt: skip
     kubectl("wait", "--for=delete", "resourceclaim", metadata["name"], "--timeout=20s")
+
+
+RULE = {
+    "apiVersion": "resource.k8s.io/v1",
+    "kind": "DeviceTaintRule",
+    "metadata": {"name": "broken"},
+    "spec": {
+        "deviceSelector": {"driver": "broken.io"},
+        "taint": {"key": "broken", "effect": "NoExecute"},
+    },
+}
+
+
+def test_a_pod_leaves_a_device_that_broke(control_plane, control_plane_namespace):
+    def kubectl(*words, **more):
+        return control_plane.kubectl(*words, "-n", control_plane_namespace, **more)
+
+    claim = {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": {"name": "shared"},
+        "spec": REQUESTS,
+    }
+    body = json.loads(json.dumps(POD))
+    body["spec"] |= {"nodeName": "nowhere", "resourceClaims": [
+        {"name": "gpu", "resourceClaimName": "shared"}]}  # fmt: skip
+    kubectl("create", "-f", "-", text=yaml.safe_dump_all([claim, body]))
+    # No scheduler has seen the pod: what is given to its claim is reserved for it.
+    result = {"request": "r", "driver": "broken.io", "pool": "p", "device": "d"}
+    given = {"status": {"allocation": {"devices": {"results": [result]}}}}
+    kubectl("patch", "resourceclaim", "shared", "--subresource=status", "--type=merge",
+            "-p", json.dumps(given))  # fmt: skip
+    wait = ("wait", "--timeout=20s")
+    kubectl(*wait, "--for=jsonpath={.status.reservedFor[0].name}=user", "resourceclaim/shared")
+    kubectl("create", "-f", "-", text=yaml.safe_dump(RULE))
+    reason = '{.status.conditions[?(@.type=="DisruptionTarget")].reason}'
+    kubectl(*wait, f"--for=jsonpath={reason}=DeletionByDeviceTaintManager", "pod/user")
+    kubectl(*wait, "--for=jsonpath={.metadata.deletionTimestamp}", "pod/user")
+    kubectl(*wait, "--for=jsonpath={.status.conditions[0].type}=EvictionInProgress",
+            "devicetaintrule/broken")  # fmt: skip
+    kubectl("delete", "devicetaintrule", "broken")
