@@ -6,8 +6,14 @@ from typing import Any
 from pilothouse.services.controllers.adapters import wiring
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.services import compact
-from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.adapters.world import (
+    Controller,
+    World,
+    controller,
+    reference,
+)
 from pilothouse.services.controllers.network.endpointslicemirroring import (
+    ADDRESSES_MAX,
     CONTROLLER,
     EndpointSliceMirroringController,
     Plan,
@@ -31,8 +37,10 @@ _MIRRORED = "mirrored"
 class Mirrors:
     """What the mirroring controller asks for."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, limit: int) -> None:
         self._objects = world.objects
+        self._limit = limit
+        self._recorder = world.recorder("endpoint-slice-mirroring-controller")
         self._endpoints = world.cache(ENDPOINTS, Endpoints)
         self._services = world.cache(SERVICES, Service)
         self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
@@ -51,7 +59,17 @@ class Mirrors:
     def settled(self, key: Key) -> bool:
         return self._settled.is_settled(key)
 
+    def limit(self) -> int:
+        return self._limit
+
     async def mirror(self, key: Key, written: Endpoints | None, todo: Plan) -> None:
+        if written is not None and todo.skipped:
+            text = (
+                f"A max of {self._limit} addresses can be mirrored to EndpointSlices per Endpoints "
+                f"subset. {todo.skipped} addresses were skipped"
+            )
+            about = reference(ENDPOINTS, written.metadata)
+            self._recorder.note(about, "Warning", "TooManyAddressesToMirror", text)
         for content in todo.write:
             if written is not None:
                 answer = await self._write(written, content, todo)
@@ -95,10 +113,10 @@ def _mirrored(item: EndpointSlice) -> tuple[str, ...]:
     return (str(Key(item.metadata.namespace, labels.get(SERVICE_NAME, ""))),)
 
 
-def endpointslicemirroring(world: World) -> Controller:
+def endpointslicemirroring(world: World, limit: int = ADDRESSES_MAX) -> Controller:
     """The mirroring controller, wired: it hears of Endpoints, their Services, and its slices."""
     queue: WorkQueue[Key] = WorkQueue()
-    cluster = Mirrors(world)
+    cluster = Mirrors(world, limit)
     written = world.cache(ENDPOINTS, Endpoints)
 
     def slice_changed(old: EndpointSlice | None, new: EndpointSlice | None) -> None:

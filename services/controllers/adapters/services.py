@@ -1,6 +1,6 @@
 """Services with the pods behind them, and the two kinds that tell of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,9 @@ from pilothouse.services.controllers.adapters.world import Controller, World, co
 from pilothouse.services.controllers.network import endpoints as older
 from pilothouse.services.controllers.network import endpointslice as newer
 from pilothouse.services.controllers.network import hints
-from pilothouse.services.controllers.network.slices import Content
+from pilothouse.services.controllers.network.endpointslice import Around
+from pilothouse.services.controllers.network.slices import ENDPOINTS_MAX, Content
+from pilothouse.services.controllers.network.triggers import ANNOTATION, Triggers
 from pilothouse.services.machinery.errors import AlreadyExists, Conflict
 from pilothouse.services.machinery.kinds import endpoints, pods
 from pilothouse.services.machinery.kinds.nodes import Node
@@ -44,14 +46,16 @@ class _Behind:
         self._objects = world.objects
         self._services = world.cache(SERVICES, Service)
         self._pods = world.cache(PODS, Pod)
+        self._triggers = Triggers()
         indexes.add_namespace(self._services)
         indexes.add_namespace(self._pods)
 
     def service(self, key: Key) -> Service | None:
         return self._services.get(key)
 
-    def pods_beside(self, service: Service) -> Sequence[Pod]:
-        return self._pods.by_index(indexes.NAMESPACE, service.metadata.namespace)
+    def pods_of(self, service: Service) -> Sequence[Pod]:
+        beside = self._pods.by_index(indexes.NAMESPACE, service.metadata.namespace)
+        return endpoints.behind(service, beside)
 
     def tell(self, queue: WorkQueue[Key]) -> None:
         """Queue Services that changed, and those whose pods changed in a way that matters."""
@@ -96,9 +100,11 @@ def _seen(pod: Pod) -> tuple[object, ...]:
 class Slices(_Behind):
     """What the EndpointSlice controller asks for."""
 
-    def __init__(self, world: World, queue: WorkQueue[Key]) -> None:
+    def __init__(self, world: World, queue: WorkQueue[Key], limit: int) -> None:
         super().__init__(world)
         self._queue = queue
+        self._limit = limit
+        self._astray: set[Key] = set()
         self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
         self._slices.add_index(_SERVICE, _service_of)
         self._nodes = world.cache(NODES, Node)
@@ -110,31 +116,42 @@ class Slices(_Behind):
         key = service.metadata.key
         return self._slices.by_index(_SERVICE, str(key))
 
-    def zones(self) -> Mapping[str, str]:
-        return self._zones
+    def around(self, service: Service, found: Sequence[Pod]) -> Around:
+        capacity = None
+        if hints.is_automatic(service):
+            capacity = nodecapacity.by_zone(self._nodes.values())
+        trigger = self._triggers.look(service, found)
+        return Around(self._zones, capacity, self._limit, trigger)
 
-    def capacity(self) -> Mapping[str, float] | None:
-        return nodecapacity.by_zone(self._nodes.values())
+    def forget(self, key: Key) -> None:
+        self._triggers.forget(key)
+        self._astray.discard(key)
+        self._settled.forget(key)
 
     def settled(self, key: Key) -> bool:
         return self._settled.is_settled(key)
 
     async def apply(self, service: Service, todo: newer.Plan) -> None:
         key = service.metadata.key
+        if todo.astray:
+            self._astray.add(key)
+        else:
+            self._astray.discard(key)
         for content in todo.write:
-            self._settled.wrote(key, await self._write(service, content, todo.labels))
+            self._settled.wrote(key, await self._write(service, content, todo))
         for item in todo.delete:
             if await remove(self._objects, ENDPOINT_SLICES, item.metadata):
                 self._settled.deleted(key, item.metadata)
 
-    async def _write(self, service: Service, content: Content, labels: Mapping[str, str]) -> str:
-        metadata = service.metadata
+    async def _write(self, service: Service, content: Content, todo: newer.Plan) -> str:
+        metadata, labels = service.metadata, todo.labels
         body: dict[str, Any] = {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {
                 "namespace": metadata.namespace,
                 "labels": labels,
+                "annotations": {ANNOTATION: todo.trigger},
                 "ownerReferences": [owner_reference(SERVICES, metadata)],
             },
             "addressType": content.family,
@@ -143,6 +160,8 @@ class Slices(_Behind):
         }
         if content.present is None:
             body["metadata"]["generateName"] = f"{metadata.name}-"
+            if todo.trigger is None:
+                del body["metadata"]["annotations"]
             return await self._objects.create(ENDPOINT_SLICES, metadata.namespace, body)
         present = content.present.metadata
         gone = {name: None for name in present.labels if name not in labels}
@@ -150,6 +169,7 @@ class Slices(_Behind):
             "uid": present.uid,
             "resourceVersion": present.resource_version,
             "labels": {**labels, **gone},
+            "annotations": {ANNOTATION: todo.trigger},
         }
         return await self._objects.patch(ENDPOINT_SLICES, present.key, body)
 
@@ -157,11 +177,13 @@ class Slices(_Behind):
         item = new if new is not None else old
         if item is None:
             return
-        zone = item.metadata.labels.get(endpoints.ZONE) if new is not None else None
-        if zone:
-            self._zones[item.metadata.name] = zone
-        else:
+        if new is None:
             self._zones.pop(item.metadata.name, None)
+        else:
+            self._zones[item.metadata.name] = item.metadata.labels.get(endpoints.ZONE, "")
+        if old is None:
+            for key in self._astray:
+                self._queue.add(key)
         if nodecapacity.weight(old) != nodecapacity.weight(new):
             for service in self._services.values():
                 if hints.is_automatic(service):
@@ -181,6 +203,7 @@ class EndpointsObjects(_Behind):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._endpoints = world.cache(ENDPOINTS, Endpoints)
+        self._bereft: set[Key] = set()
         self._settled = Settled(self._endpoints)
 
     def endpoints(self, key: Key) -> Endpoints | None:
@@ -189,8 +212,11 @@ class EndpointsObjects(_Behind):
     def settled(self, key: Key) -> bool:
         return self._settled.is_settled(key)
 
+    def trigger(self, service: Service, found: Sequence[Pod]) -> str | None:
+        return self._triggers.look(service, found)
+
     async def write(self, service: Service, present: Endpoints | None, todo: older.Plan) -> None:
-        metadata: dict[str, Any] = {"labels": todo.labels}
+        metadata: dict[str, Any] = {"labels": todo.labels, "annotations": todo.annotations}
         body = {
             "apiVersion": "v1",
             "kind": "Endpoints",
@@ -200,9 +226,11 @@ class EndpointsObjects(_Behind):
         key = service.metadata.key
         if present is not None:
             metadata["resourceVersion"] = present.metadata.resource_version
+            metadata["labels"] = {**dict.fromkeys(present.metadata.labels), **todo.labels}
             self._settled.wrote(key, await self._objects.patch(ENDPOINTS, key, body))
             return
-        metadata |= {"name": key.name, "namespace": key.namespace}
+        said = {name: value for name, value in todo.annotations.items() if value is not None}
+        metadata |= {"name": key.name, "namespace": key.namespace, "annotations": said}
         try:
             answer = await self._objects.create(ENDPOINTS, key.namespace, body)
         except AlreadyExists as error:
@@ -211,13 +239,27 @@ class EndpointsObjects(_Behind):
 
     async def delete(self, key: Key) -> None:
         self._settled.forget(key)
+        self._triggers.forget(key)
         present = self._endpoints.get(key)
-        if present is None or older.MANAGED_BY not in present.metadata.labels:
+        if present is None or older.LEADER in present.metadata.annotations:
             return
-        await remove(self._objects, ENDPOINTS, present.metadata)
+        if key in self._bereft or older.MANAGED_BY in present.metadata.labels:
+            await remove(self._objects, ENDPOINTS, present.metadata)
+        self._bereft.discard(key)
 
     def watch(self, queue: WorkQueue[Key]) -> None:
-        """Queue Services whose Endpoints somebody else changed."""
+        """Queue Services whose Endpoints somebody else changed.
+
+        Endpoints go with their Service, whoever wrote them; those that never had one stay.
+        """
+
+        def service_changed(old: Service | None, new: Service | None) -> None:
+            if new is not None:
+                self._bereft.discard(new.metadata.key)
+            elif old is not None and self._endpoints.get(old.metadata.key) is not None:
+                self._bereft.add(old.metadata.key)
+
+        self._services.on_change(service_changed)
         self._endpoints.on_change(wiring.itself(queue))
 
 
@@ -236,10 +278,10 @@ def _filled(value: Any) -> Any:
     return value
 
 
-def endpointslice(world: World) -> Controller:
-    """The EndpointSlice controller, wired."""
+def endpointslice(world: World, limit: int = ENDPOINTS_MAX) -> Controller:
+    """The EndpointSlice controller, wired; ``limit`` endpoints in a slice."""
     queue: WorkQueue[Key] = WorkQueue()
-    cluster = Slices(world, queue)
+    cluster = Slices(world, queue, limit)
     cluster.tell(queue)
 
     def slice_changed(old: EndpointSlice | None, new: EndpointSlice | None) -> None:

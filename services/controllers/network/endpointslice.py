@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pilothouse.services.controllers.network import hints, slices
-from pilothouse.services.controllers.network.slices import Content
+from pilothouse.services.controllers.network.slices import ENDPOINTS_MAX, Content
 from pilothouse.services.machinery.kinds import endpoints, services
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.services import EndpointSlice, Service
@@ -24,42 +24,72 @@ UNSEEN_SECONDS_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What matters beside the Service and its pods.
+
+    ``zones``: of each node, empty where it is in none; ``capacity``: each zone's part of the CPU,
+    None where that can not be told; ``limit``: endpoints of a slice; ``trigger``: when that
+    happened which is written.
+    """
+
+    zones: Mapping[str, str]
+    capacity: Mapping[str, float] | None = None
+    limit: int = ENDPOINTS_MAX
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
+    """``astray``: there are pods on nodes that are not there, which are left out until they are."""
+
     write: tuple[Content, ...]
     delete: tuple[EndpointSlice, ...]
     labels: Mapping[str, str]
+    trigger: str | None = None
+    astray: bool = False
 
 
 def plan(
-    service: Service,
-    candidates: Sequence[Pod],
-    present: Sequence[EndpointSlice],
-    zones: Mapping[str, str],
-    capacity: Mapping[str, float] | None = None,
+    service: Service, candidates: Sequence[Pod], present: Sequence[EndpointSlice], around: Around
 ) -> Plan:
-    """``candidates``: pods of the namespace; ``present``: our slices; ``zones``: of the nodes.
+    """``candidates``: pods of the namespace; ``present``: slices that tell of a Service so named.
 
-    ``capacity`` is each zone's part of the CPU, None where that can not be told.
+    A Service that goes gets no new slices: who deletes those it owns would never be done.
     """
     labels = slice_labels(service)
     staying = sorted(
         (item for item in present if not item.metadata.deleting),
         key=lambda item: item.metadata.name,
     )
+    own = [item for item in staying if _is_own(item, service)]
     found = endpoints.selected(service, candidates)
+    placed = [pod for pod in found if _is_placed(pod, service, around.zones)]
     families = endpoints.families(service)
     write: list[Content] = []
-    delete = [item for item in staying if item.address_type not in families]
+    delete = [item for item in staying if item not in own or item.address_type not in families]
     for family in families:
         grouped = {
-            ports: hints.hinted(service, all_, capacity)
-            for ports, all_ in slices.wanted(service, family, found, zones).items()
+            ports: hints.hinted(service, all_, around.capacity)
+            for ports, all_ in slices.wanted(service, family, placed, around.zones).items()
         }
-        of_family = [item for item in staying if item.address_type == family]
-        layout = slices.lay_out(family, grouped, of_family)
+        of_family = [item for item in own if item.address_type == family]
+        layout = slices.lay_out(family, grouped, of_family, labels, around.limit)
         write += [item for item in layout.contents if slices.changed(item, labels)]
         delete += layout.delete
-    return Plan(tuple(write), tuple(delete), labels)
+    if service.metadata.deleting:
+        write = [item for item in write if item.present is not None]
+    return Plan(tuple(write), tuple(delete), labels, around.trigger, placed != found)
+
+
+def _is_own(item: EndpointSlice, service: Service) -> bool:
+    """Not one of a Service of this name that was there before."""
+    owners = item.metadata.owner_references
+    return any(owner.kind == "Service" and owner.uid == service.metadata.uid for owner in owners)
+
+
+def _is_placed(pod: Pod, service: Service, zones: Mapping[str, str]) -> bool:
+    node = pod.spec.node_name
+    return not node or node in zones or service.spec.publish_not_ready_addresses
 
 
 def slice_labels(service: Service) -> dict[str, str]:
@@ -80,18 +110,20 @@ class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def service(self, key: Key) -> Service | None: ...
-    def pods_beside(self, service: Service) -> Sequence[Pod]:
-        """All pods of the namespace."""
+    def pods_of(self, service: Service) -> Sequence[Pod]:
+        """All that it selects."""
 
     def slices_of(self, service: Service) -> Sequence[EndpointSlice]: ...
-    def zones(self) -> Mapping[str, str]: ...
-    def capacity(self) -> Mapping[str, float] | None:
-        """Each zone's part of the CPU of all nodes that are ready."""
+    def around(self, service: Service, found: Sequence[Pod]) -> Around:
+        """As it is now; its trigger is what is new since the last time this was asked."""
 
     def settled(self, key: Key) -> bool:
         """Whether our own last writes for ``key`` have come back to us."""
 
-    async def apply(self, service: Service, todo: Plan) -> None: ...
+    async def apply(self, service: Service, todo: Plan) -> None:
+        """And look again at those astray when a node comes."""
+
+    def forget(self, key: Key) -> None: ...
 
 
 class EndpointSliceController:
@@ -104,13 +136,15 @@ class EndpointSliceController:
 
     async def reconcile(self, key: Key) -> Result:
         service = self._cluster.service(key)
-        if service is None or service.metadata.deleting or not endpoints.is_selecting(service):
+        if service is None:
+            self._cluster.forget(key)
+            return DONE
+        if not endpoints.is_selecting(service):
             return DONE
         if not self._cluster.settled(key):
             return Result(again_after=UNSEEN_SECONDS_MAX)
         present = self._cluster.slices_of(service)
-        beside = self._cluster.pods_beside(service)
-        capacity = self._cluster.capacity() if hints.is_automatic(service) else None
-        todo = plan(service, beside, present, self._cluster.zones(), capacity)
+        found = self._cluster.pods_of(service)
+        todo = plan(service, found, present, self._cluster.around(service, found))
         await self._cluster.apply(service, todo)
         return DONE

@@ -1,10 +1,11 @@
-"""How a Service's endpoints are laid out over EndpointSlices, changing as few as possible.
+"""How a Service's endpoints are laid out over EndpointSlices, writing as few as possible.
 
-An endpoint stays in the slice it is in; new ones fill what has room; slices that would become
-empty are written over before another is created.
+An endpoint stays in the slice it is in. New ones go where something is written anyway, the fullest
+first; then into one slice that has room for all of them; then into new ones. Slices that would go
+are written over before another is created.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,15 +41,24 @@ class Layout:
     delete: tuple[EndpointSlice, ...]
 
 
+@dataclass(slots=True)
+class _Held:
+    """A slice and what it goes on holding; ``touched`` when it is written anyway."""
+
+    item: EndpointSlice
+    stay: list[Endpoint]
+    touched: bool
+
+
 def wanted(
-    service: Service, family: str, found: Iterable[Pod], zones: Mapping[str, str]
+    service: Service, family: str, found: Sequence[Pod], zones: Mapping[str, str]
 ) -> dict[Ports, list[Endpoint]]:
     """Endpoints by the numbers that the Service's ports have in them."""
     grouped: dict[Ports, list[Endpoint]] = {}
     for pod in found:
         addressed = endpoints.addresses(pod, family)
         if addressed:
-            zone = zones.get(pod.spec.node_name)
+            zone = zones.get(pod.spec.node_name) or None
             grouped.setdefault(endpoints.ports(service, pod), []).append(
                 endpoints.endpoint(service, pod, addressed, zone)
             )
@@ -56,45 +66,59 @@ def wanted(
 
 
 def lay_out(
-    family: str, grouped: Mapping[Ports, Sequence[Endpoint]], present: Sequence[EndpointSlice]
+    family: str,
+    grouped: Mapping[Ports, Sequence[Endpoint]],
+    present: Sequence[EndpointSlice],
+    labels: Mapping[str, str],
+    limit: int = ENDPOINTS_MAX,
 ) -> Layout:
     """``present`` are the Service's slices of this family; one slice stays even if empty."""
     contents: list[Content] = []
+    fresh: list[Content] = []
     spare = [item for item in present if (item.ports or ()) not in grouped]
-    fresh: list[tuple[Ports, tuple[Endpoint, ...]]] = []
     for ports, found in grouped.items():
-        of_ports = [item for item in present if (item.ports or ()) == ports]
-        kept, left = _keep(of_ports, found)
-        for item, stay in kept:
-            room = ENDPOINTS_MAX - len(stay)
-            filled = (*stay, *left[:room])
-            left = left[room:]
-            if filled:
-                contents.append(Content(family, ports, filled, item))
-            else:
-                spare.append(item)
-        parts = range(0, len(left), ENDPOINTS_MAX)
-        fresh += [(ports, tuple(left[at : at + ENDPOINTS_MAX])) for at in parts]
+        held, left = _keep([item for item in present if (item.ports or ()) == ports], found, labels)
+        spare += [each.item for each in held if each.touched and not each.stay]
+        kept = [each for each in held if each.stay or not each.touched]
+        left = _fill(kept, left, limit)
+        contents += [Content(family, ports, tuple(each.stay), each.item) for each in kept]
+        parts = range(0, len(left), limit)
+        fresh += [Content(family, ports, tuple(left[at : at + limit])) for at in parts]
     if not contents and not fresh:
-        empty = spare[0] if spare else None
-        fresh.append(((empty.ports or ()) if empty is not None else (), ()))
-    for ports, part in fresh:
+        fresh.append(Content(family, (), ()))
+    for content in fresh:
         reused = spare.pop(0) if spare else None
-        contents.append(Content(family, ports, part, reused))
+        contents.append(Content(family, content.ports, content.endpoints, reused))
     return Layout(tuple(contents), tuple(spare))
 
 
 def _keep(
-    present: Sequence[EndpointSlice], found: Sequence[Endpoint]
-) -> tuple[list[tuple[EndpointSlice, tuple[Endpoint, ...]]], list[Endpoint]]:
+    present: Sequence[EndpointSlice], found: Sequence[Endpoint], labels: Mapping[str, str]
+) -> tuple[list[_Held], list[Endpoint]]:
     """Each slice with those it goes on holding, as they are now; and the endpoints in none."""
     homeless = {_identity(item): item for item in found}
     kept = []
     for item in present:
-        held = (_identity(endpoint) for endpoint in item.endpoints or ())
+        told = list(item.endpoints or ())
+        held = (_identity(endpoint) for endpoint in told)
         stay = [homeless.pop(identity) for identity in held if identity in homeless]
-        kept.append((item, tuple(stay)))
+        kept.append(_Held(item, stay, stay != told or item.metadata.labels != labels))
     return kept, list(homeless.values())
+
+
+def _fill(held: Sequence[_Held], left: list[Endpoint], limit: int) -> list[Endpoint]:
+    """Those of ``left`` for which there is no room."""
+    for each in sorted((each for each in held if each.touched), key=lambda each: -len(each.stay)):
+        room = max(limit - len(each.stay), 0)
+        each.stay += left[:room]
+        left = left[room:]
+    whole, rest = divmod(len(left), limit)
+    fitting = [each for each in held if not each.touched and len(each.stay) + rest <= limit]
+    if rest and fitting:
+        fullest = max(fitting, key=lambda each: len(each.stay))
+        fullest.stay += left[whole * limit :]
+        left = left[: whole * limit]
+    return left
 
 
 def _identity(endpoint: Endpoint) -> str:

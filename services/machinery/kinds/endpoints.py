@@ -25,21 +25,28 @@ def is_selecting(service: Service) -> bool:
     return bool(service.spec.selector) and service.spec.type != "ExternalName"
 
 
+def behind(service: Service, candidates: Iterable[Pod]) -> list[Pod]:
+    """Those that its selector means, whatever they are about."""
+    wanted = service.spec.selector.items()
+    return [pod for pod in candidates if wanted <= pod.metadata.labels.items()]
+
+
 def selected(service: Service, candidates: Iterable[Pod]) -> list[Pod]:
     """Its pods that have an address and have not ended, by name."""
-    wanted = service.spec.selector.items()
     found = [
         pod
-        for pod in candidates
-        if wanted <= pod.metadata.labels.items() and pod.status.pod_ip and not pods.is_terminal(pod)
+        for pod in behind(service, candidates)
+        if (pod.status.pod_ip or pod.status.pod_ips) and not pods.is_terminal(pod)
     ]
     return sorted(found, key=lambda pod: pod.metadata.name)
 
 
 def families(service: Service) -> tuple[str, ...]:
-    """Of its cluster addresses; a headless Service has none and counts as IPv4."""
-    known = {family_of(address) for address in service.spec.cluster_ips if address != "None"}
-    return tuple(sorted(known)) or (IPV4,)
+    """Its own, the first one first; those of its addresses where it says none."""
+    if service.spec.ip_families:
+        return service.spec.ip_families
+    known = (family_of(address) for address in service.spec.cluster_ips if address != "None")
+    return tuple(dict.fromkeys(known)) or (IPV4,)
 
 
 def family_of(address: str) -> str:
@@ -65,13 +72,14 @@ def ports(service: Service, pod: Pod) -> tuple[EndpointPort, ...]:
 
 
 def number(port: ServicePort, pod: Pod) -> int | None:
-    """Where in the pod ``port`` leads."""
+    """Where in the pod ``port`` leads; containers that end before the others begin have none."""
     target = port.target_port
     if target is None or target in {0, ""}:
         return port.port
     if isinstance(target, int):
         return target
-    for container in (*pod.spec.containers, *pod.spec.init_containers):
+    sidecars = (item for item in pod.spec.init_containers if item.restart_policy == "Always")
+    for container in (*pod.spec.containers, *sidecars):
         for declared in container.ports:
             if declared.name == target and declared.protocol == port.protocol:
                 return declared.container_port

@@ -31,6 +31,7 @@ class ServiceSpec(View, frozen=True, kw_only=True):
     ports: tuple[ServicePort, ...] = ()
     cluster_ip: str = field(default="", name="clusterIP")
     cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
+    ip_families: tuple[str, ...] = ()
     session_affinity: str = "None"
     session_affinity_config: SessionAffinityConfig | None = None
     publish_not_ready_addresses: bool = False

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.services.controllers.network import endpoints as older
-from pilothouse.services.controllers.network import endpointslice, slices
+from pilothouse.services.controllers.network import endpointslice
+from pilothouse.services.controllers.network.endpointslice import Around
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds import endpoints, services
 from pilothouse.services.machinery.kinds.pods import Container, ContainerPort, Pod, Spec, Status
@@ -16,17 +17,18 @@ from pilothouse.services.machinery.kinds.services import (
     ServicePort,
     ServiceSpec,
 )
-from pilothouse.services.machinery.objects import Metadata
+from pilothouse.services.machinery.objects import Metadata, OwnerReference
 
+OWNED = (OwnerReference(api_version="v1", kind="Service", name="web", uid="svc", controller=True),)
 LABELS = {"app": "web"}
 replace = msgspec.structs.replace
 
 
-def service(*ports, **spec):
+def service(*ports, metadata=None, **spec):
     spec = {"selector": LABELS, "cluster_ips": ("10.96.0.7",), "cluster_ip": "10.96.0.7"} | spec
     listed = ports or (ServicePort(port=80),)
     return Service(
-        metadata=Metadata(name="web", namespace="ns", uid="svc"),
+        metadata=Metadata(name="web", namespace="ns", uid="svc", **(metadata or {})),
         spec=ServiceSpec(ports=listed, **spec),
     )
 
@@ -59,7 +61,7 @@ def written(todo, present=()):
         if content.present is not None:
             name = content.present.metadata.name
         after[name] = EndpointSlice(
-            metadata=Metadata(name=name, labels=dict(todo.labels)),
+            metadata=Metadata(name=name, labels=dict(todo.labels), owner_references=OWNED),
             address_type=content.family,
             endpoints=content.endpoints,
             ports=content.ports,
@@ -67,8 +69,9 @@ def written(todo, present=()):
     return list(after.values())
 
 
-def planned(pods, present=(), of=None, zones=None):
-    return endpointslice.plan(of or service(), pods, present, zones or {})
+def planned(pods, present=(), of=None, zones=None, limit=100):
+    around = Around({"node-1": ""} if zones is None else zones, limit=limit)
+    return endpointslice.plan(of or service(), pods, present, around)
 
 
 def said(todo):
@@ -161,13 +164,9 @@ PODS = st.lists(
 @settings(deadline=None)
 @given(PODS, PODS, st.integers(1, 7))
 def test_carried_out_a_plan_leaves_nothing_to_do(before, after, limit):
-    whole, slices.ENDPOINTS_MAX = slices.ENDPOINTS_MAX, limit
-    try:
-        present = written(planned(before))
-        present = written(planned(after, present), present)
-        todo = planned(after, present)
-    finally:
-        slices.ENDPOINTS_MAX = whole
+    present = written(planned(before, limit=limit))
+    present = written(planned(after, present, limit=limit), present)
+    todo = planned(after, present, limit=limit)
     assert (todo.write, todo.delete) == ((), ())
     shown = [item.target_ref.uid for each in present for item in each.endpoints]
     assert sorted(shown) == sorted(item.metadata.uid for item in after)
@@ -180,8 +179,16 @@ def test_endpoints_part_the_ready_from_the_others():
     assert [item.ip for item in subset.addresses] == ["10.244.0.1"]
     assert [item.ip for item in subset.not_ready_addresses] == ["10.244.0.2"]
     assert todo.write
-    present = Endpoints(metadata=Metadata(labels=dict(todo.labels)), subsets=todo.subsets)
+    present = shown(todo)
     assert not older.plan(service(), [pod(1), pod(2, ready=False)], present).write
+
+
+def shown(todo):
+    """The Endpoints once the plan is carried out."""
+    kept = {name: value for name, value in todo.annotations.items() if value is not None}
+    return Endpoints(
+        metadata=Metadata(labels=dict(todo.labels), annotations=kept), subsets=todo.subsets
+    )
 
 
 def test_who_writes_endpoints_by_hand_is_left_alone():

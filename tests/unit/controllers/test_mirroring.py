@@ -108,9 +108,41 @@ def test_what_is_not_mirrored_has_no_slices(found, service):
 
 def test_no_more_of_a_subset_than_others_would_read():
     many = subset(*(f"10.0.{number // 250}.{number % 250}" for number in range(1200)))
-    slices = carried_out(mirroring.plan(written(many), SERVICE, []))
-    assert len(told(slices)) == mirroring.ADDRESSES_MAX
-    assert max(len(item.endpoints) for item in slices) == 100
+    todo = mirroring.plan(written(many), SERVICE, [])
+    [item] = carried_out(todo)
+    assert len(item.endpoints) == mirroring.ADDRESSES_MAX
+    assert todo.skipped == 200
+
+
+def test_those_ready_are_mirrored_before_the_others_and_count_together():
+    parted = subset("10.0.0.1", "10.0.0.2", idle=("10.0.0.3", "10.0.0.4"))
+    todo = mirroring.plan(written(parted), SERVICE, [], 3)
+    assert told(carried_out(todo)) == [
+        ("IPv4", "10.0.0.1", True),
+        ("IPv4", "10.0.0.2", True),
+        ("IPv4", "10.0.0.3", False),
+    ]
+    assert todo.skipped == 1
+
+
+def test_a_subset_has_one_slice_and_slices_not_needed_are_written_over():
+    https = (EndpointPort(name="https", port=443),)
+    parts = subset("10.0.0.1"), subset("10.0.0.2", ports=https)
+    present = carried_out(mirroring.plan(written(*parts), SERVICE, []))
+    assert len(present) == 2
+    other = subset("10.0.0.2", ports=(EndpointPort(name="other", port=1),))
+    todo = mirroring.plan(written(parts[0], other), SERVICE, present)
+    [content] = todo.write
+    assert content.present.ports == https
+    assert not todo.delete
+    fewer = mirroring.plan(written(parts[0]), SERVICE, present)
+    assert [item.ports for item in fewer.delete] == [https]
+    assert not fewer.write
+
+
+def test_a_service_on_its_way_out_keeps_its_mirrors():
+    going = Service(metadata=Metadata(name="db", deletion_timestamp="2026-01-01T00:00:00Z"))
+    assert mirroring.plan(written(subset("10.0.0.1")), going, []).write
 
 
 ADDRESS = st.sampled_from([f"10.0.0.{number}" for number in range(1, 8)] + ["fd00::1", "fd00::2"])
