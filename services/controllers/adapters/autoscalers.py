@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes
-from pilothouse.services.controllers.adapters.definitions import Definitions
 from pilothouse.services.controllers.adapters.metrics import Metrics
+from pilothouse.services.controllers.adapters.scales import Scales
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -32,18 +32,11 @@ from pilothouse.services.machinery.kinds.autoscaling import (
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
-    DEPLOYMENTS,
     HORIZONTAL_POD_AUTOSCALERS,
     PODS,
-    REPLICA_SETS,
-    REPLICATION_CONTROLLERS,
-    STATEFUL_SETS,
     Resource,
 )
 from pilothouse.services.runtime.control.queue import WorkQueue
-
-_SCALED = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, REPLICATION_CONTROLLERS)
-_SCALE = msgspec.json.Decoder(Scale)
 
 
 class Autoscalers:
@@ -57,7 +50,7 @@ class Autoscalers:
         self._settings = settings
         self._cache = world.cache(HORIZONTAL_POD_AUTOSCALERS, HorizontalPodAutoscaler)
         self._pods = world.cache(PODS, Pod)
-        self._definitions = Definitions(world)
+        self._scales = Scales(world)
         self._histories: dict[Key, History] = {}
         self._selectors: dict[Key, str] = {}
         indexes.add_namespace(self._pods)
@@ -77,12 +70,9 @@ class Autoscalers:
             group = aim.api_version.rpartition("/")[0]
             return Found(None, error=f'no matches for kind "{aim.kind}" in group "{group}"')
         try:
-            text = await self._objects.get(
-                resource, Key(key.namespace, aim.name), subresource="scale"
-            )
+            scale = await self._scales.read(resource, Key(key.namespace, aim.name))
         except ApiError as error:
             return Found(None, error=error.message)
-        scale = _SCALE.decode(text)
         self._selectors[key] = scale.status.selector
         pods = self._selected(key.namespace, scale.status.selector)
         return Found(scale, pods, selecting=self._selecting(key.namespace, pods))
@@ -127,11 +117,7 @@ class Autoscalers:
         )
 
     def _resource(self, aim: Reference) -> Resource | None:
-        group = aim.api_version.rpartition("/")[0]
-        for resource in (*_SCALED, *self._definitions.served()):
-            if (resource.group, resource.kind) == (group, aim.kind):
-                return resource
-        return None
+        return self._scales.resource(aim.api_version, aim.kind)
 
     def _selected(self, namespace: str, selector: str) -> list[Pod]:
         if not selector:

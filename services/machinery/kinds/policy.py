@@ -40,10 +40,17 @@ class Budget(View, frozen=True, kw_only=True):
     status: BudgetStatus = BudgetStatus()
 
 
+def asks_controllers(budget: Budget) -> bool:
+    """Whether it matters how many pods their controllers want: a plain least number says all."""
+    spec = budget.spec
+    return spec.max_unavailable is not None or isinstance(spec.min_available, str)
+
+
 def expected(budget: Budget, found: Sequence[Pod], replicas: Mapping[str, int]) -> tuple[int, int]:
     """How many pods there should be, and how many of them healthy.
 
-    ``replicas`` is what each controller of these pods wants, by uid.
+    ``replicas`` is what each controller of these pods wants, by uid; pods that nobody controls
+    are in nobody's number.
     """
     together = sum(replicas.values())
     most, least = budget.spec.max_unavailable, budget.spec.min_available
@@ -58,15 +65,26 @@ def still_disrupted(
     budget: Budget, found: Sequence[Pod], now: float
 ) -> tuple[dict[str, str], float | None]:
     """Evictions that were allowed and not yet seen, and when to look at them again."""
-    here = {pod.metadata.name for pod in found if not pod.metadata.deleting}
     kept: dict[str, str] = {}
     again: list[float] = []
-    for name, since in budget.status.disrupted_pods.items():
-        until = timestamps.parse(since) + DISRUPTION_SECONDS_MAX
-        if name in here and until > now:
-            kept[name] = since
-            again.append(until - now)
+    for pod in _awaited(budget, found):
+        since = budget.status.disrupted_pods[pod.metadata.name]
+        left = timestamps.parse(since) + DISRUPTION_SECONDS_MAX - now
+        if left > 0:
+            kept[pod.metadata.name] = since
+            again.append(left)
     return kept, min(again, default=None)
+
+
+def overdue(budget: Budget, found: Sequence[Pod], now: float) -> list[Pod]:
+    """Pods that stayed, though they were to go and had all the time for it."""
+    kept, _ = still_disrupted(budget, found, now)
+    return [pod for pod in _awaited(budget, found) if pod.metadata.name not in kept]
+
+
+def _awaited(budget: Budget, found: Sequence[Pod]) -> list[Pod]:
+    asked = budget.status.disrupted_pods
+    return [pod for pod in found if pod.metadata.name in asked and not pod.metadata.deleting]
 
 
 def healthy(found: Sequence[Pod], disrupted: Mapping[str, str]) -> int:

@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from pilothouse.services.controllers.policy.disruption import plan
+from pilothouse.services.controllers.policy.disruption import Unknown, plan
+from pilothouse.services.controllers.policy.staledisruption import seconds_left
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.conditions import Condition
-from pilothouse.services.machinery.kinds import pods
+from pilothouse.services.machinery.kinds import pods, policy
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.policy import Budget, BudgetSpec, BudgetStatus
 from pilothouse.services.machinery.objects import Metadata
@@ -68,13 +69,80 @@ def test_an_allowed_eviction_counts_for_two_minutes():
     assert (todo.status.current_healthy, todo.again_after) == (2, 100.0)
 
 
-def test_without_the_controllers_nothing_is_allowed():
-    status = plan(budget(max_unavailable=1), [pod("a")], None, NOW).status
-    assert status.disruptions_allowed == 0
-    assert status.conditions[0].reason == "SyncFailed"
+def test_without_the_controllers_nothing_is_allowed_and_all_else_stays():
+    before = BudgetStatus(observed_generation=2, current_healthy=7, disruptions_allowed=3)
+    asked = msgspec.structs.replace(budget(max_unavailable=1), status=before)
+    todo = plan(asked, [pod("a")], Unknown('found no controllers for pod "a"'), NOW)
+    assert (todo.status.disruptions_allowed, todo.status.observed_generation) == (0, 2)
+    assert todo.status.current_healthy == 7
+    [said] = todo.status.conditions
+    assert (said.status, said.reason) == ("False", "SyncFailed")
+    assert said.message == 'found no controllers for pod "a"'
+    [note] = todo.notes
+    assert (note.type, note.reason) == ("Warning", "CalculateExpectedPodCountFailed")
+    assert note.message.startswith("Failed to calculate the number of expected pods: found no")
+
+
+@pytest.mark.parametrize(
+    ("spec", "asks"),
+    [
+        ({"min_available": 1}, False),
+        ({"min_available": "1%"}, True),
+        ({"max_unavailable": 1}, True),
+        ({"max_unavailable": "1%"}, True),
+    ],
+)
+def test_a_plain_least_number_needs_no_controller(spec, asks):
+    assert policy.asks_controllers(budget(**spec)) is asks
+
+
+def test_pods_that_nobody_controls_are_counted_only_where_pods_are():
+    found = [pod("a"), pod("b")]
+    assert told(found, {}, min_available=1) == (2, 1, 1)
+    assert told(found, {}, max_unavailable=1) == (0, 0, 0)
+    assert told(found, {"rs": 1}, min_available="50%") == (1, 1, 1)
+
+
+def test_what_people_are_told():
+    assert [note.reason for note in plan(budget(min_available=1), [], {}, NOW).notes] == ["NoPods"]
+    old = timestamps.render(NOW - 121)
+    going = budget({"a": old, "b": old, "c": timestamps.render(NOW)}, min_available=1)
+    found = [pod("a"), pod("b", deleting=True), pod("c"), pod("d")]
+    [note] = plan(going, found, {}, NOW).notes
+    assert (note.reason, note.pod.metadata.name) == ("NotDeleted", "a")
 
 
 def test_a_plan_carried_out_changes_nothing():
     first = plan(budget(min_available=1), [pod("a"), pod("b")], {}, NOW).status
     after = msgspec.structs.replace(budget(min_available=1), status=first)
     assert plan(after, [pod("a"), pod("b")], {}, NOW + 60).status == first
+
+
+@pytest.mark.parametrize(
+    ("mark", "phase", "deleting", "left"),
+    [
+        (("True", "EvictionByEvictionAPI", 20), "Running", False, 100.0),
+        (("True", "PreemptionByScheduler", 120), "Running", False, 0.0),
+        (("True", "DeletionByTaintManager", 500), "Pending", False, -380.0),
+        (("True", "TerminationByKubelet", 500), "Running", False, None),
+        (("True", "EvictionByEvictionAPI", 500), "Failed", False, None),
+        (("True", "EvictionByEvictionAPI", 500), "Running", True, None),
+        (("False", "", 500), "Running", False, None),
+        (None, "Running", False, None),
+    ],
+)
+def test_a_mark_of_disruption_lasts_two_minutes_on_a_pod_that_stays(mark, phase, deleting, left):
+    said = ()
+    if mark is not None:
+        status, reason, age = mark
+        stamp = timestamps.render(NOW - age)
+        said = Condition(
+            type="DisruptionTarget", status=status, reason=reason, last_transition_time=stamp
+        )
+        said = (said,)
+    gone = timestamps.render(NOW) if deleting else None
+    marked = Pod(
+        metadata=Metadata(name="p", deletion_timestamp=gone),
+        status=pods.Status(phase=phase, conditions=said),
+    )
+    assert seconds_left(marked, NOW) == left
