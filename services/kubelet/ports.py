@@ -9,6 +9,7 @@ from pilothouse.services.kubelet.pod.configs import ContainerConfig, Mount, Sand
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.pod.views import Container, Pod
 from pilothouse.services.kubelet.resources.qos import Limits
+from pilothouse.services.kubelet.volumes.claimed import Place
 from pilothouse.services.kubelet.volumes.payload import Found
 from pilothouse.services.kubelet.volumes.sources import Projection, TokenSource, Volume
 from pilothouse.services.machinery.kinds.nodes import Node
@@ -243,6 +244,19 @@ class VolumeSources(Protocol):
 
     def forget(self, uid: str) -> None:
         """The pod is gone."""
+
+
+class Claims(Protocol):
+    """The volumes behind the claims of pods."""
+
+    async def locate(self, pod: Pod, volume: Volume, changed: Callable[[], None]) -> Place:
+        """Where it is; ApiError while it is nowhere; ``changed`` is called when that ends."""
+
+    def found(self, uid: str, volume: str) -> Place | None:
+        """Where it was located."""
+
+    def forget(self, pod: str) -> None:
+        """The pod with this uid is gone."""
 
 
 class LogDirectories(Protocol):

@@ -30,9 +30,11 @@ class _Projected(View, frozen=True, kw_only=True):
 
 
 class _Volume(View, frozen=True, kw_only=True):
+    name: str = ""
     secret: _SecretVolume | None = None
     config_map: _Named | None = None
     persistent_volume_claim: _Claim | None = None
+    ephemeral: View | None = None
     projected: _Projected | None = None
 
 
@@ -83,7 +85,7 @@ class LiveBindings:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._mark = -1
-        self._by_node: dict[str, list[tuple[str, _Spec]]] = {}
+        self._by_node: dict[str, list[tuple[Key, _Spec]]] = {}
 
     def node_of(self, pod: Key) -> str | None:
         """The node that a pod is bound to; None where there is no such pod."""
@@ -94,10 +96,14 @@ class LiveBindings:
 
     def referenced(self, node: str, resource: str) -> Collection[Key]:
         """The objects of ``resource`` that the pods of ``node`` name."""
-        names = {"secrets": _secrets, "configmaps": _config_maps}.get(resource, _claims)
-        return {
-            Key(namespace, name) for namespace, spec in self._pods(node) for name in names(spec)
-        }
+        if resource == "persistentvolumeclaims":
+            return {
+                Key(pod.namespace, name)
+                for pod, spec in self._pods(node)
+                for name in _claims(pod.name, spec)
+            }
+        names = {"secrets": _secrets, "configmaps": _config_maps}[resource]
+        return {Key(pod.namespace, name) for pod, spec in self._pods(node) for name in names(spec)}
 
     def volumes_of(self, node: str) -> Collection[str]:
         """Names of the persistent volumes behind the claims of the node's pods."""
@@ -114,8 +120,8 @@ class LiveBindings:
     def accounts_of(self, node: str) -> Collection[Key]:
         """The service accounts of the node's pods."""
         return {
-            Key(namespace, spec.service_account_name or "default")
-            for namespace, spec in self._pods(node)
+            Key(pod.namespace, spec.service_account_name or "default")
+            for pod, spec in self._pods(node)
         }
 
     def asked_by(self, request: Key) -> str | None:
@@ -125,7 +131,7 @@ class LiveBindings:
             None if stored is None else msgspec.json.decode(stored.json, type=_Pod).spec.node_name
         )
 
-    def _pods(self, node: str) -> Iterable[tuple[str, _Spec]]:
+    def _pods(self, node: str) -> Iterable[tuple[Key, _Spec]]:
         mark = self._live.mark("", "pods")
         if mark != self._mark:
             self._mark = mark
@@ -134,7 +140,7 @@ class LiveBindings:
                 spec = msgspec.json.decode(stored.json, type=_Pod).spec
                 if spec.node_name:
                     listed = self._by_node.setdefault(spec.node_name, [])
-                    listed.append((stored.key.namespace, spec))
+                    listed.append((stored.key, spec))
         return self._by_node.get(node, ())
 
 
@@ -175,7 +181,9 @@ def _config_maps(spec: _Spec) -> Iterable[str]:
                 yield variable.value_from.config_map_key_ref.name
 
 
-def _claims(spec: _Spec) -> Iterable[str]:
+def _claims(pod: str, spec: _Spec) -> Iterable[str]:
     for volume in spec.volumes:
         if volume.persistent_volume_claim:
             yield volume.persistent_volume_claim.claim_name
+        elif volume.ephemeral:
+            yield f"{pod}-{volume.name}"

@@ -33,14 +33,16 @@ class Condition(View, frozen=True, kw_only=True):
 
 
 class Spec(View, frozen=True, kw_only=True):
-    """Of a ClusterTrustBundle."""
+    """Of a ClusterTrustBundle, or of a claim."""
 
     trust_bundle: str = ""
+    volume_name: str = ""
 
 
 class Status(View, frozen=True, kw_only=True):
-    """Of a PodCertificateRequest."""
+    """Of a PodCertificateRequest, or of a claim."""
 
+    phase: str = ""
     conditions: tuple[Condition, ...] = ()
     certificate_chain: str = ""
     begin_refresh_at: str = ""
@@ -151,6 +153,11 @@ class References:
         except NotFound:
             return []
         return [msgspec.json.decode(text, type=Referenced)]
+
+    def drop(self, prefix: str) -> None:
+        """Nothing of what those hold whose names begin so."""
+        for holder in [holder for holder in self._held if holder.startswith(prefix)]:
+            self.keep(holder, frozenset())
 
     def keep(self, holder: str, references: frozenset[Reference]) -> None:
         """Of what ``holder`` holds, these only."""

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pilothouse.services.kubelet.adapters.claimed import MeshClaims
 from pilothouse.services.kubelet.adapters.pod_certificates import PodCertificates
 from pilothouse.services.kubelet.adapters.references import References
 from pilothouse.services.kubelet.adapters.volume_sources import MeshSources
@@ -34,7 +35,8 @@ def build(
     strategy = kubelet.config_map_and_secret_change_detection_strategy
     poll_seconds = None if strategy == _WATCH else float(kubelet.sync_frequency)
     sources = MeshSources(references, cluster, certificates, clock, poll_seconds)
-    volumes = NodeVolumes(config.paths.root, sources, around, config.cluster_domain)
+    claims = MeshClaims(objects, references)
+    volumes = NodeVolumes(config.paths.root, sources, around, config.cluster_domain, claims)
     return volumes, references
 
 

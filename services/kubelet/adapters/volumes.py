@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters import atomic_files, beneath, host_paths, mounts
+from pilothouse.services.kubelet.adapters import atomic_files, beneath, host_paths, mounts, owning
 from pilothouse.services.kubelet.pod.configs import Mount, host_network_hosts_file, hosts_file
 from pilothouse.services.kubelet.pod.downward import Surroundings
 from pilothouse.services.kubelet.pod.environment import expand_known
 from pilothouse.services.kubelet.pod.views import Container, Pod
-from pilothouse.services.kubelet.ports import VolumeSources
+from pilothouse.services.kubelet.ports import Claims, VolumeSources
 from pilothouse.services.kubelet.volumes import payload
+from pilothouse.services.kubelet.volumes.claimed import Place, claim_name
 from pilothouse.services.kubelet.volumes.emptied import huge_page_size, memory_bytes
 from pilothouse.services.kubelet.volumes.sources import (
     EmptyDirSource,
@@ -42,9 +43,15 @@ class NodeVolumes:
     """Below ``root``/pods/UID, laid out as Kubernetes does."""
 
     def __init__(
-        self, root: Path, sources: VolumeSources, place: Surroundings, domain: str
+        self,
+        root: Path,
+        sources: VolumeSources,
+        place: Surroundings,
+        domain: str,
+        claims: Claims | None = None,
     ) -> None:
-        """``domain`` is the cluster's."""
+        """``domain`` is the cluster's; without ``claims`` there are no volumes made of them."""
+        self._claims = claims
         self._pods = root / "pods"
         self._sources = sources
         self._place = place
@@ -90,9 +97,21 @@ class NodeVolumes:
         elif volume.image is not None:
             # It is pulled, and mounted, when a container that wants it starts.
             return None
+        elif claim_name(pod, volume) and self._claims is not None:
+            await self._claimed(pod, volume, self._claims, changed)
         else:
             raise BadRequest("its kind is not supported")
         return None
+
+    async def _claimed(
+        self, pod: Pod, volume: Volume, claims: Claims, changed: Callable[[], None]
+    ) -> None:
+        place = await claims.locate(pod, volume, changed)
+        await asyncio.to_thread(host_paths.check, place.source)
+        context = pod.spec.security_context
+        if place.owned and context.fs_group is not None and not place.read_only:
+            policy = context.fs_group_change_policy
+            await asyncio.to_thread(owning.give, Path(place.source.path), context.fs_group, policy)
 
     def _project(
         self,
@@ -130,8 +149,21 @@ class NodeVolumes:
     def _path(self, pod: Pod, volume: Volume) -> Path:
         if volume.host_path is not None:
             return Path(volume.host_path.path)
+        if claim_name(pod, volume):
+            return Path(self._place_of(pod, volume).source.path)
         plugin = next(name for field, name in _PLUGIN.items() if getattr(volume, field) is not None)
         return self.directory(pod.uid) / "volumes" / plugin / volume.name
+
+    def _place_of(self, pod: Pod, volume: Volume) -> Place:
+        found = self._claims.found(pod.uid, volume.name) if self._claims is not None else None
+        if found is None:
+            raise BadRequest(f"volume {volume.name!r} is not there yet")
+        return found
+
+    def _is_read_only(self, pod: Pod, volume: Volume) -> bool:
+        if claim_name(pod, volume):
+            return self._place_of(pod, volume).read_only
+        return any(getattr(volume, name) is not None for name in _READ_ONLY)
 
     def mounts(
         self,
@@ -156,8 +188,7 @@ class NodeVolumes:
             if below:
                 target = self._subpaths(pod, volume.name) / container.name / str(place)
                 path = _bound(path, below, target)
-            is_read_only = any(getattr(volume, name) is not None for name in _READ_ONLY)
-            made.append(_mount(mount, path, is_read_only=is_read_only))
+            made.append(_mount(mount, path, is_read_only=self._is_read_only(pod, volume)))
         taken = {mount.container_path for mount in made}
         if ips and "/etc/hosts" not in taken:
             made.append(Mount("/etc/hosts", str(self._hosts(pod, ips))))
@@ -184,6 +215,8 @@ class NodeVolumes:
     def remove(self, uid: str) -> None:
         """Take all of them away; a file system still mounted is detached, never emptied."""
         self._sources.forget(uid)
+        if self._claims is not None:
+            self._claims.forget(uid)
         directory = self.directory(uid)
         mounts.unmount_below(directory)
         shutil.rmtree(directory, ignore_errors=True)

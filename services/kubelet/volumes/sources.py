@@ -112,6 +112,15 @@ class ImageSource(View, frozen=True, kw_only=True):
     pull_policy: str = "IfNotPresent"
 
 
+class ClaimSource(View, frozen=True, kw_only=True):
+    claim_name: str = ""
+    read_only: bool = False
+
+
+class EphemeralSource(View, frozen=True, kw_only=True):
+    """A claim named after the pod and the volume; its template is the controller's to read."""
+
+
 class Volume(View, frozen=True, kw_only=True):
     """One of the sources is set; kinds that are not honoured leave all of them unset."""
 
@@ -123,6 +132,8 @@ class Volume(View, frozen=True, kw_only=True):
     downward_api: DownwardSource | None = field(default=None, name="downwardAPI")
     projected: ProjectedSource | None = None
     image: ImageSource | None = None
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: EphemeralSource | None = None
 
 
 class VolumeMount(View, frozen=True, kw_only=True):
