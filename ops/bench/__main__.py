@@ -1,4 +1,4 @@
-"""``ops/bench VERB``: run one table, or all, print it and keep it as JSON in ``.cache/bench``."""
+"""``pilothouse bench VERB``: run tables, print them, keep them as JSON in ``.cache/bench``."""
 
 import asyncio
 import importlib
@@ -13,23 +13,34 @@ import uvloop
 from pilothouse.ops.bench.rows import Row
 
 VERBS = ("store", "api", "schedule", "simulate", "controllers", "pods", "proxy", "start", "idle")
+SIZED = (["controllers"], ["simulate"])
+"""Those that take flags, alone."""
 RESULTS = Path(__file__).resolve().parents[2] / ".cache" / "bench"
 HEADER = ("what", "ours", "Kubernetes", "goal", "unit", "ratio", "")
 
 
+USAGE = f"""usage: pilothouse bench {"|".join(VERBS)}|all
+       pilothouse bench controllers [--deployments N] [--replicas N] [--nodes N]
+       pilothouse bench simulate [--nodes N] [--pods N]
+"""
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the named verbs in turn; 2 for one that is not there."""
-    verbs = list(VERBS) if list(argv) == ["all"] else list(argv)
-    if not verbs or not set(verbs) <= set(VERBS):
-        sys.stderr.write(f"usage: ops/bench {'|'.join(VERBS)}|all\n")
+    first = next((at for at, word in enumerate(argv) if word.startswith("-")), len(argv))
+    verbs, flags = list(argv[:first]), list(argv[first:])
+    if verbs == ["all"]:
+        verbs = list(VERBS)
+    if not verbs or not set(verbs) <= set(VERBS) or (flags and verbs not in SIZED):
+        sys.stderr.write(USAGE)
         return 2
     for verb in verbs:
         module = importlib.import_module(f"pilothouse.ops.bench.{verb}")
+        work = module.run(module.parse(flags)) if flags else module.run()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            rows: list[Row] = runner.run(module.run())
-        sys.stdout.write(
-            f"\n{verb}: {(module.__doc__ or '').partition(chr(10))[0]}\n\n{table(rows)}\n"
-        )
+            rows: list[Row] = runner.run(work)
+        title = (module.__doc__ or "").partition("\n")[0]
+        sys.stdout.write(f"\n{verb}: {title}\n\n{table(rows)}\n")
         sys.stdout.flush()
         RESULTS.mkdir(parents=True, exist_ok=True)
         text = json.dumps([asdict(row) for row in rows], indent=1)

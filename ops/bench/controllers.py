@@ -5,29 +5,20 @@ the owners do, and watches. A pass is what a manager does that takes over: it lo
 once, here with nothing to do. It runs in this process, beside the manager that leads.
 """
 
+import argparse
 import asyncio
+import math
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from grpc import aio
 
-from pilothouse.ops.bench import schedule, server
+from pilothouse.ops.bench import cluster, schedule
+from pilothouse.ops.bench.cluster import NAMESPACE, Cluster, Counted, Used, each, followed, told
 from pilothouse.ops.bench.rows import Row
-from pilothouse.ops.bench.simulate import (
-    POD_CIDR,
-    Counted,
-    Processes,
-    Used,
-    everyone_did,
-    is_open,
-    service,
-    wait_account,
-)
 from pilothouse.services.controllers import manager
 from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.machinery.kinds.nodes import Node
@@ -37,29 +28,50 @@ from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import DEPLOYMENTS, NODES, PODS
 from pilothouse.services.runtime.client.objects import Objects, Selection
 from pilothouse.services.runtime.clock import SystemClock
-from pilothouse.services.runtime.control import batches
 from pilothouse.services.runtime.control.queue import WorkQueue
-from pilothouse.services.runtime.rpc.channel import open_channel
 
-DEPLOYMENTS_COUNT = 2_000
-REPLICAS = 5
-PODS_COUNT = DEPLOYMENTS_COUNT * REPLICAS
-NODES_COUNT = 150
+PODS_ON_A_NODE = 67
+"""Of the 110 that fit: while all are rolled over there are more, and some that still leave."""
 SETTLE_SECONDS = 5.0
-PHASE_SECONDS_MAX = 900.0
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 30.0
 PERCENT = 100.0
 US = 1e6
 Holds = Callable[[Counted[Deployment]], bool]
-INSIDE = Selection(namespace=schedule.NAMESPACE)
+INSIDE = Selection(namespace=NAMESPACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many Deployments, of how many pods each, on how many nodes."""
+
+    deployments: int = 2_000
+    replicas: int = 5
+    nodes: int = 150
+
+    @property
+    def pods(self) -> int:
+        """Of all Deployments together."""
+        return self.deployments * self.replicas
+
+
+def parse(argv: Sequence[str]) -> Size:
+    """The table's flags; exits on a wrong one. Nodes are as many as the pods need."""
+    whole = Size()
+    parser = argparse.ArgumentParser(prog="pilothouse bench controllers", description=__doc__)
+    parser.add_argument("--deployments", type=int, default=whole.deployments, metavar="N")
+    parser.add_argument("--replicas", type=int, default=whole.replicas, metavar="N")
+    parser.add_argument("--nodes", type=int, metavar="N")
+    flags = parser.parse_args(argv)
+    needed = math.ceil(flags.deployments * flags.replicas / PODS_ON_A_NODE)
+    return Size(flags.deployments, flags.replicas, flags.nodes or max(needed, 2))
 
 
 @dataclass(slots=True)
 class _Bench:
     """What all phases share."""
 
-    objects: Objects
-    processes: Processes
+    size: Size
+    cluster: Cluster
     deployments: Counted[Deployment]
     pods: Counted[Pod]
     rows: list[Row] = field(default_factory=list)
@@ -68,17 +80,22 @@ class _Bench:
         self, name: str, objects: int, work: Awaitable[None], holds: Holds, pods: int
     ) -> None:
         """Do it, wait until all has followed and ``pods`` are there; write down what it cost."""
-        before, began = self.processes.used(), SystemClock().monotonic()
-        await work
-        await self.deployments.wait(lambda: holds(self.deployments), PHASE_SECONDS_MAX)
-        await self.pods.wait(lambda: len(self.pods.cache) == pods, PHASE_SECONDS_MAX)
+        before, began = self.cluster.used(), SystemClock().monotonic()
+        async with told(name, self.deployments.sentence, self.pods.sentence):
+            await work
+            await self.deployments.wait(lambda: holds(self.deployments))
+            await self.pods.wait(lambda: len(self.pods.cache) == pods)
         took = SystemClock().monotonic() - began
         note = f"{objects / took:,.0f} objects/s"
         self.rows.append(Row(name, "s", took, note=note))
         self._tell_used(name, before, objects)
 
+    def all_counted(self, deployments: Counted[Deployment]) -> bool:
+        """Whether every Deployment is as it shall be."""
+        return len(deployments.keys) == self.size.deployments
+
     def _tell_used(self, name: str, before: Used, objects: int) -> None:
-        used = self.processes.used()
+        used = self.cluster.used()
         self.rows += [
             Row(name, f"{who} us each", (used[who] - before[who]) / objects * US) for who in used
         ]
@@ -96,54 +113,41 @@ def _is_rolled(deployment: Deployment) -> bool:
     return deployment.metadata.generation > 1 and _is_whole(deployment)
 
 
-def _all_counted(deployments: Counted[Deployment]) -> bool:
-    return len(deployments.keys) == DEPLOYMENTS_COUNT
-
-
-async def run() -> list[Row]:
+async def run(size: Size | None = None) -> list[Row]:
     """All rows, on a fresh API server."""
-    with tempfile.TemporaryDirectory(prefix="pilothouse-bench-") as name:
-        folder = Path(name)
-        async with (
-            server.running(folder) as (process, _),
-            open_channel(f"unix://{folder}/run/apiserver.sock") as channel,
-            service(folder, "controllers", f"--cluster-cidr={POD_CIDR}",
-                    f"--root-ca-file={folder}/pki/ca.crt") as controllers,
-            service(folder, "scheduler") as scheduler,
-            service(folder, "simulate", f"--nodes={NODES_COUNT}") as simulation,
-        ):  # fmt: skip
-            objects = Objects(channel)
-            await wait_account(objects)
-            everyone = {"controllers": controllers, "server": process, "scheduler": scheduler}
-            bench = _Bench(
-                objects,
-                Processes({**everyone, "simulation": simulation}),
-                Counted(objects, DEPLOYMENTS, Deployment, _is_whole, INSIDE),
-                Counted(objects, PODS, Pod, lambda pod: pod.status.phase == "Running", INSIDE),
-            )
-            nodes = Counted(objects, NODES, Node, is_open, Selection())
-            async with asyncio.TaskGroup() as group:
-                watched = (nodes, bench.deployments, bench.pods)
-                watches = [group.create_task(item.cache.run()) for item in watched]
-                await nodes.wait(lambda: len(nodes.keys) == NODES_COUNT)
-                await _measure(bench, channel)
-                for watch in watches:
-                    watch.cancel()
-            return bench.rows
+    size = size or Size()
+    async with (
+        cluster.opened() as ours,
+        ours.managed(),
+        ours.joined("simulate", f"--nodes={size.nodes}"),
+    ):
+        nodes = Counted(ours.objects, NODES, Node, cluster.is_open, Selection())
+        bench = _Bench(
+            size,
+            ours,
+            Counted(ours.objects, DEPLOYMENTS, Deployment, _is_whole, INSIDE),
+            Counted(ours.objects, PODS, Pod, lambda pod: pod.status.phase == "Running", INSIDE),
+        )
+        async with followed(nodes):
+            await nodes.wait(lambda: len(nodes.keys) == size.nodes)
+        async with followed(bench.deployments), followed(bench.pods):
+            await _measure(bench, ours.channel)
+        return bench.rows
 
 
 async def _measure(bench: _Bench, channel: aio.Channel) -> None:
-    everything = PODS_COUNT + 2 * DEPLOYMENTS_COUNT
+    size = bench.size
+    everything = size.pods + 2 * size.deployments
     await bench.phase(
-        f"{DEPLOYMENTS_COUNT:,} Deployments and their pods run",
+        f"{size.deployments:,} Deployments and their pods run",
         everything,
         _each(bench, _create),
-        _all_counted,
-        PODS_COUNT,
+        bench.all_counted,
+        size.pods,
     )
     bench.rows += [
         Row("all of them run", f"{name} MB", item.resident_mb())
-        for name, item in bench.processes.running.items()
+        for name, item in bench.cluster.running.items()
     ]
     await SystemClock().sleep(SETTLE_SECONDS)
     await _idle(bench)
@@ -151,14 +155,14 @@ async def _measure(bench: _Bench, channel: aio.Channel) -> None:
     bench.deployments.count_by(_is_rolled)
     await bench.phase(
         "all rolled over",
-        PODS_COUNT + DEPLOYMENTS_COUNT,
+        size.pods + size.deployments,
         _each(bench, _roll),
-        _all_counted,
-        PODS_COUNT,
+        bench.all_counted,
+        size.pods,
     )
     await bench.phase(
         "all deleted",
-        everything + DEPLOYMENTS_COUNT,
+        everything + size.deployments,
         _each(bench, _delete),
         lambda gone: not len(gone.cache),
         0,
@@ -167,11 +171,11 @@ async def _measure(bench: _Bench, channel: aio.Channel) -> None:
 
 async def _idle(bench: _Bench) -> None:
     """Nodes' heartbeats first; then the nodes say nothing, for less than their grace."""
-    simulation = bench.processes.running["simulation"].pid
+    simulation = bench.cluster.running["simulate"].pid
     for name in ("idle, nodes renew their leases", "idle, nothing changes"):
-        before = bench.processes.used()
+        before = bench.cluster.used()
         await SystemClock().sleep(IDLE_SECONDS)
-        used = bench.processes.used()
+        used = bench.cluster.used()
         bench.rows += [
             Row(name, f"{who} % of a core", (used[who] - before[who]) / IDLE_SECONDS * PERCENT)
             for who in used
@@ -212,31 +216,31 @@ async def _emptied(queues: Sequence[WorkQueue[Key]]) -> None:
         await SystemClock().sleep(0.01)
 
 
-async def _each(bench: _Bench, act: Callable[[Objects, str], Awaitable[None]]) -> None:
-    names = [f"web-{number}" for number in range(DEPLOYMENTS_COUNT)]
-    await everyone_did(batches.each(names, lambda name: act(bench.objects, name)))
+async def _each(bench: _Bench, act: Callable[[Objects, str, int], Awaitable[None]]) -> None:
+    names = [f"web-{number}" for number in range(bench.size.deployments)]
+    objects, replicas = bench.cluster.objects, bench.size.replicas
+    await each(names, lambda name: act(objects, name, replicas))
 
 
-async def _create(objects: Objects, name: str) -> None:
+async def _create(objects: Objects, name: str, replicas: int) -> None:
     template = schedule.pod(0, "plain")
     body = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name},
         "spec": {
-            "replicas": REPLICAS,
+            "replicas": replicas,
             "selector": {"matchLabels": {"name": name}},
             "template": {"metadata": {"labels": {"name": name}}, "spec": template["spec"]},
         },
     }
-    await objects.create(DEPLOYMENTS, schedule.NAMESPACE, body)
+    await objects.create(DEPLOYMENTS, NAMESPACE, body)
 
 
-async def _roll(objects: Objects, name: str) -> None:
+async def _roll(objects: Objects, name: str, _: int) -> None:
     again = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}}
-    key = Key(schedule.NAMESPACE, name)
-    await objects.patch(DEPLOYMENTS, key, {"spec": {"template": again}})
+    await objects.patch(DEPLOYMENTS, Key(NAMESPACE, name), {"spec": {"template": again}})
 
 
-async def _delete(objects: Objects, name: str) -> None:
-    await objects.delete(DEPLOYMENTS, Key(schedule.NAMESPACE, name))
+async def _delete(objects: Objects, name: str, _: int) -> None:
+    await objects.delete(DEPLOYMENTS, Key(NAMESPACE, name))

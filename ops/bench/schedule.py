@@ -5,16 +5,14 @@ scheduler are processes of their own, and this one creates the pods and watches 
 """
 
 import asyncio
-import contextlib
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pilothouse.ops.bench import server
+from pilothouse.ops.bench import cluster
+from pilothouse.ops.bench.cluster import NAMESPACE
 from pilothouse.ops.bench.rows import Row
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -23,14 +21,12 @@ from pilothouse.services.machinery.resources import NODES, PODS, SERVICE_ACCOUNT
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.clock import SystemClock
-from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.scheduler import candidate, views
 from pilothouse.services.scheduler.scheduler import Scheduler
 
 CREATES_AT_A_TIME = 32
 BOUND_SECONDS_MAX = 120.0
 ZONES = 3
-NAMESPACE = "default"
 PROBE_NAMESPACE = "kube-system"
 
 
@@ -139,43 +135,35 @@ def decisions(work: Work) -> Row:
 
 async def end_to_end(work: Work) -> list[Row]:
     """Create the pods, 32 at a time, and wait until the last one has its node."""
-    clock = SystemClock()
-    with tempfile.TemporaryDirectory(prefix="pilothouse-bench-") as name:
-        folder = Path(name)
-        async with (
-            server.running(folder) as (process, _),
-            open_channel(f"unix://{folder}/run/apiserver.sock") as channel,
-        ):
-            objects = Objects(channel)
-            for namespace in (NAMESPACE, PROBE_NAMESPACE):
-                account = {"kind": "ServiceAccount", "metadata": {"name": "default"}}
-                await objects.create(SERVICE_ACCOUNTS, namespace, account)
-            await _each(work.nodes, lambda number: _create_node(objects, number))
-            bound, probe = _Bound(NAMESPACE, work.pods), _Bound(PROBE_NAMESPACE, 1)
-            watch = Cache(objects, PODS, Pod, clock=clock)
-            for seen in (bound, probe):
-                watch.on_change(seen.see)
-            async with _scheduler(folder) as ours, asyncio.TaskGroup() as group:
-                following = group.create_task(watch.run())
-                # One pod that gets a node says that the scheduler has seen the nodes.
-                await _create_pod(objects, 0, "plain", PROBE_NAMESPACE)
-                await probe.wait()
-                cpus = [item.cpu_seconds() for item in (ours, process)]
-                began = clock.monotonic()
-                await _each(work.pods, lambda number: _create_pod(objects, number, work.shape))
-                await bound.wait()
-                took = clock.monotonic() - began
-                used = [
-                    (item.cpu_seconds() - before) / work.pods * 1e6
-                    for item, before in zip((ours, process), cpus, strict=True)
-                ]
-                following.cancel()
-                return [
-                    Row(work.name, "pods/s", work.pods / took, theirs=work.theirs, goal=work.goal),
-                    Row(work.name, "scheduler us", used[0]),
-                    Row(work.name, "server us", used[1]),
-                    Row(work.name, "scheduler MB", ours.resident_mb(), theirs=468, goal=200),
-                ]
+    async with cluster.opened() as ours:
+        objects = ours.objects
+        for namespace in (NAMESPACE, PROBE_NAMESPACE):
+            account = {"kind": "ServiceAccount", "metadata": {"name": "default"}}
+            await objects.create(SERVICE_ACCOUNTS, namespace, account)
+        await _each(work.nodes, lambda number: _create_node(objects, number))
+        bound, probe = _Bound(NAMESPACE, work.pods), _Bound(PROBE_NAMESPACE, 1)
+        watch = Cache(objects, PODS, Pod)
+        for seen in (bound, probe):
+            watch.on_change(seen.see)
+        async with ours.joined("scheduler") as scheduler, asyncio.TaskGroup() as group:
+            following = group.create_task(watch.run())
+            # One pod that gets a node says that the scheduler has seen the nodes.
+            await _create_pod(objects, 0, "plain", PROBE_NAMESPACE)
+            await probe.wait()
+            before, began = ours.used(), SystemClock().monotonic()
+            await _each(work.pods, lambda number: _create_pod(objects, number, work.shape))
+            await bound.wait()
+            took, after = SystemClock().monotonic() - began, ours.used()
+            following.cancel()
+            resident = scheduler.resident_mb()
+    return [
+        Row(work.name, "pods/s", work.pods / took, theirs=work.theirs, goal=work.goal),
+        *(
+            Row(work.name, f"{who} us", (after[who] - before[who]) / work.pods * 1e6)
+            for who in ("scheduler", "server")
+        ),
+        Row(work.name, "scheduler MB", resident, theirs=468, goal=200),
+    ]
 
 
 class _Bound:
@@ -202,12 +190,6 @@ class _Bound:
                 await self._all.wait()
         except TimeoutError:
             raise TimeoutError(f"{len(self._keys)} of {self._wanted} pods were bound") from None
-
-
-def _scheduler(folder: Path) -> contextlib.AbstractAsyncContextManager[server.Process]:
-    run_dir = folder / "run"
-    flags = [f"--server=unix://{run_dir}/apiserver.sock", f"--run-dir={run_dir}"]
-    return server.component(folder, "scheduler", ["pilothouse.services.scheduler", *flags])
 
 
 async def _create_node(objects: Objects, number: int) -> None:
