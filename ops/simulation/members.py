@@ -12,6 +12,7 @@ from pilothouse.ops.simulation.loop import VirtualClock
 from pilothouse.ops.simulation.network import Line, Network
 from pilothouse.services.controllers import manager
 from pilothouse.services.controllers.adapters.world import World
+from pilothouse.services.controllers.node.pools import Range
 from pilothouse.services.kubelet.adapters.hollow.gate import GatedObjects
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
 from pilothouse.services.kubelet.hollow import config as hollow
@@ -29,7 +30,7 @@ LOOK_SECONDS = 0.1
 POD_CIDR = "10.244.0.0/16"
 SCHEDULER = "default-scheduler"
 SETTINGS = manager.Settings(
-    certificate="a certificate", cluster_cidr=ipaddress.IPv4Network(POD_CIDR)
+    certificate="a certificate", cluster_cidr=(Range(ipaddress.IPv4Network(POD_CIDR), 24),)
 )
 
 Main = Callable[[aio.Channel, VirtualClock, str], Awaitable[None]]

@@ -46,8 +46,6 @@ def parse(argv: list[str]) -> Config:
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/controllers.sock when not given")
     add("--controllers", default="*", help="which to run: NAME, -NAME and *, comma separated")
-    add("--cluster-cidr", default="", help="addresses of pods, a part of it for each node")
-    add("--node-cidr-mask-size", type=int, default=24)
     add("--root-ca-file", type=Path, help="what pods shall trust; --certificate-authority's else")
     add("--cluster-signing-cert-file", type=Path, help="of who signs approved requests, PEM")
     add("--cluster-signing-key-file", type=Path)
@@ -58,6 +56,7 @@ def parse(argv: list[str]) -> Config:
         metavar="DURATION",
     )
     more.add_nodes(parser)
+    more.add_addresses(parser)
     add("--master", default="", help="the API server's REST door, where metrics are read")
     more.add_autoscaling(parser)
     more.add_works(parser)
@@ -70,7 +69,8 @@ def parse(argv: list[str]) -> Config:
     try:
         chosen = manager.chosen(flags.controllers.split(","))
         contest = candidacy.contest(flags, COMPONENT, own)
-        cidr = ipaddress.ip_network(flags.cluster_cidr) if flags.cluster_cidr else None
+        ranges = more.ranges(flags)
+        reserved = tuple(map(ipaddress.ip_network, more.listed(flags.service_cluster_ip_range)))
     except ValueError as error:
         parser.error(str(error))
     authority = flags.root_ca_file or flags.certificate_authority
@@ -81,8 +81,10 @@ def parse(argv: list[str]) -> Config:
         controllers=chosen,
         settings=manager.Settings(
             certificate=authority.read_text() if authority is not None else "",
-            cluster_cidr=cidr,
-            node_mask=flags.node_cidr_mask_size,
+            cluster_cidr=ranges,
+            service_cidr=reserved,
+            endpoints_max=flags.max_endpoints_per_slice,
+            mirrored_max=flags.mirroring_max_endpoints_per_subset,
             patience=more.patience(flags),
             terminated_pods_max=flags.terminated_pod_gc_threshold,
             unused_tokens_seconds=flags.legacy_service_account_token_clean_up_period,

@@ -2,10 +2,12 @@
 
 import argparse
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Any
 
 from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
+from pilothouse.services.controllers.node.pools import MASKS, Range
 from pilothouse.services.controllers.node.zones import Patience, Rates
 from pilothouse.services.machinery import durations
 from pilothouse.services.runtime.client import candidacy
@@ -34,6 +36,9 @@ CONCURRENT: Mapping[str, tuple[str, ...]] = {
 }
 """Which controllers each of these is for."""
 
+ENDPOINTS_MAX = 1000
+"""What the API lets one slice have."""
+
 _UNUSED = """
 allocate-node-cidrs allow-metric-labels allow-metric-labels-manifest
 attach-detach-reconcile-sync-period
@@ -54,9 +59,9 @@ endpointslice-updates-batch-period external-cloud-volume-plugin feature-gates fl
 http2-max-streams-per-connection kube-api-burst kube-api-content-type kube-api-qps kubeconfig
 leader-migration-config log-flush-frequency
 log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size log-text-split-stream
-logging-format master-qps max-endpoints-per-slice min-resync-period
-mirroring-endpointslice-updates-batch-period mirroring-max-endpoints-per-subset
-namespace-sync-period node-cidr-mask-size-ipv4 node-cidr-mask-size-ipv6 node-monitor-period
+logging-format master-qps min-resync-period
+mirroring-endpointslice-updates-batch-period
+namespace-sync-period node-monitor-period
 permit-address-sharing permit-port-sharing pod-eviction-timeout profiling
 pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath
 pv-recycler-minimum-timeout-nfs pv-recycler-pod-template-filepath-hostpath
@@ -64,7 +69,7 @@ pv-recycler-pod-template-filepath-nfs pv-recycler-timeout-increment-hostpath
 pvclaimbinder-sync-period requestheader-allowed-names requestheader-client-ca-file
 requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers
 requestheader-username-headers resource-quota-sync-period route-reconciliation-period
-service-account-private-key-file service-cluster-ip-range show-hidden-metrics-for-version
+service-account-private-key-file show-hidden-metrics-for-version
 tls-cipher-suites tls-curve-preferences tls-min-version tls-sni-cert-key
 use-service-account-credentials v vmodule
 """
@@ -148,6 +153,37 @@ def add_nodes(parser: argparse.ArgumentParser) -> None:
     add("--terminated-pod-gc-threshold", type=int, default=12_500, metavar="PODS")
 
 
+def add_addresses(parser: argparse.ArgumentParser) -> None:
+    """Addresses of pods, and how many of them are told of in one object."""
+    add = parser.add_argument
+    add("--cluster-cidr", default="", metavar="CIDR[,CIDR]", help="a part of it for each node")
+    add("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]", help="no part of these")
+    for suffix in ("", "-ipv4", "-ipv6"):
+        add(f"--node-cidr-mask-size{suffix}", type=int, default=0, metavar="BITS")
+    add("--max-endpoints-per-slice", type=_thousand, default=100, metavar="N")
+    add("--mirroring-max-endpoints-per-subset", type=_thousand, default=1000, metavar="N")
+
+
+def ranges(flags: argparse.Namespace) -> tuple[Range, ...] | None:
+    """Of the pods, at most one of each family; ValueError where nodes can have no parts of it."""
+    networks = [ip_network(item) for item in listed(flags.cluster_cidr)]
+    masks = {4: flags.node_cidr_mask_size_ipv4, 6: flags.node_cidr_mask_size_ipv6}
+    if len({network.version for network in networks}) < len(networks):
+        raise ValueError("--cluster-cidr has two networks of one family")
+    if len(networks) > 1 and flags.node_cidr_mask_size:
+        raise ValueError("--node-cidr-mask-size can not be used with networks of two families")
+    found = [
+        Range(item, masks[item.version] or flags.node_cidr_mask_size or MASKS[item.version])
+        for item in networks
+    ]
+    return tuple(found) or None
+
+
+def listed(text: str | None) -> list[str]:
+    """What stands between commas."""
+    return [item.strip() for item in (text or "").split(",") if item.strip()]
+
+
 def patience(flags: argparse.Namespace) -> Patience:
     """As told."""
     rates = Rates(
@@ -172,6 +208,13 @@ def _period(text: str) -> float:
     if found <= 0:
         raise ValueError(text)
     return found
+
+
+def _thousand(text: str) -> int:
+    number = _positive(text)
+    if number > ENDPOINTS_MAX:
+        raise ValueError(text)
+    return number
 
 
 def _positive(text: str) -> int:

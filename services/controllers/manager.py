@@ -11,7 +11,6 @@ The two are apart, so that several processes may follow and one of them lead.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 
 from pilothouse.services.controllers import names
 from pilothouse.services.controllers.adapters import (
@@ -33,6 +32,7 @@ from pilothouse.services.controllers.adapters import (
     migrations,
     mirrors,
     namespaces,
+    noderanges,
     nodes,
     nodettl,
     orphans,
@@ -52,6 +52,7 @@ from pilothouse.services.controllers.adapters.metrics import RestMetrics
 from pilothouse.services.controllers.adapters.rest import Server
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.autoscaling.sizes import verdict
+from pilothouse.services.controllers.node.pools import Network, Range
 from pilothouse.services.controllers.node.zones import Patience
 from pilothouse.services.runtime.control import measures
 from pilothouse.services.runtime.exposition import Family
@@ -61,12 +62,16 @@ from pilothouse.services.runtime.exposition import Family
 class Settings:
     """What some controllers are told; without a certificate or a CIDR theirs do not run.
 
+    ``cluster_cidr``: addresses of pods, by family; none that are ``service_cidr``'s are given.
+
     ``workers`` is how many keys a controller works on at once, of those that are told it.
     """
 
     certificate: str
-    cluster_cidr: IPv4Network | IPv6Network | None
-    node_mask: int = 24
+    cluster_cidr: tuple[Range, ...] | None
+    service_cidr: tuple[Network, ...] = ()
+    endpoints_max: int = 100
+    mirrored_max: int = 1000
     patience: Patience = field(default_factory=Patience)
     terminated_pods_max: int = 12_500
     unused_tokens_seconds: float = 365 * 24 * 3600.0
@@ -92,9 +97,11 @@ CONTROLLERS: Mapping[str, Build] = {
     "ttl-after-finished": lambda world, _: cronjobs.ttl_after_finished(world),
     "daemonset": lambda world, _: daemonsets.daemonset(world),
     "endpoints": lambda world, _: services.endpoints_controller(world),
-    "endpointslice": lambda world, _: services.endpointslice(world),
+    "endpointslice": lambda world, told: services.endpointslice(world, told.endpoints_max),
     "service-cidr": lambda world, _: ranges.servicecidr(world),
-    "endpointslicemirroring": lambda world, _: mirrors.endpointslicemirroring(world),
+    "endpointslicemirroring": lambda world, told: mirrors.endpointslicemirroring(
+        world, told.mirrored_max
+    ),
     "serviceaccount": lambda world, _: accounts.account(world),
     "serviceaccount-token": lambda world, told: (
         accounts.tokens(world, told.certificate) if told.certificate else None
@@ -120,7 +127,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "namespace": lambda world, _: namespaces.namespace(world),
     "nodelifecycle": lambda world, told: nodes.lifecycle(world, told.patience),
     "nodeipam": lambda world, told: (
-        nodes.ipam(world, told.cluster_cidr, told.node_mask) if told.cluster_cidr else None
+        noderanges.ipam(world, told.cluster_cidr, told.service_cidr) if told.cluster_cidr else None
     ),
     "ttl": lambda world, _: nodettl.annotations(world),
     "taint-eviction": lambda world, _: evictions.taints(world),

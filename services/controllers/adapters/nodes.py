@@ -1,13 +1,11 @@
 """Nodes, their signs of life, and the pods on them."""
 
-from collections.abc import Collection
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 import msgspec
 
-from pilothouse.services.controllers.adapters import indexes, wiring
+from pilothouse.services.controllers.adapters import indexes
 from pilothouse.services.controllers.adapters.nodezones import Zones
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -15,12 +13,11 @@ from pilothouse.services.controllers.adapters.world import (
     controller,
     reference,
 )
-from pilothouse.services.controllers.node.ipam import NodeIPAMController, Range
 from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan, Silence
 from pilothouse.services.controllers.node.zones import Patience
 from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
-from pilothouse.services.machinery.errors import ApiError, NotFound
+from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, Lease, Node, Taint
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -169,70 +166,3 @@ def lifecycle(world: World, patience: Patience) -> Controller:
     world.cache(LEASES, Lease).on_change(lease_changed)
     made = controller(NodeLifecycleController(cluster), queue, found)
     return replace(made, measured=cluster.zones.families)
-
-
-class Parts:
-    """What the node IPAM controller asks for."""
-
-    def __init__(self, world: World, cluster: IPv4Network | IPv6Network, mask: int) -> None:
-        self._objects = world.objects
-        self._recorder = world.recorder("cidrAllocator")
-        self._nodes = world.cache(NODES, Node)
-        self._cluster = cluster
-        self._mask = mask
-        self._given: dict[str, int] = {}
-        self._nodes.on_change(self._changed)
-
-    def node(self, key: Key) -> Node | None:
-        return self._nodes.get(key)
-
-    def taken(self) -> Collection[int]:
-        return frozenset(self._given.values())
-
-    def parts(self) -> Range:
-        return Range(2 ** max(self._mask - self._cluster.prefixlen, 0))
-
-    async def give(self, node: Node, part: int) -> None:
-        if node.metadata.name in self._given:
-            return  # given a moment ago, and not heard of yet
-        size = 2 ** (self._cluster.max_prefixlen - self._mask)
-        first = self._cluster.network_address + part * size
-        cidr = f"{first}/{self._mask}"
-        patch = {
-            "metadata": {"uid": node.metadata.uid},
-            "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
-        }
-        # Taken before anybody is asked: others choose theirs meanwhile.
-        self._given[node.metadata.name] = part
-        try:
-            await self._objects.patch(NODES, node.metadata.key, patch)
-        except ApiError:
-            current = self._nodes.get(node.metadata.key)
-            if current is None or not current.spec.pod_cidr:
-                self._given.pop(node.metadata.name, None)
-            raise
-
-    def say_full(self, node: Node) -> None:
-        about = reference(NODES, node.metadata)
-        message = f"Node {node.metadata.name} gets no pod addresses: {self._cluster} is given away"
-        self._recorder.note(about, "Warning", "CIDRNotAvailable", message)
-
-    def _changed(self, old: Node | None, new: Node | None) -> None:
-        if new is None:
-            if old is not None:
-                self._given.pop(old.metadata.name, None)
-            return
-        if new.spec.pod_cidr:
-            given = ip_network(new.spec.pod_cidr, strict=False)
-            size = 2 ** (self._cluster.max_prefixlen - self._mask)
-            distance = int(given.network_address) - int(self._cluster.network_address)
-            self._given[new.metadata.name] = distance // size
-
-
-def ipam(world: World, cidr: IPv4Network | IPv6Network, mask: int) -> Controller:
-    """The node IPAM controller, wired; a part counts as taken before it is written."""
-    found = world.cache(NODES, Node)
-    queue: WorkQueue[Key] = WorkQueue()
-    cluster = Parts(world, cidr, mask)
-    found.on_change(wiring.itself(queue))
-    return controller(NodeIPAMController(cluster), queue, found)

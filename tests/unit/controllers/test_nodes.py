@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.node import ipam, lifecycle, podgc, taints
+from pilothouse.services.controllers.node import lifecycle, podgc, taints
 from pilothouse.services.controllers.node.taints import Tainted
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
@@ -125,20 +125,6 @@ def test_one_that_comes_to_a_node_long_tainted_has_its_full_time():
 def test_a_pod_without_taints_or_on_its_way_out_is_not_evicted():
     assert not taints.plan(pod(), [], NOW).evict
     assert not taints.plan(pod(deleting=True), [LOST], NOW).evict
-
-
-@given(st.sets(st.integers(0, 10)), st.integers(1, 8))
-def test_the_lowest_free_part_is_given(taken, size):
-    todo = ipam.plan(node(), taken, ipam.Range(size))
-    free = [part for part in range(size) if part not in taken]
-    assert todo.part == (free[0] if free else None)
-    assert todo.full == (not free)
-
-
-def test_a_part_is_given_once():
-    assert ipam.plan(replace(node(), spec=Spec(pod_cidr="10.0.0.0/24")), (), ipam.Range(4)) == (
-        ipam.Plan(None)
-    )
 
 
 def test_pods_of_missing_nodes_go_after_the_quarantine():

@@ -1,5 +1,7 @@
 """Of every plan: what it asks for is done, and nothing is left to do; and it keeps its limits."""
 
+from ipaddress import ip_network
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from pilothouse.services.controllers.identity.rootca import Write
 from pilothouse.services.controllers.identity.token import Act
 from pilothouse.services.controllers.namespace import namespace
 from pilothouse.services.controllers.node import ipam, podgc
+from pilothouse.services.controllers.node.pools import Pool, Range
 from pilothouse.services.controllers.policy import disruption, resourcequota
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.conditions import Condition
@@ -68,26 +71,28 @@ def test_a_budget_never_allows_more_than_it_has_and_is_told_once(shapes, wanted,
     assert again.status == status
 
 
-@given(st.lists(st.booleans(), max_size=12), st.integers(0, 12))
-def test_every_node_gets_a_range_of_its_own_once(named, size):
-    taken: set[int] = set()
+@given(st.lists(st.booleans(), max_size=12), st.integers(0, 3))
+def test_every_node_gets_a_range_of_its_own_once(named, bits):
+    pool = Pool(Range(ip_network(f"10.8.0.0/{24 - bits}"), 24))
+    taken: set[str] = set()
     for number, has_one in enumerate(named):
         node = Node(
             metadata=Metadata(name=f"n{number}"),
             spec=Spec(pod_cidr="10.9.0.0/24" if has_one else ""),
         )
-        todo = ipam.plan(node, taken, ipam.Range(size))
+        todo = ipam.plan(node, [pool])
         if has_one:
-            assert todo == ipam.Plan(None)
-        elif len(taken) == size:
+            assert todo == ipam.Plan()
+        elif len(taken) == 2**bits:
             assert todo.full
         else:
-            assert todo.part is not None
-            assert 0 <= todo.part < size
-            assert todo.part not in taken
-            taken.add(todo.part)
-            given_one = replace(node, spec=replace(node.spec, pod_cidr="10.8.0.0/24"))
-            assert ipam.plan(given_one, taken, ipam.Range(size)) == ipam.Plan(None)
+            [part] = todo.parts
+            assert part.subnet_of(ip_network(f"10.8.0.0/{24 - bits}"))
+            assert str(part) not in taken
+            taken.add(str(part))
+            pool.take(part)
+            given_one = replace(node, spec=replace(node.spec, pod_cidr=str(part)))
+            assert ipam.plan(given_one, [pool]) == ipam.Plan()
 
 
 @given(
