@@ -127,13 +127,22 @@ resource.k8s.io/v1: ResourceClaim ResourceClaimTemplate
 _CLUSTER_OTHERS = """
 v1: PersistentVolume
 admissionregistration.k8s.io/v1: MutatingWebhookConfiguration ValidatingWebhookConfiguration
+admissionregistration.k8s.io/v1: MutatingAdmissionPolicy=mutatingadmissionpolicies
+admissionregistration.k8s.io/v1: MutatingAdmissionPolicyBinding ValidatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1: ValidatingAdmissionPolicy=validatingadmissionpolicies
 apiextensions.k8s.io/v1: CustomResourceDefinition
 apiregistration.k8s.io/v1: APIService
 certificates.k8s.io/v1: CertificateSigningRequest
-networking.k8s.io/v1: IngressClass=ingressclasses
+certificates.k8s.io/v1: ClusterTrustBundle
+flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
+networking.k8s.io/v1: IPAddress=ipaddresses IngressClass=ingressclasses ServiceCIDR
+node.k8s.io/v1: RuntimeClass=runtimeclasses
 rbac.authorization.k8s.io/v1: ClusterRoleBinding ClusterRole
+resource.k8s.io/v1: DeviceClass=deviceclasses DeviceTaintRule ResourceSlice
 scheduling.k8s.io/v1: PriorityClass=priorityclasses
 storage.k8s.io/v1: CSIDriver CSINode StorageClass=storageclasses VolumeAttachment
+storage.k8s.io/v1: VolumeAttributesClass=volumeattributesclasses
+storagemigration.k8s.io/v1: StorageVersionMigration
 """
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters.definitions import Definitions
-from pilothouse.services.controllers.adapters.world import Controller, World
+from pilothouse.services.controllers.adapters.world import Controller, World, reference
 from pilothouse.services.controllers.garbage.collector import (
     GarbageCollector,
     Owner,
     Plan,
     State,
 )
-from pilothouse.services.controllers.garbage.graph import Graph, Item, is_waiting
+from pilothouse.services.controllers.garbage.graph import Graph, Item, is_meant, is_waiting
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.objects import (
     Key,
@@ -48,7 +48,8 @@ class Garbage:
         self.kinds = {_name(resource): resource for resource in KINDS}
         self._objects = world.objects
         self._graph = graph
-        self._absent: OrderedDict[str, None] = OrderedDict()
+        self._recorder = world.recorder("garbage-collector-controller")
+        self._absent: OrderedDict[tuple[str, OwnerReference], None] = OrderedDict()
 
     def item(self, uid: str) -> Item | None:
         return self._graph.get(uid)
@@ -75,30 +76,46 @@ class Garbage:
             return
 
     async def _judge(self, item: Item, owner: OwnerReference) -> Owner:
-        known = self._graph.get(owner.uid)
-        if known is not None:
+        known, namespace = self._graph.get(owner.uid), item.metadata.namespace
+        if known is not None and is_meant(known, owner, namespace):
             state = State.WAITING if is_waiting(known.metadata) else State.SOLID
             return Owner(owner.uid, state)
-        if owner.uid in self._absent:
+        if known is not None and known.resource.namespaced:
+            self._tell_elsewhere(item, known, owner)
+        if (namespace, owner) in self._absent:
             return Owner(owner.uid, State.ABSENT)
         return Owner(owner.uid, await self._ask(item, owner))
 
     async def _ask(self, item: Item, owner: OwnerReference) -> State:
         """An owner of a kind we do not know, or where it can not be looked up, counts as there."""
-        resource = self.kinds.get((owner.api_version.partition("/")[0], owner.kind))
+        resource = self.kinds.get(_named(owner))
         if resource is None or (resource.namespaced and not item.resource.namespaced):
             return State.SOLID
-        key = Key(item.metadata.namespace if resource.namespaced else "", owner.name)
+        namespace = item.metadata.namespace
+        key = Key(namespace if resource.namespaced else "", owner.name)
         try:
             found = _OBJECT.decode(await self._objects.get(resource, key)).metadata
         except NotFound:
             found = None
         if found is not None and found.uid == owner.uid:
             return State.WAITING if is_waiting(found) else State.SOLID
-        self._absent[owner.uid] = None
+        self._absent[namespace, owner] = None
         if len(self._absent) > ABSENT_MAX:
             self._absent.popitem(last=False)
         return State.ABSENT
+
+    def _tell_elsewhere(self, item: Item, known: Item, owner: OwnerReference) -> None:
+        """People are told of an owner that lives where it can own nothing of this."""
+        namespace = item.metadata.namespace
+        if known.metadata.namespace == namespace:
+            return
+        said = (
+            f"[{owner.api_version}/{owner.kind}, namespace: {namespace}, name: {owner.name}, "
+            f"uid: {owner.uid}]"
+        )
+        text = f'ownerRef {said} does not exist in namespace "{namespace}"'
+        about = reference(item.resource, item.metadata)
+        self._recorder.note(about, "Warning", "OwnerRefInvalidNamespace", text)
 
     async def _delete(self, item: Item, policy: str) -> None:
         """Unless its owners changed since: then the change itself brings us back."""
@@ -177,6 +194,9 @@ def collector(world: World) -> Controller:
         if new is not None:
             cluster.kinds[_name(new)] = new
             world.follow(new).on_change(_follow(graph, new, queue))
+            # Whose owner nobody could look up may have none.
+            for uid in graph.naming(new.group, new.kind):
+                queue.add(Key("", uid))
 
     definitions.on_change(served)
     return Controller(
@@ -186,8 +206,12 @@ def collector(world: World) -> Controller:
 
 
 def _name(resource: Resource) -> tuple[str, str]:
-    """Group and kind, as a reference to an owner names it; the core group is its version."""
-    return resource.api_version.partition("/")[0], resource.kind
+    return resource.group, resource.kind
+
+
+def _named(owner: OwnerReference) -> tuple[str, str]:
+    """Group and kind, as a reference to an owner names it."""
+    return owner.api_version.rpartition("/")[0], owner.kind
 
 
 def _follow(

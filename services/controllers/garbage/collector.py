@@ -81,12 +81,11 @@ def _leaving(item: Item, dependents: Sequence[Item]) -> Plan:
 
 def _policy(item: Item, owners: Sequence[Owner], dependents: Sequence[Item]) -> str:
     """In the foreground when an owner waits for it and it has dependents of its own."""
+    if dependents and any(owner.state is State.WAITING for owner in owners):
+        return FOREGROUND_POLICY
     if ORPHAN in item.metadata.finalizers:
         return "Orphan"
-    waited_for = any(owner.state is State.WAITING for owner in owners)
-    if FOREGROUND in item.metadata.finalizers or (waited_for and dependents):
-        return FOREGROUND_POLICY
-    return "Background"
+    return FOREGROUND_POLICY if FOREGROUND in item.metadata.finalizers else "Background"
 
 
 class Cluster(Protocol):

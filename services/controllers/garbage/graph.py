@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pilothouse.services.machinery.objects import Metadata
+from pilothouse.services.machinery.objects import Metadata, OwnerReference
 from pilothouse.services.machinery.resources import Resource
 
 FOREGROUND = "foregroundDeletion"
@@ -21,6 +21,19 @@ class Item:
 def is_waiting(metadata: Metadata) -> bool:
     """Whether it is being deleted and stays until its dependents are gone."""
     return metadata.deleting and FOREGROUND in metadata.finalizers
+
+
+def is_meant(item: Item, reference: OwnerReference, namespace: str) -> bool:
+    """Whether a reference in ``namespace`` leads to the item: a uid alone proves nothing.
+
+    What lives in another namespace can not be owner of anything here.
+    """
+    group = reference.api_version.rpartition("/")[0]
+    return (
+        (item.resource.kind, item.resource.group) == (reference.kind, group)
+        and item.metadata.name == reference.name
+        and (not item.resource.namespaced or item.metadata.namespace == namespace)
+    )
 
 
 class Graph:
@@ -53,7 +66,7 @@ class Graph:
         for owner in owners - before:
             self._dependents.setdefault(owner, set()).add(uid)
         concerned = {owner for owner in before | owners if self._is_waiting(owner)}
-        if any(owner not in self._items or self._is_waiting(owner) for owner in owners):
+        if any(self._is_doubtful(owner, metadata) for owner in metadata.owner_references):
             concerned.add(uid)
         if metadata.deleting and {FOREGROUND, ORPHAN} & set(metadata.finalizers):
             concerned |= {uid, *self._dependents.get(uid, ())}
@@ -70,6 +83,21 @@ class Graph:
             *self._dependents.get(uid, ()),
             *(owner for owner in owners if self._is_waiting(owner)),
         }
+
+    def naming(self, group: str, kind: str) -> list[str]:
+        """The uids of all that name an owner of this kind."""
+        return [
+            uid
+            for uid, item in self._items.items()
+            for owner in item.metadata.owner_references
+            if (owner.api_version.rpartition("/")[0], owner.kind) == (group, kind)
+        ]
+
+    def _is_doubtful(self, reference: OwnerReference, metadata: Metadata) -> bool:
+        owner = self._items.get(reference.uid)
+        if owner is None or is_waiting(owner.metadata):
+            return True
+        return not is_meant(owner, reference, metadata.namespace)
 
     def _is_waiting(self, uid: str) -> bool:
         item = self._items.get(uid)

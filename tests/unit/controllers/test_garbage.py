@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from pilothouse.services.controllers.garbage.collector import NOTHING, Owner, Plan, State, plan
-from pilothouse.services.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Item
+from pilothouse.services.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Item, is_meant
 from pilothouse.services.machinery.objects import Metadata, OwnerReference
-from pilothouse.services.machinery.resources import PODS, REPLICA_SETS
+from pilothouse.services.machinery.resources import NODES, PODS, REPLICA_SETS
 
 GONE = "2026-01-01T00:00:00Z"
 replace = msgspec.structs.replace
@@ -65,6 +65,8 @@ def test_the_way_it_was_being_deleted_is_kept():
     orphaning = item("it", finalizers=(ORPHAN,))
     assert plan(orphaning, (ABSENT,), ()).policy == "Orphan"
     assert plan(item("it", finalizers=(FOREGROUND,)), (ABSENT,), ()).policy == "Foreground"
+    below = (item("child", "it"),)
+    assert plan(orphaning, (WAITING,), below).policy == "Foreground"
 
 
 def test_in_the_foreground_it_waits_for_those_that_block_it():
@@ -105,6 +107,40 @@ def test_a_waiting_owner_concerns_all_below_and_hears_of_their_end():
     assert graph.put(REPLICA_SETS, waiting) == {"rs", "pod"}
     assert graph.remove("pod") == {"rs"}
     assert graph.dependents("rs") == []
+
+
+def test_an_owner_in_another_place_is_none():
+    graph = Graph()
+    elsewhere = replace(metadata("rs"), namespace="there")
+    graph.put(REPLICA_SETS, elsewhere)
+    child = replace(metadata("pod", "rs"), namespace="here")
+    assert graph.put(PODS, child) == {"pod"}
+    [reference] = child.owner_references
+    assert not is_meant(Item(REPLICA_SETS, elsewhere), reference, "here")
+    assert is_meant(Item(REPLICA_SETS, elsewhere), reference, "there")
+    renamed = replace(reference, name="other")
+    assert not is_meant(Item(REPLICA_SETS, elsewhere), renamed, "there")
+    of_another_kind = replace(reference, kind="Deployment")
+    assert not is_meant(Item(REPLICA_SETS, elsewhere), of_another_kind, "there")
+    of_another_group = replace(reference, api_version="apps.example.com/v1")
+    assert not is_meant(Item(REPLICA_SETS, elsewhere), of_another_group, "there")
+    newer = replace(reference, api_version="apps/v2")
+    assert is_meant(Item(REPLICA_SETS, elsewhere), newer, "there")
+
+
+def test_an_owner_of_the_cluster_may_own_in_every_namespace():
+    node = replace(metadata("n1"), name="n1")
+    reference = OwnerReference(api_version="v1", kind="Node", name="n1", uid="n1")
+    assert is_meant(Item(NODES, node), reference, "anywhere")
+    assert is_meant(Item(NODES, node), reference, "")
+
+
+def test_who_names_an_owner_of_a_kind_is_found():
+    graph = Graph()
+    graph.put(PODS, metadata("pod", "rs"))
+    graph.put(PODS, metadata("free"))
+    assert graph.naming("apps", "ReplicaSet") == ["pod"]
+    assert graph.naming("apps", "Deployment") == []
 
 
 def test_a_dependent_that_gave_up_its_owner_is_forgotten():
