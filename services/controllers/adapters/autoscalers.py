@@ -30,6 +30,7 @@ from pilothouse.services.machinery.kinds.autoscaling import (
     Status,
 )
 from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.labels import Selector
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     HORIZONTAL_POD_AUTOSCALERS,
@@ -37,6 +38,8 @@ from pilothouse.services.machinery.resources import (
     Resource,
 )
 from pilothouse.services.runtime.control.queue import WorkQueue
+
+Selectors = dict[Key, Selector]
 
 
 class Autoscalers:
@@ -52,7 +55,7 @@ class Autoscalers:
         self._pods = world.cache(PODS, Pod)
         self._scales = Scales(world)
         self._histories: dict[Key, History] = {}
-        self._selectors: dict[Key, str] = {}
+        self._selectors = Selectors()
         indexes.add_namespace(self._pods)
 
     def find(self, key: Key) -> HorizontalPodAutoscaler | None:
@@ -73,8 +76,15 @@ class Autoscalers:
             scale = await self._scales.read(resource, Key(key.namespace, aim.name))
         except ApiError as error:
             return Found(None, error=error.message)
-        self._selectors[key] = scale.status.selector
-        pods = self._selected(key.namespace, scale.status.selector)
+        if not scale.status.selector:
+            return Found(scale)
+        try:
+            wanted = labels.parse(scale.status.selector)
+        except BadRequest as error:
+            return Found(scale, unreadable=error.message)
+        self._selectors[key] = wanted
+        beside = self._pods.by_index(indexes.NAMESPACE, key.namespace)
+        pods = [pod for pod in beside if wanted.matches(pod.metadata.labels)]
         return Found(scale, pods, selecting=self._selecting(key.namespace, pods))
 
     async def read(self, autoscaler: HorizontalPodAutoscaler, scale: Scale) -> Sequence[Reading]:
@@ -119,24 +129,17 @@ class Autoscalers:
     def _resource(self, aim: Reference) -> Resource | None:
         return self._scales.resource(aim.api_version, aim.kind)
 
-    def _selected(self, namespace: str, selector: str) -> list[Pod]:
-        if not selector:
-            return []
-        try:
-            wanted = labels.parse(selector)
-        except BadRequest:
-            return []
-        beside = self._pods.by_index(indexes.NAMESPACE, namespace)
-        return [pod for pod in beside if wanted.matches(pod.metadata.labels)]
-
     def _selecting(self, namespace: str, pods: Sequence[Pod]) -> tuple[Key, ...]:
-        found = []
-        for key, selector in self._selectors.items():
-            if key.namespace == namespace and selector and self._cache.get(key) is not None:
-                wanted = labels.parse(selector)
-                if any(wanted.matches(pod.metadata.labels) for pod in pods):
-                    found.append(key)
-        return tuple(found)
+        near = {
+            key: wanted
+            for key, wanted in self._selectors.items()
+            if key.namespace == namespace and self._cache.get(key) is not None
+        }
+        return tuple(
+            key
+            for key, wanted in near.items()
+            if any(wanted.matches(pod.metadata.labels) for pod in pods)
+        )
 
 
 def _rendered(status: Status) -> dict[str, Any]:

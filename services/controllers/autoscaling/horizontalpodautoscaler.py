@@ -9,6 +9,7 @@ The numbers are in :mod:`…autoscaling.sizes`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from msgspec import structs
@@ -45,6 +46,7 @@ def plan(
     text = "the HPA controller was able to get the target's current scale"
     status = verdict.say(status, verdict.ABLE, Told(True, "SucceededGetScale", text), now)
     current = scale.spec.replicas
+    past = replace(past, history=rates.begun(past.history, current, now))
     bound = target.bound(autoscaler, scale)
     if bound is not None:
         if not bound.why:
@@ -98,7 +100,8 @@ def _apply(
             told = Told(False, first.reason, first.message)
             status = verdict.say(status, verdict.ACTIVE, told, now)
         notes.append(verdict.warning("FailedComputeMetricsReplicas", chosen.error))
-        return Plan(verdict.counted(status, current), notes=tuple(notes), history=past.history)
+        status = verdict.counted(status, current, chosen.statuses)
+        return Plan(status, notes=tuple(notes), history=past.history)
     text = f"the HPA was able to successfully calculate a replica count from {chosen.name}"
     status = verdict.say(status, verdict.ACTIVE, Told(True, "ValidMetricFound", text), now)
     status = structs.replace(status, current_metrics=chosen.statuses or None)

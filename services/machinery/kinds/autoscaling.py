@@ -159,6 +159,11 @@ def least(autoscaler: HorizontalPodAutoscaler) -> int:
     return 1 if given is None else given
 
 
+def needs_no_pod(autoscaler: HorizontalPodAutoscaler) -> bool:
+    """Whether one of its metrics is there where no pod is."""
+    return any(metric.type in {"Object", "External"} for metric in autoscaler.spec.metrics or ())
+
+
 def render_selector(selector: LabelSelector | None) -> str:
     """As a query takes it; empty for all."""
     if selector is None:

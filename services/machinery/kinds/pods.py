@@ -98,6 +98,7 @@ class Spec(View, frozen=True, kw_only=True):
     volumes: tuple[Volume, ...] = ()
     affinity: Affinity | None = None
     resource_claims: tuple[PodClaim, ...] = ()
+    resources: Resources = Resources()
 
 
 class PodIP(View, frozen=True, kw_only=True):

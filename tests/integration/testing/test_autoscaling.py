@@ -55,6 +55,7 @@ def test_a_deployment_grows_with_what_its_pods_use(plane):
         "AbleToScale": "SucceededRescale",
         "ScalingActive": "ValidMetricFound",
         "ScalingLimited": "DesiredWithinRange",
+        "ScaledToZero": "NotScaledToZero",
     }
     deadline = time.monotonic() + 20
     while "New size: 4; reason: cpu resource utilization" not in kubectl("events"):

@@ -202,10 +202,10 @@ def test_nothing_scales_to_zero_or_from_it_unless_it_may():
     kept = History(recommended=(Moment(0, NOW - 10),))
     scaler = autoscaler(jobs, least=0)
     assert plan(scaler, found(pod("a")), Total(0), history=kept).replicas == 0
-    assert plan(scaler, found(wanted=0), Total(25_000)).replicas == 3
-    off = plan(autoscaler(), found(wanted=0))
+    off = plan(scaler, found(wanted=0), Total(25_000))
     assert off.replicas is None
     assert said(off, "ScalingActive") == ("False", "ScalingDisabled")
+    assert said(off, "ScaledToZero") is None
 
 
 def test_bounds_come_before_metrics():

@@ -230,7 +230,11 @@ def _of_total(
         return ceiling(ratio), current
     if rates.tolerances.allows(ratio):
         return target.wanted, current
-    return ceiling(ratio * ready_pods(target.pods)), current
+    try:
+        ready = ready_pods(target.pods)
+    except Unanswered as error:
+        raise Unanswered(f"unable to calculate ready pods: {error}") from error
+    return ceiling(ratio * ready), current
 
 
 def _samples(reading: Reading, words: str) -> Samples:

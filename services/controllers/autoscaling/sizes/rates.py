@@ -78,6 +78,13 @@ _TOO_SLOW = (
 _FINE = ("DesiredWithinRange", "the desired count is within the acceptable range")
 
 
+def begun(history: History, current: int, now: float) -> History:
+    """Before anything was recommended, what there is stands for it."""
+    if history.recommended:
+        return history
+    return replace(history, recommended=(Moment(current, now),))
+
+
 def normalize(
     history: History,
     current: int,
@@ -89,20 +96,19 @@ def normalize(
     """What is ``wanted`` by the metrics, steadied, within the rates and within the bounds."""
     up = _rules(behavior.scale_up if behavior else None, 0.0)
     down = _rules(behavior.scale_down if behavior else None, bounds.window_seconds)
-    known = (
-        history if history.recommended else replace(history, recommended=(Moment(current, now),))
-    )
+    known = begun(history, current, now)
     if behavior is None:
         steady = max([wanted, *_since(known.recommended, now - bounds.window_seconds)])
-    elif wanted >= current:
-        steady = min([wanted, *_since(known.recommended, now - up.window)])
+        grows = False
     else:
-        steady = max([wanted, *_since(known.recommended, now - down.window)])
+        least = min([wanted, *_since(known.recommended, now - up.window)])
+        most = max([wanted, *_since(known.recommended, now - down.window)])
+        steady, grows = min(max(current, least), most), wanted >= current
     able = _READY
-    if steady < wanted:
+    if steady != wanted:
         able = Told(True, "ScaleUpStabilized", _LOWER)
-    elif steady > wanted:
-        able = Told(True, "ScaleDownStabilized", _HIGHER)
+        if not grows:
+            able = Told(True, "ScaleDownStabilized", _HIGHER)
     lowest, highest = _limits(known, current, bounds, (up, down) if behavior else None, now)
     replicas, why = _within(steady, lowest, highest)
     limited = Told(replicas != steady, *why)
@@ -116,9 +122,9 @@ def scaled(
     if behavior is None or before == after:
         return history
     if after > before:
-        moments = (*_live(history.grown, behavior.scale_up, now), Moment(after - before, now))
+        moments = (*_live(history.grown, behavior, now), Moment(after - before, now))
         return replace(history, grown=moments)
-    moments = (*_live(history.shrunk, behavior.scale_down, now), Moment(before - after, now))
+    moments = (*_live(history.shrunk, behavior, now), Moment(before - after, now))
     return replace(history, shrunk=moments)
 
 
@@ -156,8 +162,8 @@ def _limits(
         slow = 0
     else:
         up, down = directions
-        quick = max(_most(history.grown, current, up, now), current)
-        slow = min(_fewest(history.shrunk, current, down, now), current)
+        quick = max(_most(history, current, up, now), current)
+        slow = min(_fewest(history, current, down, now), current)
     lowest = _Limit(slow, _TOO_SLOW) if slow > bounds.least else _Limit(bounds.least, _TOO_FEW)
     highest = _Limit(quick, _TOO_QUICK) if quick < bounds.most else _Limit(bounds.most, _TOO_MANY)
     return lowest, highest
@@ -171,38 +177,45 @@ def _within(wanted: int, lowest: _Limit, highest: _Limit) -> tuple[int, tuple[st
     return wanted, _FINE
 
 
-def _most(grown: Sequence[Moment], current: int, rules: _Direction, now: float) -> int:
+def _most(history: History, current: int, rules: _Direction, now: float) -> int:
     if rules.select == "Disabled" or not rules.policies:
         return current
     allowed = []
     for policy in rules.policies:
-        start = current - sum(_since(grown, now - policy.period_seconds))
+        start = _start(history, current, policy, now)
         if policy.type == "Pods":
             allowed.append(start + policy.value)
         else:
-            allowed.append(math.ceil(start * (_HUNDRED + policy.value) / _HUNDRED))
+            allowed.append(math.ceil(start * (1 + policy.value / _HUNDRED)))
     return min(allowed) if rules.select == "Min" else max(allowed)
 
 
-def _fewest(shrunk: Sequence[Moment], current: int, rules: _Direction, now: float) -> int:
+def _fewest(history: History, current: int, rules: _Direction, now: float) -> int:
     if rules.select == "Disabled" or not rules.policies:
         return current
     allowed = []
     for policy in rules.policies:
-        start = current + sum(_since(shrunk, now - policy.period_seconds))
+        start = _start(history, current, policy, now)
         if policy.type == "Pods":
             allowed.append(start - policy.value)
         else:
-            allowed.append(int(start * (_HUNDRED - policy.value) / _HUNDRED))
+            allowed.append(int(start * (1 - policy.value / _HUNDRED)))
     return max(allowed) if rules.select == "Min" else min(allowed)
+
+
+def _start(history: History, current: int, policy: Policy, now: float) -> int:
+    """Replicas when the policy's period began."""
+    after = now - policy.period_seconds
+    return current - sum(_since(history.grown, after)) + sum(_since(history.shrunk, after))
 
 
 def _since(moments: Sequence[Moment], after: float) -> list[int]:
     return [moment.replicas for moment in moments if moment.at > after]
 
 
-def _live(moments: Sequence[Moment], rules: Rules | None, now: float) -> list[Moment]:
-    policies = (rules.policies if rules is not None else None) or ()
+def _live(moments: Sequence[Moment], behavior: Behavior, now: float) -> list[Moment]:
+    both = (behavior.scale_up, behavior.scale_down)
+    policies = [policy for rules in both if rules is not None for policy in rules.policies or ()]
     longest = max((policy.period_seconds for policy in policies), default=0)
     return [moment for moment in moments if moment.at >= now - longest]
 

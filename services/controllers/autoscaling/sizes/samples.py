@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pilothouse.services.machinery import conditions, quantity, timestamps
-from pilothouse.services.machinery.kinds.pods import Pod
+from pilothouse.services.machinery.kinds.pods import Pod, requests
 
 _FULL_PERCENT = 100
 
@@ -86,14 +86,15 @@ def by_average(measured: Measured, current: int, target: int, tolerances: Tolera
     """So many that each has ``target`` thousandths. Unanswered without pods or samples."""
     groups = _group(measured)
 
-    def ratio(amounts: Mapping[str, int]) -> tuple[float, int]:
-        mean = sum(amounts.values()) // len(amounts)
-        return mean / target, mean
+    def mean(amounts: Mapping[str, int]) -> int:
+        return sum(amounts.values()) // len(amounts)
 
-    first, mean = ratio(groups.counted)
-    busy = dict.fromkeys(groups.missing, target)
-    wanted = _wanted(groups, first, busy, tolerances, lambda amounts: ratio(amounts)[0])
-    return Asked(current if wanted is None else _steady(first, wanted, current), mean)
+    average = mean(groups.counted)
+    first = average / target
+    # As upstream has it, what is missing is idle already where all others have what they should.
+    absent = dict.fromkeys(groups.missing, target if first < 1.0 else 0)
+    shift = _Shift(tolerances, first, lambda amounts: mean(amounts) / target, absent)
+    return Asked(_wanted(groups, shift, current), average)
 
 
 def by_utilization(
@@ -101,27 +102,31 @@ def by_utilization(
 ) -> Asked:
     """So many that each uses ``percent`` of what it requests, of one container or of all."""
     groups = _group(measured, check=False)
-    requests = {
+    asked = {
         pod.metadata.name: _requested(pod, measured.resource, container) for pod in measured.pods
     }
     if not groups.counted:
         raise Unanswered("did not receive metrics for targeted pods (pods might be unready)")
 
     def used(amounts: Mapping[str, int]) -> int:
-        known = [name for name in amounts if name in requests]
-        total = sum(requests[name] for name in known)
+        known = [name for name in amounts if name in asked]
+        total = sum(asked[name] for name in known)
         if total == 0:
             raise Unanswered("no metrics returned matched known pods")
         return sum(amounts[name] for name in known) * _FULL_PERCENT // total
 
-    first = used(groups.counted) / percent
+    utilization = used(groups.counted)
+    first = utilization / percent
     full = max(_FULL_PERCENT, percent)
-    busy = {name: requests[name] * full // _FULL_PERCENT for name in groups.missing}
-    wanted = _wanted(groups, first, busy, tolerances, lambda amounts: used(amounts) / percent)
-    known = [name for name in groups.counted if name in requests]
+    absent: dict[str, int] = {}
+    if first < 1.0:
+        absent = {name: asked[name] * full // _FULL_PERCENT for name in groups.missing}
+    elif first > 1.0:
+        absent = dict.fromkeys(groups.missing, 0)
+    shift = _Shift(tolerances, first, lambda amounts: used(amounts) / percent, absent)
+    known = [name for name in groups.counted if name in asked]
     mean = sum(groups.counted[name] for name in known) // len(known)
-    replicas = current if wanted is None else _steady(first, wanted, current)
-    return Asked(replicas, mean, used(groups.counted))
+    return Asked(_wanted(groups, shift, current), mean, utilization)
 
 
 def ready_pods(pods: Sequence[Pod]) -> int:
@@ -139,34 +144,30 @@ def ceiling(value: float) -> int:
     return min(math.ceil(value), 2**31 - 1)
 
 
-def _wanted(
-    groups: _Groups,
-    first: float,
-    busy: Mapping[str, int],
-    tolerances: Tolerances,
-    ratio: Ratio,
-) -> int | None:
-    """None: as many as there are."""
+@dataclass(frozen=True, slots=True)
+class _Shift:
+    """``first`` is what the samples say; ``absent`` stands for those that are missing."""
+
+    tolerances: Tolerances
+    first: float
+    ratio: Ratio
+    absent: Mapping[str, int]
+
+
+def _wanted(groups: _Groups, shift: _Shift, current: int) -> int:
+    first = shift.first
     grows_unready = bool(groups.unready) and first > 1.0
     if not grows_unready and not groups.missing:
-        return None if tolerances.allows(first) else ceiling(first * groups.ready)
-    amounts = dict(groups.counted)
-    if first < 1.0:
-        amounts |= busy
-    elif first > 1.0:
-        amounts |= dict.fromkeys(groups.missing, 0)
+        return current if shift.tolerances.allows(first) else ceiling(first * groups.ready)
+    amounts = {**groups.counted, **shift.absent}
     if grows_unready:
         amounts |= dict.fromkeys(groups.unready, 0)
-    second = ratio(amounts)
-    if tolerances.allows(second) or (first - 1.0) * (second - 1.0) < 0:
-        return None
-    return ceiling(second * len(amounts))
-
-
-def _steady(ratio: float, wanted: int, current: int) -> int:
-    """Not the other way than the samples themselves say."""
-    if (ratio < 1.0 and wanted > current) or (ratio > 1.0 and wanted < current):
+    second = shift.ratio(amounts)
+    if shift.tolerances.allows(second) or (first - 1.0) * (second - 1.0) < 0:
         return current
+    wanted = ceiling(second * len(amounts))
+    if (second < 1.0 and wanted > current) or (second > 1.0 and wanted < current):
+        return current  # those that were thought up would turn it round
     return wanted
 
 
@@ -211,6 +212,8 @@ def _is_starting(pod: Pod, sample: Sample, measured: Measured) -> bool:
 
 def _requested(pod: Pod, resource: str, container: str) -> int:
     spec = pod.spec
+    if spec.resources.requests and not container:
+        return _requested_by_pod(pod, resource)
     sidecars = [item for item in spec.init_containers if item.restart_policy == "Always"]
     total = 0
     for item in (*spec.containers, *sidecars):
@@ -224,3 +227,14 @@ def _requested(pod: Pod, resource: str, container: str) -> int:
             )
         total += quantity.milli(amount)
     return total
+
+
+def _requested_by_pod(pod: Pod, resource: str) -> int:
+    """Of one that requests something for all its containers together."""
+    own = pod.spec.resources.requests.get(resource)
+    if own is not None:
+        return quantity.milli(own) + quantity.milli(pod.spec.overhead.get(resource, 0))
+    of_containers = requests(pod.spec).get(resource)
+    if of_containers is None:
+        raise Unanswered(f"missing pod-level request for {resource} in Pod {pod.metadata.name}")
+    return of_containers if resource == "cpu" else of_containers * 1000

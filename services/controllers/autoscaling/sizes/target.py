@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.kinds import autoscaling
 from pilothouse.services.machinery.kinds.autoscaling import HorizontalPodAutoscaler, Scale
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
 
+AT_ZERO = "ScaledToZero"
 ABOVE = "Current number of replicas above Spec.MaxReplicas"
 BELOW = "Current number of replicas below Spec.MinReplicas"
 
@@ -16,13 +18,15 @@ BELOW = "Current number of replicas below Spec.MinReplicas"
 class Found:
     """The target's scale and pods; ``error`` says why there is none.
 
-    ``selecting`` are the autoscalers whose targets select any of the pods, this one among them.
+    ``selecting`` are the autoscalers whose targets select any of the pods, this one among them;
+    ``unreadable`` is what is wrong with the selector of the scale.
     """
 
     scale: Scale | None
     pods: Sequence[Pod] = ()
     error: str = ""
     selecting: tuple[Key, ...] = ()
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,20 @@ class Unfit:
 def bound(autoscaler: HorizontalPodAutoscaler, scale: Scale) -> Bound | None:
     """None where the metrics decide."""
     current, least = scale.spec.replicas, autoscaling.least(autoscaler)
-    if current == 0 and least != 0:
-        return Bound(0, "")
+    if current == 0:
+        return None if _is_ours_at_zero(autoscaler, least) else Bound(0, "")
     if current > autoscaler.spec.max_replicas:
         return Bound(autoscaler.spec.max_replicas, ABOVE)
     if current < least:
         return Bound(least, BELOW)
     return None
+
+
+def _is_ours_at_zero(autoscaler: HorizontalPodAutoscaler, least: int) -> bool:
+    """Whether the autoscaler itself left no pod: what people set to none stays at rest."""
+    if not conditions.is_true(autoscaler.status.conditions or (), AT_ZERO):
+        return False
+    return least != 0 or autoscaling.needs_no_pod(autoscaler)
 
 
 def unfit(scale: Scale, found: Found) -> Unfit | None:
@@ -61,6 +72,12 @@ def unfit(scale: Scale, found: Found) -> Unfit | None:
     if not selector:
         message = "the HPA target's scale is missing a selector"
         return Unfit("InvalidSelector", "SelectorRequired", message, "selector is required")
+    if found.unreadable:
+        text = (
+            "couldn't convert selector into a corresponding internal selector object: "
+            f"{found.unreadable}"
+        )
+        return Unfit("InvalidSelector", "InvalidSelector", text, text)
     if len(found.selecting) > 1:
         names = " ".join(str(key) for key in sorted(found.selecting))
         text = f"pods by selector {selector} are controlled by multiple HPAs: [{names}]"

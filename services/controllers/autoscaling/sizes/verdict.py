@@ -6,9 +6,15 @@ from msgspec import structs
 
 from pilothouse.services.controllers.autoscaling.sizes.rates import History, Told, scaled
 from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
+from pilothouse.services.controllers.autoscaling.sizes.target import AT_ZERO
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
-from pilothouse.services.machinery.kinds.autoscaling import HorizontalPodAutoscaler, Status
+from pilothouse.services.machinery.kinds import autoscaling
+from pilothouse.services.machinery.kinds.autoscaling import (
+    HorizontalPodAutoscaler,
+    MetricStatus,
+    Status,
+)
 
 ABLE, ACTIVE, LIMITED = "AbleToScale", "ScalingActive", "ScalingLimited"
 
@@ -66,9 +72,11 @@ def say(status: Status, type_: str, told: Told, now: float) -> Status:
     )
 
 
-def counted(status: Status, current: int) -> Status:
-    """Nothing new but how many there are."""
-    return structs.replace(status, current_replicas=current)
+def counted(
+    status: Status, current: int, metrics: tuple[MetricStatus, ...] | None = None
+) -> Status:
+    """Nothing new but how many there are, and what could be read."""
+    return structs.replace(status, current_replicas=current, current_metrics=metrics or None)
 
 
 def settle(autoscaler: HorizontalPodAutoscaler, current: int, draft: Plan, past: Past) -> Plan:
@@ -85,18 +93,33 @@ def settle(autoscaler: HorizontalPodAutoscaler, current: int, draft: Plan, past:
         return Plan(status, notes=draft.notes, history=draft.history)
     text = f"the HPA controller was able to update the target scale to {wanted}"
     status = say(status, ABLE, Told(True, "SucceededRescale", text), past.now)
+    status = say(status, AT_ZERO, _at_zero(autoscaler, wanted), past.now)
     status = structs.replace(status, last_scale_time=timestamps.render(past.now))
     note = Note("Normal", "SuccessfulRescale", f"New size: {wanted}; reason: {draft.why}")
     history = scaled(draft.history, current, wanted, autoscaler.spec.behavior, past.now)
     return Plan(status, wanted, draft.why, (*draft.notes, note), history)
 
 
+def _at_zero(autoscaler: HorizontalPodAutoscaler, wanted: int) -> Told:
+    """Whether it is the autoscaler that leaves no pod, and so the one to make pods again."""
+    asked = autoscaling.least(autoscaler) == 0 and autoscaling.needs_no_pod(autoscaler)
+    if wanted == 0 and asked:
+        return Told(True, AT_ZERO, "the HPA controller scaled the workload to zero")
+    text = "the HPA controller did not scale the workload to zero"
+    return Told(False, "NotScaledToZero", text)
+
+
 def refused(autoscaler: HorizontalPodAutoscaler, todo: Plan, error: str, past: Past) -> Plan:
     """What is left of ``todo`` where the target's scale could not be written."""
     before = autoscaler.status
     text = f"the HPA controller was unable to update the target scale: {error}"
+    told = [item for item in todo.status.conditions or () if item.type != AT_ZERO]
+    told += [item for item in before.conditions or () if item.type == AT_ZERO]
     status = structs.replace(
-        before, conditions=todo.status.conditions, current_replicas=todo.status.current_replicas
+        before,
+        conditions=tuple(told),
+        current_replicas=todo.status.current_replicas,
+        current_metrics=todo.status.current_metrics,
     )
     status = say(status, ABLE, Told(False, "FailedUpdateScale", text), past.now)
     note = warning(
