@@ -63,9 +63,9 @@ class _Doom:
 class Script:
     """The network's faults, and those of machines, until :meth:`clear`."""
 
-    def __init__(self, seed: int, clock: VirtualClock, trace: Trace) -> None:
+    def __init__(self, seed: int, weather: Weather, clock: VirtualClock, trace: Trace) -> None:
         self._source = random.Random(f"{seed}/faults")  # noqa: S311 - no secret
-        self.weather = Weather.of(self._source)
+        self.weather = weather
         self.is_over = False
         self.on_send: Callable[[str, str, Any], None] = _nobody
         self._clock = clock
@@ -119,10 +119,14 @@ class Script:
         self._stale_until.clear()
         self._parted_until.clear()
 
+    def part(self, name: str, seconds: float) -> None:
+        """No way leads from this member to the server, or back, for a while."""
+        self._parted_until[name] = self._clock.monotonic() + seconds
+
     async def run(self, network: Network, server: Server, members: Mapping[str, Member]) -> None:
         """Larger faults, one after another, until :meth:`clear`."""
         self._members = members
-        while not self.is_over:
+        while not self.is_over and self.weather.between_seconds:
             mean = self.weather.between_seconds
             await self._clock.sleep(self._source.expovariate(1.0) * mean)
             if not self.is_over:
@@ -150,7 +154,7 @@ class Script:
             case "jump":
                 self._clock.offset_seconds += draw.uniform(-JUMP_SECONDS_MAX, JUMP_SECONDS_MAX)
             case "part":
-                self._parted_until[name] = now + draw.uniform(1.0, PARTED_SECONDS_MAX)
+                self.part(name, draw.uniform(1.0, PARTED_SECONDS_MAX))
             case _:
                 pass
 

@@ -1,16 +1,15 @@
 """One run: trouble, then none, then a look at what is left, then an idle hour."""
 
 import asyncio
-import random
 import traceback
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
 from structlog.typing import EventDict
 
-from pilothouse.ops.simulation import loop, members, people
+from pilothouse.ops.simulation import loop, members, scene
 from pilothouse.ops.simulation.faults import Script
 from pilothouse.ops.simulation.invariants import identity, rest
 from pilothouse.ops.simulation.invariants.guards import Budgets, Leadership, Quotas
@@ -19,84 +18,77 @@ from pilothouse.ops.simulation.invariants.replicas import Replicas
 from pilothouse.ops.simulation.loop import VirtualClock, VirtualLoop
 from pilothouse.ops.simulation.members import Member
 from pilothouse.ops.simulation.network import Network
-from pilothouse.ops.simulation.people import Person
+from pilothouse.ops.simulation.people.machines import machines
+from pilothouse.ops.simulation.people.person import Person
+from pilothouse.ops.simulation.scene import SERVER, Scene
 from pilothouse.ops.simulation.server import POWER_CUT, Server
 from pilothouse.ops.simulation.state import State
 from pilothouse.ops.simulation.trace import Trace
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Change
 
-TROUBLE_SECONDS = (60.0, 300.0)
 REST_SECONDS = 1500.0
 """The longest backoff of a loop, the longest patience of a pod on a dead node, and then some."""
 CALM_SECONDS, CALM_LOOKS = 40.0, 3
-IDLE_SECONDS = 3600.0
-IDLE_EVERY = 16
-"""Seeds that also sit through an idle hour; it costs more than all the rest."""
 LOOK_SECONDS = 1.0
 WRITES_MAX = 20_000
 TIME_WIDTH = 12
-NODES = (3, 4)
 STRAITS = "/quotas/"
 """Where more is wanted than there may be: somebody tries again after every quarter of an hour."""
 HEARTBEATS = ("/registry/leases/", "/registry/events/", "/registry/nodes/")
 
-_ACTORS = (
-    people.deployments,
-    people.statefulsets,
-    people.daemonsets,
-    people.jobs,
-    people.cronjobs,
-    people.drains,
-    people.quotas,
-    people.namespaces,
-)
+BLOW_SECONDS, PARTED_SECONDS = 5.0, 25.0
+"""How long who was struck stays away; how long who is cut off hears nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``broken`` is empty where all held."""
+    """``broken`` is empty where all held; ``acted`` counts writes where the first act was."""
 
     seed: int
     broken: str
     digest: str
     writes: int
+    acted: int
     lines: Sequence[str]
 
 
 def simulate(seed: int) -> Outcome:
     """Run one seed to its end, or to the first thing that is broken."""
+    return play(scene.drawn(seed))
+
+
+def play(chosen: Scene) -> Outcome:
+    """Run a scene to its end, or to the first thing that is broken."""
     made: list[_Run] = []
 
     async def main(running: VirtualLoop) -> Outcome:
-        made.append(_Run(running, seed))
+        made.append(_Run(running, chosen))
         return await made[0].run()
 
     try:
-        return loop.run(main, seed)
+        return loop.run(main, chosen.seed)
     except loop.Stuck as stuck:
         return made[0].outcome(str(stuck))
 
 
 class _Run:
-    """The cluster of one seed."""
+    """The cluster of one scene."""
 
-    def __init__(self, running: VirtualLoop, seed: int) -> None:
-        self._seed = seed
-        self._draw = random.Random(f"{seed}/run")  # noqa: S311 - no secret
+    def __init__(self, running: VirtualLoop, chosen: Scene) -> None:
+        self._scene = chosen
         self._clock = VirtualClock(running)
         self._trace = Trace(running)
-        self._script = Script(seed, self._clock, self._trace)
+        self._script = Script(chosen.seed, chosen.weather, self._clock, self._trace)
         self._script.on_send = self._sent
         self._network = Network(self._script)
         self._server = Server(self._network, self._clock, self._committed)
         self._state = State()
         self._deleters: dict[Key, str] = {}
-        self._nodes_fail = self._draw.choice((True, False))
         self._invariants = (
             Replicas(self._state, self._deleters),
             Jobs(self._state),
-            Budgets(self._state, nodes_fail=self._nodes_fail),
+            Budgets(self._state, nodes_fail=chosen.nodes_fail),
             Quotas(),
         )
         self._leadership = Leadership(self._state)
@@ -104,6 +96,9 @@ class _Run:
         self._broken: asyncio.Future[str] = running.create_future()
         structlog.configure(processors=[self._heard], cache_logger_on_first_use=False)
         self._is_idle = False
+        self._members: dict[str, Member] = {}
+        self._act = f"/{chosen.acts[0].__name__}"
+        self._acted = 0
 
     async def run(self) -> Outcome:
         """To the end."""
@@ -119,7 +114,8 @@ class _Run:
         """What there is to say of it."""
         trace = self._trace
         trace.say(broken or "all is well")
-        return Outcome(self._seed, broken, trace.digest, trace.writes, trace.lines)
+        seed, writes = self._scene.seed, trace.writes
+        return Outcome(seed, broken, trace.digest, writes, self._acted, trace.lines)
 
     async def _judge(self) -> str:
         """The server goes last, as in a shutdown: what the others still say finds it there."""
@@ -133,10 +129,12 @@ class _Run:
 
     async def _live(self, group: asyncio.TaskGroup) -> str:
         ended = asyncio.Event()
-        made = self._members()
+        self._members = made = self._made()
         nodes = [member for member in made.values() if member.name.startswith("node")]
         killable = {
-            name: member for name, member in made.items() if self._nodes_fail or member not in nodes
+            name: member
+            for name, member in made.items()
+            if self._scene.nodes_fail or member not in nodes
         }
         tasks = [group.create_task(member.run()) for member in made.values()]
         tasks.append(group.create_task(self._watch_runtimes()))
@@ -153,17 +151,17 @@ class _Run:
         return "; ".join(course.result()) if not course.cancelled() else ""
 
     async def _course(self, nodes: Sequence[Member]) -> list[str]:
-        until = self._clock.monotonic() + self._draw.uniform(*TROUBLE_SECONDS)
+        until = self._clock.monotonic() + self._scene.trouble_seconds
         async with asyncio.TaskGroup() as work:
             for act in self._people(until, nodes):
-                work.create_task(act)
+                work.create_task(_awaited(act))
             await self._clock.sleep(until - self._clock.monotonic())
             self._script.clear()
             self._trace.say("the trouble is over")
         left = await self._rest()
-        if not left and self._seed % IDLE_EVERY == 0:
+        if not left and self._scene.idle_seconds:
             self._is_idle = True
-            await self._clock.sleep(IDLE_SECONDS)
+            await self._clock.sleep(self._scene.idle_seconds)
         return left
 
     async def _rest(self) -> list[str]:
@@ -175,28 +173,26 @@ class _Run:
             calm = 0 if left else calm + 1
         return left
 
-    def _members(self) -> dict[str, Member]:
-        network, clock = self._network, self._clock
+    def _made(self) -> dict[str, Member]:
         mains: dict[str, members.Main] = {
-            "controllers-a": members.controllers,
+            "controllers": members.controllers,
             "scheduler": members.scheduler,
         }
-        if self._draw.choice((True, False)):
-            mains["controllers-b"] = members.controllers
-        if self._draw.choice((True, False)):
-            mains["scheduler-b"] = members.scheduler
-        for number in range(self._draw.choice(NODES)):
-            mains[f"node-{number}"] = members.node(number, self._runtimes)
-        return {name: Member(name, main, network, clock) for name, main in mains.items()}
+        made = {}
+        for name in self._scene.members:
+            role, _, number = name.partition("-")
+            main = mains.get(role) or members.node(int(number), self._runtimes)
+            made[name] = Member(name, main, self._network, self._clock)
+        return made
 
-    def _people(self, until: float, nodes: Sequence[Member]) -> Iterator[Coroutine[Any, Any, None]]:
-        chosen = self._draw.sample(_ACTORS, self._draw.randint(1, 4))
-        for act in chosen:
-            name = act.__name__
-            yield act(Person(self._network, self._clock, name, self._seed, until))
-        if self._nodes_fail:
-            mechanic = Person(self._network, self._clock, "machines", self._seed, until)
-            yield people.machines(mechanic, nodes)
+    def _people(self, until: float, nodes: Sequence[Member]) -> Iterator[Awaitable[None]]:
+        for act in self._scene.acts:
+            yield act(self._person(act.__name__, until))
+        if self._scene.nodes_fail and self._scene.blow is None:
+            yield machines(self._person("machines", until), nodes)
+
+    def _person(self, name: str, until: float) -> Person:
+        return Person(self._network, self._clock, name, self._scene.seed, until)
 
     async def _watch_runtimes(self) -> None:
         while True:
@@ -214,10 +210,29 @@ class _Run:
             key = change.key.decode()
             if self._is_idle and not key.startswith(HEARTBEATS) and STRAITS not in key:
                 self._break(f"{key} was written while nothing happens")
+            self._strike(key)
             if step is not None:
                 for invariant in self._invariants:
                     for sentence in invariant.see(step, now):
                         self._break(sentence)
+
+    def _strike(self, key: str) -> None:
+        """Where the scene has a blow, and this is the commit it waited for."""
+        if not f"{key}/".endswith(f"{self._act}/") and f"{self._act}/" not in key:
+            return
+        if key.startswith(HEARTBEATS):
+            return
+        self._acted += 1
+        blow = self._scene.blow
+        if blow is None or self._acted != blow.commit:
+            return
+        self._trace.say(f"{blow.how} {blow.victim} at {key}")
+        if blow.victim == SERVER:
+            self._server.kill()
+        elif blow.how == "kill":
+            self._members[blow.victim].kill(BLOW_SECONDS)
+        else:
+            self._script.part(blow.victim, PARTED_SECONDS)
 
     def _sent(self, caller: str, method: str, request: Any) -> None:
         if method == "Delete" and request.resource.resource == "pods":
@@ -235,6 +250,10 @@ class _Run:
     def _break(self, sentence: str) -> None:
         if not self._broken.done():
             self._broken.set_result(sentence)
+
+
+async def _awaited(act: Awaitable[None]) -> None:
+    await act
 
 
 def _told(ended: BaseException) -> str:

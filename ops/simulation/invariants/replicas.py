@@ -1,6 +1,7 @@
 """ReplicaSets and Deployments: never more than surge allows, never fewer by their own doing."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pilothouse.ops.simulation.state import (
@@ -17,6 +18,13 @@ from pilothouse.ops.simulation.state import (
 from pilothouse.services.machinery.objects import Key
 
 CONTROLLERS = "controllers"
+
+
+def scaled(told: int | str, whole: int, rounded: Callable[[float], int]) -> int:
+    """A number, or a percentage of ``whole``."""
+    if isinstance(told, int):
+        return told
+    return rounded(int(told.removesuffix("%")) * whole / 100)
 
 
 @dataclass(slots=True)
@@ -51,11 +59,13 @@ class Replicas:
     def _deployment(self, deployment: Document, now: float) -> None:
         spec = deployment["spec"]
         limits = self._limits.setdefault(deployment["metadata"]["uid"], _Limits())
-        rolling = spec["strategy"].get("rollingUpdate")
-        surge = rolling["maxSurge"] if rolling else 0
-        limits.most.put(now, spec["replicas"] + surge)
-        kept = spec["replicas"] - rolling["maxUnavailable"] if rolling else 0
-        limits.least.put(now, kept)
+        replicas, rolling = spec["replicas"], spec["strategy"].get("rollingUpdate")
+        surge = scaled(rolling["maxSurge"], replicas, math.ceil) if rolling else 0
+        limits.most.put(now, replicas + surge)
+        away = scaled(rolling["maxUnavailable"], replicas, math.floor) if rolling else replicas
+        if not surge and not away:
+            away = 1  # else nothing could move
+        limits.least.put(now, replicas - away)
 
     def _replicaset(self, step: Step, now: float) -> Iterator[str]:
         if step.new is None:
