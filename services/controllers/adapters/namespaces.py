@@ -9,14 +9,25 @@ from pilothouse.services.controllers.adapters import wiring
 from pilothouse.services.controllers.adapters.definitions import Definitions
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
-from pilothouse.services.controllers.namespace.namespace import Item, NamespaceController
+from pilothouse.services.controllers.namespace.namespace import (
+    Contents,
+    Failures,
+    Item,
+    NamespaceController,
+)
 from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
-from pilothouse.services.machinery.errors import MethodNotAllowed, NotFound
+from pilothouse.services.machinery.errors import (
+    ApiError,
+    MethodNotAllowed,
+    NotFound,
+    ServiceUnavailable,
+    Timeout,
+)
 from pilothouse.services.machinery.kinds.namespaces import FINALIZER, Namespace
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key, Object
-from pilothouse.services.machinery.resources import NAMESPACED, NAMESPACES, PODS
+from pilothouse.services.machinery.resources import NAMESPACED, NAMESPACES, PODS, Resource
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Selection
 from pilothouse.services.runtime.control import batches
@@ -40,27 +51,38 @@ class Namespaces:
     def now(self) -> float:
         return self._clock.now()
 
-    async def contents(self, namespace: Namespace) -> Sequence[Item]:
+    async def contents(self, namespace: Namespace) -> Contents:
         inside = Selection(namespace=namespace.metadata.name)
         found: list[Item] = []
+        failures: dict[Resource, ApiError] = {}
         custom = [resource for resource in self._definitions.served() if resource.namespaced]
         for resource in (*NAMESPACED, *custom):
             try:
                 texts, _ = await self._objects.list(resource, inside)
             except (NotFound, MethodNotAllowed):
                 continue  # this API server does not serve the kind, so there is none of it
+            except (ServiceUnavailable, Timeout):
+                raise  # it is the server that does not answer, not the kind
+            except ApiError as error:
+                failures[resource] = error
+                continue
             found += [Item(resource, _OBJECT.decode(text).metadata) for text in texts]
-        return found
+        return Contents(found, failures)
 
-    async def delete(self, items: Sequence[Item]) -> None:
+    async def delete(self, items: Sequence[Item]) -> Failures:
+        failures: dict[Resource, ApiError] = {}
+
         async def delete(item: Item) -> None:
-            await remove(
-                self._objects, item.resource, item.metadata, propagation_policy="Background"
-            )
+            metadata = item.metadata
+            try:
+                await remove(
+                    self._objects, item.resource, metadata, propagation_policy="Background"
+                )
+            except ApiError as error:
+                failures.setdefault(item.resource, error)
 
-        failure = await batches.each(items, delete)
-        if failure is not None:
-            raise failure
+        await batches.each(items, delete)
+        return failures
 
     async def write_conditions(self, namespace: Namespace, told: Sequence[Condition]) -> None:
         patch = {

@@ -147,13 +147,15 @@ def test_a_namespace_is_emptied_pods_first_and_then_let_go(kinds):
     )
     for _ in range(2 * len(contents) + 4):
         items = [namespace.Item(*found) for found in contents.values()]
-        todo = namespace.plan(home, items, NOW)
+        todo = namespace.plan(home, namespace.Contents(items))
         if todo.release:
             break
         assert todo.again_after is not None
         if any(item.resource == CONFIG_MAPS for item in todo.delete):
             assert all(item.resource == CONFIG_MAPS for item in items)
-        home = replace(home, status=replace(home.status, conditions=todo.conditions))
+        said = namespace.told(home, items, {}, NOW)
+        home = replace(home, status=replace(home.status, conditions=said))
+        assert namespace.told(home, items, {}, NOW + 1) == said
         if not todo.delete:  # whoever holds what is left lets it go
             contents = {n: found for n, found in contents.items() if not found[1].deleting}
         for item in todo.delete:
