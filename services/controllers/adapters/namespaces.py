@@ -67,6 +67,8 @@ class Namespaces:
                 failures[resource] = error
                 continue
             found += [Item(resource, _OBJECT.decode(text).metadata) for text in texts]
+        # Read afterwards: all that was found is in this one, and not in the next of its name.
+        await self._present(namespace)
         return Contents(found, failures)
 
     async def delete(self, items: Sequence[Item]) -> Failures:
@@ -94,12 +96,19 @@ class Namespaces:
     async def release(self, namespace: Namespace) -> None:
         key = namespace.metadata.key
         try:
-            body = json.loads(await self._objects.get(NAMESPACES, key))
+            body = json.loads(await self._present(namespace))
             kept = [name for name in namespace.spec.finalizers if name != FINALIZER]
             body["spec"] = {**body.get("spec", {}), "finalizers": kept}
             await self._objects.update(NAMESPACES, key, body, subresource="finalize")
         except NotFound:
             return
+
+    async def _present(self, namespace: Namespace) -> str:
+        """Itself as it is now; NotFound where it is gone, whatever has its name since."""
+        text = await self._objects.get(NAMESPACES, namespace.metadata.key)
+        if _OBJECT.decode(text).metadata.uid != namespace.metadata.uid:
+            raise NotFound(f'namespaces "{namespace.metadata.name}" of then not found')
+        return text
 
 
 def namespace(world: World) -> Controller:
