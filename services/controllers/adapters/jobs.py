@@ -101,7 +101,10 @@ class Jobs:
             failure = await each(todo.stop, stop) or await each(todo.retire, retire)
             if failure is not None:
                 raise failure
-            return await self._create(job, todo.create)
+            missing, failure = await self._create(job, todo.create)
+        if todo.create:
+            self.measures.created(job, todo, missing)
+        return missing, failure
 
     async def record(self, job: Job, todo: Plan, status: JobStatus) -> None:
         key = job.metadata.key
@@ -127,6 +130,7 @@ class Jobs:
         failure = await batches.each(todo.untrack, untrack)
         if failure is not None:
             raise failure
+        self.measures.judged(job, todo)
 
     async def _claim(self, job: Job, todo: Plan) -> None:
         key = job.metadata.key
@@ -165,9 +169,13 @@ class Jobs:
         return missing, failure
 
     async def _delete(self, job: Job, pod: Pod) -> None:
-        with self._doubts.noting(job.metadata.key):
-            if not await remove(self._objects, PODS, pod.metadata):
-                return
+        try:
+            with self._doubts.noting(job.metadata.key):
+                if not await remove(self._objects, PODS, pod.metadata):
+                    return
+        except ApiError as error:
+            self._say(job, "Warning", "FailedDelete", f"Error deleting: {error.message}")
+            raise
         self._settled.deleted(job.metadata.key, pod.metadata)
         self._say(job, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 
@@ -241,9 +249,17 @@ def job(world: World) -> Controller:
             if item is not None and owner is not None and owner.kind == JOBS.kind:
                 queue.add_after(Key(item.metadata.namespace, owner.name), TOGETHER_SECONDS)
 
-    owners.on_change(wiring.itself(queue))
-    found.on_change(pod_changed)
-    found.on_change(wiring.its_takers(queue, owners, selector_of))
     cluster = Jobs(world, owners, found)
-    timed = Timed(JobController(cluster), owners.get, cluster.measures)
-    return replace(controller(timed, queue, owners), measured=cluster.measures.families)
+    measures = cluster.measures
+
+    def job_came(old: Job | None, new: Job | None) -> None:
+        if old is None and new is not None:
+            measures.job_came(new)
+
+    owners.on_change(wiring.itself(queue))
+    owners.on_change(job_came)
+    found.on_change(pod_changed)
+    found.on_change(measures.pod_changed)
+    found.on_change(wiring.its_takers(queue, owners, selector_of))
+    timed = Timed(JobController(cluster), owners.get, measures)
+    return replace(controller(timed, queue, owners), measured=measures.families)

@@ -1,5 +1,6 @@
 """Of Jobs and StatefulSets it is counted what upstream's dashboards ask for, each once."""
 
+import msgspec
 import pytest
 
 from pilothouse.services.controllers.adapters import statefulsets
@@ -10,7 +11,23 @@ from pilothouse.services.controllers.adapters.jobmeasures import (
 )
 from pilothouse.services.controllers.workload.completion.sizes import Birth
 from pilothouse.services.controllers.workload.job import Plan
-from pilothouse.services.machinery.kinds.jobs import Job, JobCondition, JobSpec, JobStatus
+from pilothouse.services.machinery.kinds import jobs
+from pilothouse.services.machinery.kinds.jobs import (
+    ExitCodes,
+    FailurePolicy,
+    FailureRule,
+    Job,
+    JobCondition,
+    JobSpec,
+    JobStatus,
+)
+from pilothouse.services.machinery.kinds.pods import (
+    ContainerState,
+    ContainerStatus,
+    Pod,
+    Status,
+    Terminated,
+)
 from pilothouse.services.machinery.kinds.statefulsets import (
     RollingUpdate,
     StatefulSet,
@@ -46,6 +63,63 @@ def test_what_ended_is_counted_once():
     assert found[f'{pods}"failed"}}'] == "1"
     labels = 'completion_mode="Indexed",reason="CompletionsReached",result="succeeded"'
     assert found[f"job_controller_jobs_finished_total{{{labels}}}"] == "1"
+
+
+def failed(name, code):
+    state = ContainerState(terminated=Terminated(exit_code=code))
+    return Pod(
+        metadata=Metadata(name=name, uid=name, finalizers=(jobs.TRACKING,)),
+        status=Status(
+            phase="Failed", container_statuses=(ContainerStatus(name="main", state=state),)
+        ),
+    )
+
+
+def test_what_became_of_indexes_pods_and_rules_is_counted():
+    rules = tuple(
+        FailureRule(action=action, on_exit_codes=ExitCodes(operator="In", values=(code,)))
+        for action, code in (("Ignore", 1), ("Count", 2))
+    )
+    job = msgspec.structs.replace(
+        JOB,
+        spec=JobSpec(
+            completion_mode="Indexed",
+            completions=5,
+            backoff_limit_per_index=1,
+            pod_failure_policy=FailurePolicy(rules=rules),
+            pod_replacement_policy="Failed",
+        ),
+        status=JobStatus(completed_indexes="0"),
+    )
+    measures = JobMeasures()
+    after = JobStatus(completed_indexes="0-2", failed_indexes="4,9")
+    measures.recorded(job, after)
+    measures.created(job, Plan(JobStatus(), create=(Birth(1), Birth(2))), 1)
+    measures.created(job, Plan(JobStatus(failed=1), create=(Birth(1),)), 0)
+    measures.created(JOB, Plan(JobStatus(terminating=1), create=(Birth(),)), 0)
+    pods = (failed("a", 1), failed("b", 2), failed("c", 3))
+    measures.judged(job, Plan(JobStatus(), untrack=pods))
+    for managed in (None, "acme.io/jobs", jobs.CONTROLLER):
+        spec = JobSpec(managed_by=managed)
+        measures.job_came(msgspec.structs.replace(JOB, spec=spec))
+    measures.pod_changed(None, failed("a", 1))
+    measures.pod_changed(failed("a", 1), failed("a", 1))
+    measures.pod_changed(failed("a", 1), None)
+    measures.pod_changed(None, Pod())
+    found = {name.removeprefix("job_controller_"): count for name, count in told(measures).items()}
+    assert {name: count for name, count in found.items() if count != "0"} == {
+        'job_finished_indexes_total{backoffLimit="perIndex",status="succeeded"}': "2",
+        'job_finished_indexes_total{backoffLimit="perIndex",status="failed"}': "1",
+        'job_pods_creation_total{reason="new",status="succeeded"}': "1",
+        'job_pods_creation_total{reason="new",status="failed"}': "1",
+        'job_pods_creation_total{reason="recreate_failed",status="succeeded"}': "1",
+        'job_pods_creation_total{reason="recreate_terminating_or_failed",status="succeeded"}': "1",
+        'pod_failures_handled_by_failure_policy_total{action="Ignore"}': "1",
+        'pod_failures_handled_by_failure_policy_total{action="Count"}': "1",
+        'jobs_by_external_controller_total{controller_name="acme.io/jobs"}': "1",
+        'terminated_pods_tracking_finalizer_total{event="add"}': "1",
+        'terminated_pods_tracking_finalizer_total{event="delete"}': "1",
+    }
 
 
 class Looks:
