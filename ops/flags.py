@@ -50,9 +50,14 @@ def mesh(address: str, pki: Path, stem: str) -> list[str]:
     ]
 
 
+WELCOMING = "--controllers=*,bootstrapsigner,tokencleaner"
+"""All controllers: these two have to be asked for."""
+
+
 def signing(pki: Path) -> list[str]:
-    """The flags by which the controllers sign for the whole cluster."""
+    """The flags by which the controllers sign for the whole cluster, and welcome who joins it."""
     return [
+        WELCOMING,
         f"--cluster-signing-cert-file={pki}/ca.crt",
         f"--cluster-signing-key-file={pki}/ca.key",
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from typing_extensions import override
 
+from pilothouse.ops.flags import WELCOMING
 from pilothouse.ops.pki import kubeconfig
 from pilothouse.ops.pki.authority import Authority
 from pilothouse.ops.pki.plan import control_plane
@@ -80,6 +81,7 @@ async def serve(folder: Path, parent: int, nodes: int = 0) -> None:
             rest = [f"--server=unix://{server.socket}", f"--run-dir={server.run_dir}"]
             managers = [
                 *rest,
+                WELCOMING,
                 f"--root-ca-file={pki / 'ca.crt'}",
                 f"--cluster-cidr={POD_CIDR}",
                 f"--master={url}",

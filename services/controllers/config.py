@@ -20,6 +20,10 @@ from pilothouse.services.runtime.rpc.tls import Identity
 COMPONENT = "kube-controller-manager"
 SECURE_PORT = 10257
 REST_PORT = 6443
+_CHOICE = (
+    "which to run, comma separated: NAME, -NAME not to, and * for all but "
+    "bootstrapsigner and tokencleaner. There are"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,12 @@ def parse(argv: list[str]) -> Config:
     mesh.add_server(parser)
     add("--run-dir", type=Path, default=Path("/run/pilothouse"))
     add("--socket", type=Path, help="gRPC; RUN-DIR/controllers.sock when not given")
-    add("--controllers", default="*", help="which to run: NAME, -NAME and *, comma separated")
+    add(
+        "--controllers",
+        default="*",
+        metavar="NAMES",
+        help=f"{_CHOICE} {', '.join(manager.CONTROLLERS)}",
+    )
     add("--root-ca-file", type=Path, help="what pods shall trust; --certificate-authority's else")
     add("--cluster-signing-cert-file", type=Path, help="of who signs approved requests, PEM")
     add("--cluster-signing-key-file", type=Path)
@@ -88,6 +97,7 @@ def parse(argv: list[str]) -> Config:
             patience=more.patience(flags),
             terminated_pods_max=flags.terminated_pod_gc_threshold,
             unused_tokens_seconds=flags.legacy_service_account_token_clean_up_period,
+            quota_sync_seconds=flags.resource_quota_sync_period,
             signing=_signing(flags),
             server=_rest(flags, identity),
             autoscaling=more.autoscaling(flags),

@@ -88,6 +88,9 @@ PARTS = {
 }
 """Loops that are a part of another's work: who takes that out takes them out too."""
 
+ON_REQUEST = frozenset({"bootstrapsigner", "tokencleaner"})
+"""Not meant by ``*``, as upstream."""
+
 QUEUES = {
     "bootstrapsigner": "bootstrap_signer_queue",
     "clusterrole-aggregation": "ClusterRoleAggregator",
@@ -132,15 +135,22 @@ def ours(word: str) -> str:
 
 
 def chosen(words: Iterable[str], known: Collection[str]) -> frozenset[str]:
-    """``*``, names and ``-names``, as ``--controllers`` takes them; ValueError on a stranger."""
-    names: set[str] = set()
-    dropped: set[str] = set()
+    """``*``, names and ``-names``, as ``--controllers`` takes them; ValueError on a stranger.
+
+    Of two words about one controller the first counts.
+    """
+    told: dict[str, bool] = {}
+    everything = False
     for word in (word.strip() for word in words):
         if word == "*":
-            names.update(known)
+            everything = True
             continue
-        name = ours(word.removeprefix("-"))
+        bare = word.removeprefix("-")
+        name = ours(bare)
         if name not in known and name not in ABSENT:
-            raise ValueError(f"{word!r} is no controller; there are {', '.join(known)}")
-        (dropped if word.startswith("-") else names).update((name, *PARTS.get(name, ())))
-    return frozenset((names - dropped) & frozenset(known))
+            raise ValueError(f'"{bare}" is not in the list of known controllers')
+        for part in (name, *PARTS.get(name, ())):
+            told.setdefault(part, not word.startswith("-"))
+    return frozenset(
+        name for name in known if told.get(name, everything and name not in ON_REQUEST)
+    )

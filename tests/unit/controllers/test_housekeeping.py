@@ -109,9 +109,25 @@ def test_upstreams_names_are_taken(words, wanted):
 
 def test_all_but_some():
     found = names.chosen(["*", "-garbage-collector-controller", "-podgc"], CONTROLLERS)
-    assert CONTROLLERS.keys() - found == {"garbagecollector", "podgc"}
-    with pytest.raises(ValueError, match="'nobody' is no controller"):
+    assert CONTROLLERS.keys() - found == {"garbagecollector", "podgc", *names.ON_REQUEST}
+    with pytest.raises(ValueError, match=r'^"nobody" is not in the list of known controllers$'):
         names.chosen(["nobody"], CONTROLLERS)
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        ("*", False),
+        ("*,bootstrapsigner,tokencleaner", True),
+        ("bootstrap-signer-controller,token-cleaner-controller,*", True),
+        ("tokencleaner,bootstrapsigner,-tokencleaner,-bootstrapsigner", True),
+        ("-tokencleaner,-bootstrapsigner,*,tokencleaner,bootstrapsigner", False),
+    ],
+)
+def test_two_have_to_be_asked_for_and_the_first_word_counts(words, there):
+    found = names.chosen(words.split(","), CONTROLLERS)
+    assert (found & names.ON_REQUEST == names.ON_REQUEST) is there
+    assert bool(found & names.ON_REQUEST) is there
 
 
 def test_flags_of_upstream_are_taken():

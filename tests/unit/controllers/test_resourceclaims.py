@@ -271,5 +271,5 @@ async def test_what_was_made_for_a_pod_goes_when_the_pod_has_ended():
 def test_the_parts_of_a_controller_go_with_it():
     left = names.chosen(["*", "-resourceclaim-controller", "-job"], CONTROLLERS)
     assert CONTROLLERS.keys() - left == {
-        "resourceclaim", "resourceclaim-reservations", "job", "job-untracking",
+        "resourceclaim", "resourceclaim-reservations", "job", "job-untracking", *names.ON_REQUEST,
     }  # fmt: skip
