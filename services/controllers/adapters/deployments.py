@@ -1,11 +1,12 @@
 """Deployments and their ReplicaSets, and the writes to both."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, ownership, wiring
+from pilothouse.services.controllers.adapters.doubts import AGAIN_SECONDS, UNANSWERED
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -18,7 +19,7 @@ from pilothouse.services.controllers.workload.rollout import revisions
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
 from pilothouse.services.machinery import conditions, labels
 from pilothouse.services.machinery.adoption import Claim
-from pilothouse.services.machinery.errors import AlreadyExists
+from pilothouse.services.machinery.errors import AlreadyExists, Conflict, NotFound
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.workloads import (
@@ -120,7 +121,8 @@ class Deployments:
         key = deployment.metadata.key
         body = _body(deployment, birth)
         try:
-            answer = await self._objects.create(REPLICA_SETS, key.namespace, body)
+            write = self._objects.create(REPLICA_SETS, key.namespace, body)
+            answer = await self._answer(key, Key(key.namespace, birth.name), write)
         except AlreadyExists:
             await self._meet(deployment, Key(key.namespace, birth.name))
             return
@@ -161,12 +163,35 @@ class Deployments:
         }
         if change.annotations:
             patch["metadata"]["annotations"] = change.annotations
-        answer = await self._objects.patch(REPLICA_SETS, metadata.key, patch)
+        write = self._objects.patch(REPLICA_SETS, metadata.key, patch)
+        answer = await self._answer(deployment.metadata.key, metadata.key, write)
         self._settled.wrote(deployment.metadata.key, answer)
         if change.replicas != old.spec.replicas:
             way = "up" if change.replicas > old.spec.replicas else "down"
             sizes = f"from {old.spec.replicas} to {change.replicas}"
             self._say(deployment, f"Scaled {way} replica set {metadata.name} {sizes}")
+
+    async def _answer(self, key: Key, replicaset: Key, write: Awaitable[str]) -> str:
+        """Of a write for ``key``. Without one, too, the cache is waited for until it shows what is.
+
+        The ReplicaSet may have its new size: who sized another by the old would go over the surge.
+        """
+        try:
+            return await write
+        except (Conflict, *UNANSWERED):
+            await self._look(key, replicaset)
+            raise
+
+    async def _look(self, key: Key, replicaset: Key) -> None:
+        while True:
+            try:
+                self._settled.wrote(key, await self._objects.get(REPLICA_SETS, replicaset))
+            except NotFound:
+                return
+            except UNANSWERED:
+                await self._clock.sleep(AGAIN_SECONDS)
+            else:
+                return
 
     async def _delete(self, key: Key, replicaset: ReplicaSet) -> None:
         if await remove(self._objects, REPLICA_SETS, replicaset.metadata):
