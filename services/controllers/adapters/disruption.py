@@ -16,7 +16,10 @@ async def disrupt(
     """Write the condition DisruptionTarget, and ``phase`` where given; a pod gone is well."""
     said = Condition(type="DisruptionTarget", status="True", reason=reason, message=message)
     old = conditions.find(pod.status.conditions, said.type)
-    status: dict[str, Any] = {"conditions": [conditions.render(said, old, now)]}
+    rendered = conditions.render(said, old, now)
+    if pod.metadata.generation:
+        rendered["observedGeneration"] = pod.metadata.generation
+    status: dict[str, Any] = {"conditions": [rendered]}
     if phase is not None:
         status["phase"] = phase
     patch = {"metadata": {"uid": pod.metadata.uid}, "status": status}

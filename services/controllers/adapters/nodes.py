@@ -15,18 +15,19 @@ from pilothouse.services.controllers.adapters.world import (
 )
 from pilothouse.services.controllers.node.lifecycle import NodeLifecycleController, Plan, Silence
 from pilothouse.services.controllers.node.zones import Patience
-from pilothouse.services.machinery import conditions
-from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import LEASE_NAMESPACE, Lease, Node, Taint
 from pilothouse.services.machinery.kinds.pods import Pod
-from pilothouse.services.machinery.objects import Key, Object
+from pilothouse.services.machinery.objects import Key, Metadata, Object
 from pilothouse.services.machinery.resources import LEASES, NODES, PODS
 from pilothouse.services.runtime.control import batches
 from pilothouse.services.runtime.control.queue import WorkQueue
 
 _OBJECT = msgspec.json.Decoder(Object)
+_NEW_SECONDS_MAX = 600.0
+"""People are told of nodes that come, not of all there are each time that another leads."""
 _KUBELETS = frozenset({"NodeStatusUnknown", "NodeStatusNeverUpdated"})
 
 
@@ -41,11 +42,39 @@ class Lives:
         self._nodes = world.cache(NODES, Node)
         self._pods = world.cache(PODS, Pod)
         self._heard: dict[str, float] = {}
+        self._greeted: dict[Key, Metadata] = {}
         self.zones = Zones(patience.rates)
         indexes.add_node(self._pods)
 
     def node(self, key: Key) -> Node | None:
         return self._nodes.get(key)
+
+    def greet(self, key: Key, node: Node | None) -> None:
+        known = self._greeted.get(key)
+        if known is not None and (node is None or node.metadata.uid != known.uid):
+            self._tell(known, "RemovingNode", f"Removing Node {key.name} from Controller")
+            del self._greeted[key]
+        if node is not None and key not in self._greeted:
+            self._greeted[key] = node.metadata
+            if self._age(node) < _NEW_SECONDS_MAX:
+                text = f"Registered Node {key.name} in Controller"
+                self._tell(node.metadata, "RegisteredNode", text)
+
+    def _tell(self, about: Metadata, reason: str, text: str) -> None:
+        message = f"Node {about.name} event: {text}"
+        self._recorder.note(reference(NODES, about), "Normal", reason, message)
+
+    def _age(self, node: Node) -> float:
+        born = node.metadata.creation_timestamp
+        return self._clock.now() - timestamps.parse(born) if born else 0.0
+
+    def see(self, node: Node) -> None:
+        """A node that was not there; one that its kubelet never spoke of is silent since then."""
+        if conditions.find(node.status.conditions, "Ready") is not None:
+            self.hear(node.metadata.name)
+        else:
+            since = self._clock.monotonic() - max(self._age(node), 0.0)
+            self._heard.setdefault(node.metadata.name, since)
 
     def silence(self, node: Node) -> Silence:
         now = self._clock.monotonic()
@@ -85,9 +114,13 @@ class Lives:
     async def write(self, node: Node, todo: Plan) -> None:
         metadata = node.metadata
         version = metadata.resource_version
-        if todo.taints != node.spec.taints:
+        if todo.taints != node.spec.taints or todo.labels:
             said: dict[str, Any] = {
-                "metadata": {"uid": metadata.uid, "resourceVersion": version},
+                "metadata": {
+                    "uid": metadata.uid,
+                    "resourceVersion": version,
+                    "labels": todo.labels,
+                },
                 "spec": {"taints": [_taint(item) for item in todo.taints] or None},
             }
             answer = await self._objects.patch(NODES, metadata.key, said)
@@ -99,9 +132,9 @@ class Lives:
             "status": {"conditions": [conditions.rendered(item) for item in todo.conditions]},
         }
         await self._objects.patch(NODES, metadata.key, said, subresource="status")
-        about = reference(NODES, metadata)
-        message = f"Node {metadata.name} status is now: NodeNotReady"
-        self._recorder.note(about, "Normal", "NodeNotReady", message)
+        if conditions.is_true(node.status.conditions, "Ready"):
+            message = f"Node {metadata.name} status is now: NodeNotReady"
+            self._recorder.note(reference(NODES, metadata), "Normal", "NodeNotReady", message)
 
     async def mark_pods_unready(self, node: Node) -> None:
         found = self._pods.by_index(indexes.NODE, node.metadata.name)
@@ -110,11 +143,15 @@ class Lives:
             raise failure
 
     async def _mark(self, pod: Pod) -> None:
-        said = Condition(type="Ready", status="False", reason="NodeNotReady")
-        told = conditions.replaced(pod.status.conditions, said, self._clock.now())
+        ready = conditions.find(pod.status.conditions, "Ready")
+        stamp = timestamps.render(self._clock.now())
+        if ready is None:
+            return
+        said = msgspec.structs.replace(ready, status="False", last_transition_time=stamp)
+        seen = {"observedGeneration": pod.metadata.generation} if pod.metadata.generation else {}
         patch = {
             "metadata": {"uid": pod.metadata.uid},
-            "status": {"conditions": [conditions.rendered(item) for item in told]},
+            "status": {"conditions": [conditions.rendered(said) | seen]},
         }
         try:
             await self._objects.patch(
@@ -122,6 +159,8 @@ class Lives:
             )
         except NotFound:
             return
+        about = reference(PODS, pod.metadata)
+        self._recorder.note(about, "Warning", "NodeNotReady", "Node is not ready")
 
 
 def _taint(taint: Taint) -> dict[str, Any]:
@@ -149,9 +188,12 @@ def lifecycle(world: World, patience: Patience) -> Controller:
         if new is None:
             if old is not None:
                 cluster.forget(old.metadata.name)
+                queue.add(old.metadata.key)
             return
         said = _heartbeat(new)
-        if old is None or (said is not None and said != _heartbeat(old)):
+        if old is None:
+            cluster.see(new)
+        elif said is not None and said != _heartbeat(old):
             cluster.hear(new.metadata.name)
         queue.add(new.metadata.key)
 

@@ -1,6 +1,7 @@
 """The zones that nodes are in: who is ready there, and whose turn it is to lose pods."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from pilothouse.services.controllers.node import tainting, zones
 from pilothouse.services.controllers.node.zones import Census, Rates, State
@@ -10,6 +11,8 @@ from pilothouse.services.runtime.exposition import Family
 
 REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
+EXCLUDED = "node.kubernetes.io/exclude-disruption"
+"""A node with this label says nothing of its zone, whatever becomes of it."""
 
 
 class Zones:
@@ -18,7 +21,8 @@ class Zones:
     def __init__(self, rates: Rates) -> None:
         self.all_disrupted = False
         self._rates = rates
-        self._members: dict[str, dict[str, bool]] = {}
+        self._nodes: dict[str, _Counted] = {}
+        self._censuses: dict[str, Census] = {}
         self._states: dict[str, State] = {}
         self._next_turn: dict[str, float] = {}
         self._turned: set[str] = set()
@@ -26,34 +30,41 @@ class Zones:
 
     def count(self, old: Node | None, new: Node | None) -> bool:
         """A node changed; whether with it the state of any zone did."""
-        if old is not None:
-            members = self._members.get(zone_of(old), {})
-            members.pop(old.metadata.name, None)
-            if not members:
-                self._members.pop(zone_of(old), None)
-        if new is not None:
-            ready = conditions.is_true(new.status.conditions, "Ready")
-            self._members.setdefault(zone_of(new), {})[new.metadata.name] = ready
         item = new if new is not None else old
-        if item is not None and (new is None or _is_settled(new)):
-            self._turned.discard(item.metadata.name)
-        if old is not None and new is not None and _same(old, new):
+        if item is None:
             return False
+        name = item.metadata.name
+        if new is None or _is_settled(new):
+            self._turned.discard(name)
+        before = self._nodes.pop(name, None)
+        after = _Counted.of(new) if new is not None else None
+        if after is not None:
+            self._nodes[name] = after
+        if before == after:
+            return False
+        for counted, many in ((before, -1), (after, 1)):
+            if counted is not None and not counted.excluded:
+                self._add(counted, many)
         return self._judge()
+
+    def _add(self, counted: "_Counted", many: int) -> None:
+        known = self._censuses.get(counted.zone, Census())
+        ready = known.ready + many * counted.ready
+        census = Census(ready, known.size + many - ready)
+        self._censuses[counted.zone] = census
+        if not census.size:
+            del self._censuses[counted.zone]
 
     def not_ready(self) -> list[str]:
         """The names of all nodes that are not."""
-        return [
-            name for members in self._members.values() for name, ready in members.items()
-            if not ready
-        ]  # fmt: skip
+        return [name for name, counted in self._nodes.items() if not counted.ready]
 
     def wait_seconds(self, node: Node, now: float) -> float | None:
         """0 where it is the node's turn, which is then taken; None while its zone's is stopped."""
         zone, name = zone_of(node), node.metadata.name
         if name in self._turned:
             return 0.0
-        rate = zones.rate(self._census(zone), self._rates)
+        rate = zones.rate(self._censuses.get(zone, Census()), self._rates)
         if rate <= 0:
             return None
         wait = self._next_turn.get(zone, now) - now
@@ -70,8 +81,8 @@ class Zones:
         size = Family("node_collector_zone_size", "gauge", "Nodes of a zone.")
         bad = Family("node_collector_unhealthy_nodes_in_zone", "gauge", "Nodes that are not ready.")
         gone = Family("node_collector_evictions_total", "counter", "Nodes that lost their pods.")
-        for zone in sorted(self._members):
-            census, name = self._census(zone), ("zone", zone)
+        for zone, census in sorted(self._censuses.items()):
+            name = ("zone", zone)
             health.add(census.health_percent, name)
             size.add(census.size, name)
             bad.add(census.not_ready, name)
@@ -79,16 +90,26 @@ class Zones:
             gone.add(count, ("zone", zone))
         return iter((health, size, bad, gone))
 
-    def _census(self, zone: str) -> Census:
-        return _counted(self._members.get(zone, {}).values())
-
     def _judge(self) -> bool:
-        found = {zone: self._census(zone) for zone in self._members}
+        found = self._censuses
         states = {zone: zones.state(census, self._rates) for zone, census in found.items()}
         disrupted = zones.is_all_disrupted(found.values(), self._rates)
         changed = states != self._states or disrupted != self.all_disrupted
         self._states, self.all_disrupted = states, disrupted
         return changed
+
+
+class _Counted(NamedTuple):
+    """What of a node its zone is judged by."""
+
+    zone: str
+    ready: bool
+    excluded: bool
+
+    @classmethod
+    def of(cls, node: Node) -> "_Counted":
+        ready = conditions.is_true(node.status.conditions, "Ready")
+        return cls(zone_of(node), ready, EXCLUDED in node.metadata.labels)
 
 
 def zone_of(node: Node) -> str:
@@ -102,15 +123,3 @@ def _is_settled(node: Node) -> bool:
     """Whether a turn it was given is used, or not needed any more."""
     ready = conditions.is_true(node.status.conditions, "Ready")
     return ready or tainting.is_evicted(node.spec.taints)
-
-
-def _same(old: Node, new: Node) -> bool:
-    return zone_of(old) == zone_of(new) and conditions.is_true(
-        old.status.conditions, "Ready"
-    ) == conditions.is_true(new.status.conditions, "Ready")
-
-
-def _counted(ready: Iterable[bool]) -> Census:
-    all_ = list(ready)
-    well = sum(all_)
-    return Census(well, len(all_) - well)

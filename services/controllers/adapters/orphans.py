@@ -79,10 +79,9 @@ class Orphans:
         return False
 
     async def fail(self, pod: Pod, why: str) -> None:
-        phase = None if pods.is_terminal(pod) else "Failed"
-        now = self._clock.now()
         if why:
-            await disrupt(self._objects, pod, now, "DeletionByPodGC", why, phase=phase)
+            now = self._clock.now()
+            await disrupt(self._objects, pod, now, "DeletionByPodGC", why, phase="Failed")
             return
         patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"phase": "Failed"}}
         with contextlib.suppress(NotFound):

@@ -105,12 +105,14 @@ class Slices(_Behind):
         self._queue = queue
         self._limit = limit
         self._astray: set[Key] = set()
+        self._automatic: set[Key] = set()
         self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
         self._slices.add_index(_SERVICE, _service_of)
         self._nodes = world.cache(NODES, Node)
         self._settled = Settled(self._slices)
         self._zones: dict[str, str] = {}
         self._nodes.on_change(self._node_changed)
+        self._services.on_change(self._service_changed)
 
     def slices_of(self, service: Service) -> Sequence[EndpointSlice]:
         key = service.metadata.key
@@ -185,9 +187,14 @@ class Slices(_Behind):
             for key in self._astray:
                 self._queue.add(key)
         if nodecapacity.weight(old) != nodecapacity.weight(new):
-            for service in self._services.values():
-                if hints.is_automatic(service):
-                    self._queue.add(service.metadata.key)
+            for key in self._automatic:
+                self._queue.add(key)
+
+    def _service_changed(self, old: Service | None, new: Service | None) -> None:
+        if new is not None and hints.is_automatic(new):
+            self._automatic.add(new.metadata.key)
+        elif (item := new if new is not None else old) is not None:
+            self._automatic.discard(item.metadata.key)
 
 
 def _service_of(item: EndpointSlice) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 Node lifecycle: say what a node that fell silent is, and keep others off it.
 
 Reads   Node, Lease (a sign of life), Pod (those on the node)
-Writes  Node conditions (Unknown after silence) and taints, Pod condition Ready on lost nodes
+Writes  Node conditions (Unknown after silence), taints and labels under their older names,
+        Pod condition Ready on lost nodes
 Again   when the node's silence would become too long, or its turn to lose its pods comes
 
 Taints follow from conditions; what a taint does to pods is the taint eviction's promise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -21,16 +23,24 @@ from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
 
 WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+OLDER_LABELS = {
+    "kubernetes.io/os": "beta.kubernetes.io/os",
+    "kubernetes.io/arch": "beta.kubernetes.io/arch",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the node shall say of itself; ``lost`` when nobody has heard of it for too long."""
+    """What the node shall say of itself; ``lost`` when nobody has heard of it for too long.
+
+    ``labels`` are those that say something else now.
+    """
 
     conditions: tuple[Condition, ...]
     taints: tuple[Taint, ...]
     lost: bool
     again_after: float | None
+    labels: Mapping[str, str]
 
 
 def plan(
@@ -44,7 +54,7 @@ def plan(
     told = node.status.conditions
     if lost:
         for type_ in WATCHED:
-            told = conditions.replaced(told, _unknown(told, type_), now)
+            told = conditions.replaced(told, _unknown(node, told, type_), now)
     looks = [] if lost else [grace_seconds - silent_seconds]
     if wait:
         looks.append(wait)
@@ -53,7 +63,13 @@ def plan(
         taints=tainting.taints(node, told, now, evicts=wait == 0.0),
         lost=lost,
         again_after=min(looks, default=None),
+        labels=_labels(node.metadata.labels),
     )
+
+
+def _labels(told: Mapping[str, str]) -> dict[str, str]:
+    wanted = {older: told[name] for name, older in OLDER_LABELS.items() if name in told}
+    return {name: value for name, value in wanted.items() if told.get(name) != value}
 
 
 def is_driven(node: Node, todo: Plan) -> bool:
@@ -61,7 +77,7 @@ def is_driven(node: Node, todo: Plan) -> bool:
     return tainting.is_evicted(todo.taints) and not tainting.is_evicted(node.spec.taints)
 
 
-def _unknown(told: tuple[Condition, ...], type_: str) -> Condition:
+def _unknown(node: Node, told: tuple[Condition, ...], type_: str) -> Condition:
     known = conditions.find(told, type_)
     if known is not None and known.status == "Unknown":
         return known
@@ -71,7 +87,9 @@ def _unknown(told: tuple[Condition, ...], type_: str) -> Condition:
         status="Unknown",
         reason="NodeStatusNeverUpdated" if never else "NodeStatusUnknown",
         message=f"Kubelet {'never posted' if never else 'stopped posting'} node status.",
-        last_heartbeat_time=None if known is None else known.last_heartbeat_time,
+        last_heartbeat_time=(
+            node.metadata.creation_timestamp if known is None else known.last_heartbeat_time
+        ),
     )
 
 
@@ -86,6 +104,9 @@ class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def node(self, key: Key) -> Node | None: ...
+    def greet(self, key: Key, node: Node | None) -> None:
+        """People are told once of one that came, and of one that went."""
+
     def silence(self, node: Node) -> Silence: ...
     def wait_seconds(self, node: Node) -> float | None:
         """Until it is the node's turn to lose its pods: 0 now, None while nobody shall."""
@@ -109,7 +130,8 @@ class NodeLifecycleController:
 
     async def reconcile(self, key: Key) -> Result:
         node = self._cluster.node(key)
-        if node is None or node.metadata.deleting:
+        self._cluster.greet(key, node)
+        if node is None:
             return DONE
         silent, grace = self._cluster.silence(node)
         now = self._cluster.now()
@@ -122,7 +144,7 @@ class NodeLifecycleController:
             if wait != 0.0:
                 todo = plan(node, silent, grace, now, wait)
         spec = msgspec.structs.replace(node.spec, taints=todo.taints)
-        if spec != node.spec or todo.conditions != node.status.conditions:
+        if spec != node.spec or todo.labels or todo.conditions != node.status.conditions:
             await self._cluster.write(node, todo)
         if todo.lost:
             await self._cluster.mark_pods_unready(node)

@@ -16,14 +16,13 @@ from pilothouse.services.runtime.control.loop import DONE, Result
 
 QUARANTINE_SECONDS = 40.0
 ORPHANED = "PodGC: node no longer exists"
-OUT_OF_SERVICE = "PodGC: node out of service"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``orphaned``: its node seems to be gone for good, which has to be confirmed.
 
-    ``why`` is told of a pod that ends with its node, empty where nothing is.
+    ``why`` is told of a pod that ends because its node is gone, empty where nothing is.
     """
 
     delete: bool
@@ -45,8 +44,7 @@ def plan(
     if not pod.spec.node_name:
         return Plan(delete=pod.metadata.deleting)
     if missing_seconds is None:
-        gone = out_of_service and pod.metadata.deleting
-        return Plan(delete=gone, why=OUT_OF_SERVICE if gone else "")
+        return Plan(delete=out_of_service and pod.metadata.deleting)
     left = QUARANTINE_SECONDS - missing_seconds
     if left > 0:
         return Plan(delete=False, again_after=left)
@@ -89,7 +87,7 @@ class PodGCController:
         )
         if todo.orphaned and not await self._cluster.is_node_gone(pod):
             return Result(again_after=QUARANTINE_SECONDS)
-        if todo.why or (todo.delete and not pods.is_terminal(pod)):
+        if todo.delete and not pods.is_terminal(pod):
             # Finalizers may keep it: who holds them waits for its end, which nobody else tells.
             await self._cluster.fail(pod, todo.why)
         if todo.delete:

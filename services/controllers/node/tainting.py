@@ -11,8 +11,9 @@ _PRESSURES = {
     "PIDPressure": "node.kubernetes.io/pid-pressure",
     "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
 }
-MANAGED = frozenset({nodes.NOT_READY, nodes.UNREACHABLE, nodes.UNSCHEDULABLE, *_PRESSURES.values()})
 EVICTING = frozenset({(nodes.NOT_READY, "NoExecute"), (nodes.UNREACHABLE, "NoExecute")})
+_KEYS = (nodes.NOT_READY, nodes.UNREACHABLE, nodes.UNSCHEDULABLE, *_PRESSURES.values())
+MANAGED = frozenset({*((key, "NoSchedule") for key in _KEYS), *EVICTING})
 
 
 def taints(
@@ -20,13 +21,14 @@ def taints(
 ) -> tuple[Taint, ...]:
     """Those of others as they are, and ours as the conditions want them; kept ones stay old.
 
+    Whoever gives a key of ours another effect knows why: such a taint is not ours.
     Unless it ``evicts``, the node gets none that drives its pods away, and keeps none.
     """
     wanted = [pair for pair in _wanted(node, told) if evicts or pair not in EVICTING]
     kept = [
         taint
         for taint in node.spec.taints
-        if taint.key not in MANAGED or (taint.key, taint.effect) in wanted
+        if (pair := (taint.key, taint.effect)) not in MANAGED or pair in wanted
     ]
     present = {(taint.key, taint.effect) for taint in kept}
     stamp = timestamps.render(now)

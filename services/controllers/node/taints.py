@@ -44,19 +44,22 @@ def plan(pod: Pod, tainted: Sequence[Tainted], now: float) -> Plan:
 
 
 def _tolerated_until(pod: Pod, tainted: Tainted) -> float | None:
-    """When the pod has to go because of this taint; None for never."""
+    """When the pod has to go because of this taint, by its first toleration that fits.
+
+    None for never.
+    """
     taint = tainted.taint
-    matching = [
+    tolerates = (
         toleration
         for toleration in pod.spec.tolerations
         if pods.tolerates(toleration, taint.key, taint.value, taint.effect)
-    ]
-    if not matching:
+    )
+    first = next(tolerates, None)
+    if first is None:
         return tainted.since
-    limits = [item.toleration_seconds for item in matching if item.toleration_seconds is not None]
-    if not limits:
+    if first.toleration_seconds is None:
         return None
-    return max(tainted.since, _bound_at(pod)) + max(min(limits), 0)
+    return max(tainted.since, _bound_at(pod)) + max(first.toleration_seconds, 0)
 
 
 def _bound_at(pod: Pod) -> float:

@@ -75,6 +75,46 @@ def test_taints_go_with_their_reason_and_those_of_others_stay():
     assert old in kept.taints
 
 
+@pytest.mark.parametrize("effect", ["NoExecute", "PreferNoSchedule"])
+@pytest.mark.parametrize("key", [nodes.UNSCHEDULABLE, "node.kubernetes.io/memory-pressure"])
+def test_a_key_of_ours_with_an_effect_that_we_never_give_is_somebody_elses(key, effect):
+    theirs = Taint(key=key, effect=effect)
+    assert lifecycle.plan(node(taints=(theirs,)), 0, GRACE, NOW).taints == (theirs,)
+    ours = Taint(key=key, effect="NoSchedule")
+    assert lifecycle.plan(node(taints=(ours,)), 0, GRACE, NOW).taints == ()
+
+
+def test_a_condition_that_no_kubelet_ever_wrote_was_last_heard_of_at_birth():
+    born = replace(node("").metadata, creation_timestamp="2026-01-01T00:00:00Z")
+    todo = lifecycle.plan(replace(node(""), metadata=born), GRACE, GRACE, NOW)
+    for item in todo.conditions:
+        assert (item.reason, item.message) == (
+            "NodeStatusNeverUpdated",
+            "Kubelet never posted node status.",
+        )
+        assert item.last_heartbeat_time == "2026-01-01T00:00:00Z"
+    stopped = conditions.find(lifecycle.plan(node(), GRACE, GRACE, NOW).conditions, "Ready")
+    assert stopped.message == "Kubelet stopped posting node status."
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({}, {}),
+        ({"kubernetes.io/os": "linux"}, {"beta.kubernetes.io/os": "linux"}),
+        ({"beta.kubernetes.io/arch": "arm"}, {}),
+        (
+            {"kubernetes.io/arch": "amd64", "beta.kubernetes.io/arch": "arm"},
+            {"beta.kubernetes.io/arch": "amd64"},
+        ),
+        ({"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}, {}),
+    ],
+)
+def test_labels_have_their_older_names_too(told, wanted):
+    labelled = replace(node(), metadata=Metadata(name="n", labels=told))
+    assert lifecycle.plan(labelled, 0, GRACE, NOW).labels == wanted
+
+
 @given(st.sampled_from(["True", "False", "Unknown", ""]), st.floats(0, 200))
 def test_what_is_written_needs_no_second_writing(ready, silent):
     todo = lifecycle.plan(node(ready), silent, GRACE, NOW)
@@ -112,6 +152,39 @@ LOST = Tainted(Taint(key=nodes.UNREACHABLE, effect="NoExecute"), NOW - 100)
 )
 def test_pods_stay_as_long_as_they_tolerate(tolerations, evict, again):
     assert taints.plan(pod(*tolerations), [LOST], NOW) == taints.Plan(evict, again)
+
+
+SLOW = Tainted(Taint(key="slow", effect="NoExecute", value="very"), NOW - 10)
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "evict", "again"),
+    [
+        # The shortest of all taints counts, and one that is not tolerated counts at once.
+        ([("slow", 30), (nodes.UNREACHABLE, 300)], False, 20),
+        ([("slow", 300), (nodes.UNREACHABLE, 110)], False, 10),
+        ([("slow", 300)], True, None),
+        ([("slow", None), (nodes.UNREACHABLE, None)], False, None),
+        ([("slow", None), (nodes.UNREACHABLE, 150)], False, 50),
+        # Of several tolerations of one taint the first counts.
+        ([("", None), ("slow", 1)], False, None),
+        ([("slow", 60), ("", None)], False, 50),
+        ([("slow", 60), ("slow", 20), (nodes.UNREACHABLE, None)], False, 50),
+    ],
+)
+def test_of_several_taints_the_one_tolerated_least_counts(tolerations, evict, again):
+    given_ = [
+        Toleration(key=key, operator="Exists", toleration_seconds=seconds)
+        for key, seconds in tolerations
+    ]
+    assert taints.plan(pod(*given_), [LOST, SLOW], NOW) == taints.Plan(evict, again)
+
+
+def test_a_taint_that_goes_lets_the_pod_stay():
+    patient = pod(Toleration(operator="Exists", toleration_seconds=300))
+    assert taints.plan(patient, [LOST, SLOW], NOW).again_after == 200
+    assert taints.plan(patient, [SLOW], NOW).again_after == 290
+    assert taints.plan(patient, [], NOW) == taints.Plan(evict=False, again_after=None)
 
 
 def test_one_that_comes_to_a_node_long_tainted_has_its_full_time():

@@ -1,11 +1,13 @@
 """Zones: how many silent nodes are too many to believe that it is they who fail."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters.nodezones import Zones
+from pilothouse.services.controllers.adapters.nodezones import EXCLUDED, Zones
 from pilothouse.services.controllers.node import lifecycle, podgc, zones
 from pilothouse.services.controllers.node.zones import Census, Rates, State
 from pilothouse.services.machinery.conditions import Condition
@@ -91,6 +93,48 @@ def test_a_zone_that_is_disrupted_in_part_stops():
     assert counted.wait_seconds(many[4], NOW) == 0.0
 
 
+def test_a_node_that_is_excluded_says_nothing_of_its_zone_and_is_looked_at_all_the_same():
+    counted = Zones(RATES)
+    for number in range(5):
+        item = node(f"n{number}", ready=number < 2)
+        metadata = msgspec.structs.replace(
+            item.metadata, labels={**item.metadata.labels, EXCLUDED: ""}
+        )
+        counted.count(None, msgspec.structs.replace(item, metadata=metadata) if number else item)
+    sizes = {family.name: family.samples for family in counted.families()}
+    assert sizes["node_collector_zone_size"][0][2] == 1
+    assert counted.wait_seconds(node("n4", ready=False), NOW) == 0.0
+    assert counted.not_ready() == ["n2", "n3", "n4"]
+    assert not counted.all_disrupted
+    assert counted.count(node("n0"), node("n0", ready=False))
+    assert counted.all_disrupted
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0, 30), min_size=1, max_size=40),
+    st.sampled_from([0.1, 0.5, 2.0]),
+    st.integers(1, 3),
+)
+def test_no_zone_loses_more_nodes_than_its_bucket_has_turns(pauses, rate, zones_many):
+    counted = Zones(Rates(eviction=rate, unhealthy_threshold=2.0))
+    lost = [node(f"n{n}", ready=False, zone=f"z{n % zones_many}") for n in range(20)]
+    for item in [*lost, *(node(f"r{n}", zone=f"z{n}") for n in range(zones_many))]:
+        counted.count(None, item)
+    now, given_ = NOW, []
+    for pause in pauses:
+        now += pause
+        for item in lost:
+            if counted.wait_seconds(item, now) == 0.0:
+                tainted = msgspec.structs.replace(item, spec=Spec(taints=(EVICTING,)))
+                counted.count(item, tainted)
+                lost = [other for other in lost if other is not item]
+                given_.append((now, item.metadata.labels["topology.kubernetes.io/zone"]))
+    for zone in {zone for _, zone in given_}:
+        times = [at for at, told in given_ if told == zone]
+        assert all(b - a >= 1 / rate - 1e-6 for a, b in pairwise(times))
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("xy"), st.booleans(), st.booleans())))
 def test_nodes_are_counted_as_they_are(steps):
     counted, there = Zones(RATES), {}
@@ -119,9 +163,7 @@ def pod(*, deleting=True, phase="Running"):
 
 
 def test_pods_go_from_a_node_out_of_service_and_when_too_many_have_ended():
-    assert podgc.plan(pod(), None, out_of_service=True) == podgc.Plan(
-        delete=True, why="PodGC: node out of service"
-    )
+    assert podgc.plan(pod(), None, out_of_service=True) == podgc.Plan(delete=True)
     assert not podgc.plan(pod(deleting=False), None, out_of_service=True).delete
     assert not podgc.plan(pod(), None).delete
     assert podgc.plan(pod(deleting=False, phase="Failed"), None, surplus=True).delete
