@@ -74,6 +74,7 @@ class Script:
         self._doomed: dict[str, _Doom] = {}
         self._stale_until: dict[tuple[str, str], float] = {}
         self._parted_until: dict[str, float] = {}
+        self._late_until: dict[str, float] = {}
 
     async def before(self, caller: str, method: str, request: Any) -> None:
         """The request is on its way."""
@@ -107,6 +108,7 @@ class Script:
         until = max(
             self._stale_until.get((caller, request.resource.resource), 0.0),
             self._parted_until.get(caller, 0.0),
+            self._late_until.get(caller, 0.0),
         )
         if until > self._clock.monotonic():
             await self._clock.sleep(until - self._clock.monotonic())
@@ -122,6 +124,10 @@ class Script:
     def part(self, name: str, seconds: float) -> None:
         """No way leads from this member to the server, or back, for a while."""
         self._parted_until[name] = self._clock.monotonic() + seconds
+
+    def delay(self, name: str, seconds: float) -> None:
+        """What is news to this member comes late, for a while."""
+        self._late_until[name] = self._clock.monotonic() + seconds
 
     async def run(self, network: Network, server: Server, members: Mapping[str, Member]) -> None:
         """Larger faults, one after another, until :meth:`clear`."""

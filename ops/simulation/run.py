@@ -20,6 +20,7 @@ from pilothouse.ops.simulation.members import Member
 from pilothouse.ops.simulation.network import Network
 from pilothouse.ops.simulation.people.machines import machines
 from pilothouse.ops.simulation.people.person import Person
+from pilothouse.ops.simulation.provisioner import provisioner
 from pilothouse.ops.simulation.scene import SERVER, Scene
 from pilothouse.ops.simulation.server import POWER_CUT, Server
 from pilothouse.ops.simulation.state import State
@@ -33,12 +34,13 @@ CALM_SECONDS, CALM_LOOKS = 40.0, 3
 LOOK_SECONDS = 1.0
 WRITES_MAX = 20_000
 TIME_WIDTH = 12
+PROVISIONER = "provisioner"
 STRAITS = "/quotas/"
 """Where more is wanted than there may be: somebody tries again after every quarter of an hour."""
 HEARTBEATS = ("/registry/leases/", "/registry/events/", "/registry/nodes/")
 
-BLOW_SECONDS, PARTED_SECONDS = 5.0, 25.0
-"""How long who was struck stays away; how long who is cut off hears nothing."""
+BLOW_SECONDS, DEAF_SECONDS, LATE_SECONDS = 5.0, 2.0, 25.0
+"""How long who was struck stays away, no call gets through, and no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Run:
         killable = {
             name: member
             for name, member in made.items()
-            if self._scene.nodes_fail or member not in nodes
+            if name != PROVISIONER and (self._scene.nodes_fail or member not in nodes)
         }
         tasks = [group.create_task(member.run()) for member in made.values()]
         tasks.append(group.create_task(self._watch_runtimes()))
@@ -156,7 +158,8 @@ class _Run:
             for act in self._people(until, nodes):
                 work.create_task(_awaited(act))
             await self._clock.sleep(until - self._clock.monotonic())
-            self._script.clear()
+            if self._scene.blow is None:
+                self._script.clear()
             self._trace.say("the trouble is over")
         left = await self._rest()
         if not left and self._scene.idle_seconds:
@@ -183,6 +186,7 @@ class _Run:
             role, _, number = name.partition("-")
             main = mains.get(role) or members.node(int(number), self._runtimes)
             made[name] = Member(name, main, self._network, self._clock)
+        made[PROVISIONER] = Member(PROVISIONER, provisioner, self._network, self._clock)
         return made
 
     def _people(self, until: float, nodes: Sequence[Member]) -> Iterator[Awaitable[None]]:
@@ -231,8 +235,11 @@ class _Run:
             self._server.kill()
         elif blow.how == "kill":
             self._members[blow.victim].kill(BLOW_SECONDS)
+        elif blow.how == "part":
+            self._script.part(blow.victim, LATE_SECONDS)
         else:
-            self._script.part(blow.victim, PARTED_SECONDS)
+            self._script.part(blow.victim, DEAF_SECONDS)
+            self._script.delay(blow.victim, LATE_SECONDS)
 
     def _sent(self, caller: str, method: str, request: Any) -> None:
         if method == "Delete" and request.resource.resource == "pods":

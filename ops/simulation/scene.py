@@ -20,7 +20,7 @@ SERVER = "server"
 """Whom a blow may strike besides members."""
 
 Act = Callable[[Person], Awaitable[None]]
-How = Literal["kill", "part"]
+How = Literal["kill", "part", "lag"]
 
 
 _ACTS: Sequence[Act] = (
@@ -37,7 +37,8 @@ _ACTS: Sequence[Act] = (
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """``victim`` is killed, or cut off for a while, when the ``commit``-th write is safe.
+    """``victim`` is struck when the ``commit``-th write is safe: killed, cut off for a while (long
+    enough to lose a Lease), or for a moment, with its watches far behind afterwards.
 
     What is counted are the writes in the namespace of the run's one act.
     """

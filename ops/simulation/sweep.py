@@ -25,6 +25,7 @@ LIVES: Sequence[Act] = (
 STRUCK: Sequence[tuple[str, How]] = (
     ("controllers-a", "kill"),
     ("controllers-a", "part"),
+    ("controllers-a", "lag"),
     ("scheduler", "kill"),
     (SERVER, "kill"),
 )

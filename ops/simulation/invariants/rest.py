@@ -107,6 +107,20 @@ def _statefulset(state: State, stateful: Document) -> Iterator[str]:
             yield "its update is not over"
 
 
+def _claim(state: State, claim: Document) -> Iterator[str]:
+    phase, name = claim["status"].get("phase"), claim["spec"].get("volumeName", "")
+    volume = state.get("persistentvolumes", Key("", name))
+    if phase != "Bound" or volume is None:
+        yield f"it is {phase} and not bound, to {name!r}"
+    elif volume["spec"].get("claimRef", {}).get("uid") != claim["metadata"]["uid"]:
+        yield f"{name} is another claim's too"
+
+
+def _volume(state: State, volume: Document) -> Iterator[str]:
+    if volume["status"].get("phase") != "Bound":
+        yield f"it is left over, {volume['status'].get('phase')}"
+
+
 def _daemonset(state: State, daemons: Document) -> Iterator[str]:
     nodes = len(state.all("nodes"))
     yield from _status(
@@ -192,6 +206,8 @@ _CHECKS: Mapping[str, Check] = {
     "poddisruptionbudgets": _budget,
     "resourcequotas": _quota,
     "pods": _pod,
+    "persistentvolumeclaims": _claim,
+    "persistentvolumes": _volume,
 }
 
 
