@@ -68,7 +68,7 @@ pv-recycler-minimum-timeout-nfs pv-recycler-pod-template-filepath-hostpath
 pv-recycler-pod-template-filepath-nfs pv-recycler-timeout-increment-hostpath
 pvclaimbinder-sync-period requestheader-allowed-names requestheader-client-ca-file
 requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers
-requestheader-username-headers resource-quota-sync-period route-reconciliation-period
+requestheader-username-headers route-reconciliation-period
 service-account-private-key-file show-hidden-metrics-for-version
 tls-cipher-suites tls-curve-preferences tls-min-version tls-sni-cert-key
 use-service-account-credentials v vmodule
@@ -98,6 +98,13 @@ def add_works(parser: argparse.ArgumentParser) -> None:
         default=True,
         metavar="BOOL",
         help="whether claims of a class may have volumes made for them",
+    )
+    parser.add_argument(
+        "--resource-quota-sync-period",
+        type=_period,
+        default=300.0,
+        metavar="DURATION",
+        help="how often what is in use is counted anew whatever happens",
     )
     for name in CONCURRENT:
         names = {f"--{name}", f"--{name}".replace("concurrent-rc-syncs", "concurrent_rc_syncs")}

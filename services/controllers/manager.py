@@ -75,6 +75,7 @@ class Settings:
     patience: Patience = field(default_factory=Patience)
     terminated_pods_max: int = 12_500
     unused_tokens_seconds: float = 365 * 24 * 3600.0
+    quota_sync_seconds: float = 300.0
     signing: Signing | None = None
     server: Server | None = None
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
@@ -148,7 +149,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "stale-pod-disruption": lambda world, _: staledisruptions.stale_disruptions(world),
     "storage-version-migrator": lambda world, _: migrations.migrator(world),
     "validatingadmissionpolicy-status": lambda world, told: validating.status(world, told.server),
-    "resourcequota": lambda world, _: quotas.resourcequota(world),
+    "resourcequota": lambda world, told: quotas.resourcequota(world, told.quota_sync_seconds),
     # Last: it shares whatever caches the others made.
     "garbagecollector": lambda world, _: garbage.collector(world),
 }

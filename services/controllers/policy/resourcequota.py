@@ -44,13 +44,13 @@ def counted(quota: Document) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def plan(quota: Document, found: Found) -> Plan:
-    """Count everything that falls under the quota's scopes."""
+def plan(quota: Document, found: Found, now: float | None = None) -> Plan:
+    """Count everything that falls under the quota's scopes, as it is at ``now`` (seconds)."""
     hard = (quota.get("spec") or {}).get("hard") or {}
     used = quotas.total(
         hard,
         [
-            quotas.usage(group, plural, document)
+            quotas.usage(group, plural, document, now)
             for (group, plural), documents in found.items()
             for document in documents
             if quotas.applies(quota, group, plural, document)
@@ -87,6 +87,9 @@ class Cluster(Protocol):
     def now(self) -> float:
         """Monotonic seconds."""
 
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
     async def quota(self, key: Key) -> Document | None: ...
     async def contents(self, namespace: str, group: str, plural: str) -> Sequence[Document]:
         """Every object of the kind in the namespace, none when the kind is not served."""
@@ -100,8 +103,9 @@ class ResourceQuotaController:
 
     name = "resourcequota"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, resync_seconds: float = RESYNC_SECONDS) -> None:
         self._cluster = cluster
+        self._resync_seconds = resync_seconds
         self._counts: dict[Key, Count] = {}
 
     async def reconcile(self, key: Key) -> Result:
@@ -112,7 +116,7 @@ class ResourceQuotaController:
         found = {
             kind: await self._cluster.contents(key.namespace, *kind) for kind in counted(quota)
         }
-        todo = plan(quota, found)
+        todo = plan(quota, found, self._cluster.time())
         if todo.status is not None and lowers(quota, todo.status):
             count = Count(quota["metadata"]["resourceVersion"], todo.status, self._cluster.now())
             if before is None or (before.revision, before.status) != (count.revision, count.status):
@@ -123,4 +127,4 @@ class ResourceQuotaController:
                 return Result(again_after=left)
         if todo.status is not None:
             await self._cluster.write(quota, todo.status)
-        return Result(again_after=RESYNC_SECONDS)
+        return Result(again_after=self._resync_seconds)

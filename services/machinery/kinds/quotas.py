@@ -1,10 +1,10 @@
 """What objects count for in a ResourceQuota, and which quotas they fall under; on plain JSON."""
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from pilothouse.services.machinery import quantity
+from pilothouse.services.machinery import quantity, timestamps
 from pilothouse.services.machinery.kinds import qos
 from pilothouse.services.machinery.kinds.totals import HUGE, Amounts, parsed, pod_amounts, rendered
 from pilothouse.services.machinery.objects import Metadata, View
@@ -27,6 +27,9 @@ COMPUTE = frozenset(
 _BOUNDED = ("cpu", "memory", "ephemeral-storage")
 _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
+_DEVICES_MAX = 32
+"""What a request for all devices of a class may get."""
+_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 _ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -59,15 +62,15 @@ def counted_kind(name: str) -> tuple[str, str]:
     return "", "pods"
 
 
-def usage(group: str, plural: str, document: Document) -> Amounts:
-    """What one object uses of every resource that a quota could bound."""
+def usage(group: str, plural: str, document: Document, now: float | None = None) -> Amounts:
+    """What one object uses of every resource that a quota could bound, at ``now``."""
     used: Amounts = {count_name(group, plural): ONE}
     if group == "resource.k8s.io" and plural == "resourceclaims":
         used.update(_devices(document.get("spec") or {}))
     if group:
         return used
     if plural == "pods":
-        if not has_ended(document):
+        if not has_ended(document, now):
             used.update(_pod(document.get("spec") or {}))
         return used
     if plural in COUNTED:
@@ -79,9 +82,15 @@ def usage(group: str, plural: str, document: Document) -> Amounts:
     return used
 
 
-def has_ended(pod: Document) -> bool:
-    """Whether its containers will never run again."""
-    return (pod.get("status") or {}).get("phase") in _ENDED
+def has_ended(pod: Document, now: float | None = None) -> bool:
+    """Whether its containers will never run again, or should have been gone at ``now``."""
+    if (pod.get("status") or {}).get("phase") in _ENDED:
+        return True
+    metadata = pod.get("metadata") or {}
+    grace, gone = metadata.get("deletionGracePeriodSeconds"), metadata.get("deletionTimestamp")
+    if now is None or grace is None or not gone:
+        return False
+    return now > timestamps.parse(gone) + float(grace)
 
 
 def _pod(spec: Document) -> Amounts:
@@ -99,33 +108,49 @@ def _pod(spec: Document) -> Amounts:
 def _service(spec: Document) -> Amounts:
     kind, ports = spec.get("type", "ClusterIP"), len(spec.get("ports") or ())
     balanced = kind == "LoadBalancer"
-    takes = kind == "NodePort" or (balanced and spec.get("allocateLoadBalancerNodePorts", True))
+    if balanced and spec.get("allocateLoadBalancerNodePorts") is False:
+        ports = sum(1 for port in spec.get("ports") or () if port.get("nodePort"))
     return {
-        "services.nodeports": Decimal(ports if takes else 0),
+        "services.nodeports": Decimal(ports if balanced or kind == "NodePort" else 0),
         "services.loadbalancers": Decimal(1 if balanced else 0),
     }
 
 
 def _claim(document: Document) -> Amounts:
-    spec = document.get("spec") or {}
-    size = parsed((spec.get("resources") or {}).get("requests")).get("storage", Decimal(0))
+    spec, used = document.get("spec") or {}, Amounts()
+    annotations = (document.get("metadata") or {}).get("annotations") or {}
+    class_ = annotations.get(_BETA_CLASS) or spec.get("storageClassName")
+    if class_:
+        used[f"{class_}{_STORAGE_CLASS}persistentvolumeclaims"] = ONE
+    size = parsed((spec.get("resources") or {}).get("requests")).get("storage")
+    if size is None:
+        return used
     allocated = parsed((document.get("status") or {}).get("allocatedResources")).get("storage")
-    size = max(size, allocated or size)
-    used = {"requests.storage": size}
-    if name := spec.get("storageClassName"):
-        used[f"{name}{_STORAGE_CLASS}requests.storage"] = size
-        used[f"{name}{_STORAGE_CLASS}persistentvolumeclaims"] = ONE
+    size = max(size, allocated or size).to_integral_value(ROUND_CEILING)
+    used["requests.storage"] = size
+    if class_:
+        used[f"{class_}{_STORAGE_CLASS}requests.storage"] = size
     return used
 
 
 def _devices(spec: Document) -> Amounts:
+    """Of alternatives that which takes most counts, for each class."""
     used: Amounts = {}
     for request in (spec.get("devices") or {}).get("requests") or ():
-        exact = request.get("exactly") or {}
-        if name := exact.get("deviceClassName"):
-            field = name + _DEVICES
-            used[field] = used.get(field, Decimal(0)) + Decimal(exact.get("count", 1))
+        most: Amounts = {}
+        for choice in request.get("firstAvailable") or (request.get("exactly") or {},):
+            if name := choice.get("deviceClassName"):
+                field = name + _DEVICES
+                most[field] = max(most.get(field, Decimal(0)), _asked(choice))
+        for field, amount in most.items():
+            used[field] = used.get(field, Decimal(0)) + amount
     return used
+
+
+def _asked(request: Document) -> Decimal:
+    if request.get("allocationMode") == "All":
+        return Decimal(_DEVICES_MAX)
+    return Decimal(request.get("count", 1))
 
 
 def bounds(quota: Document) -> Mapping[str, Any]:
@@ -143,20 +168,30 @@ def applies(quota: Document, group: str, plural: str, document: Document) -> boo
         return True
     if group or plural not in {"pods", "persistentvolumeclaims"}:
         return False
-    own = document.get("spec") or {}
-    return all(_in_scope(item, plural, own) for item in wanted)
+    return all(_in_scope(item, plural, document) for item in wanted)
 
 
-def _in_scope(item: Document, plural: str, spec: Document) -> bool:
+def _in_scope(item: Document, plural: str, document: Document) -> bool:
     name = item.get("scopeName")
     if name == "VolumeAttributesClass":
-        return plural == "persistentvolumeclaims" and _selected(
-            item, spec.get("volumeAttributesClassName")
+        return plural == "persistentvolumeclaims" and any(
+            _selected(item, class_) for class_ in _attribute_classes(document)
         )
     if plural != "pods":
         return False
     rule = _POD_SCOPES.get(str(name))
-    return rule is not None and rule(item, spec)
+    return rule is not None and rule(item, document.get("spec") or {})
+
+
+def _attribute_classes(claim: Document) -> set[str | None]:
+    """Those that it has, asks for and is on its way to; None where there is none."""
+    spec, status = claim.get("spec") or {}, claim.get("status") or {}
+    found = {
+        spec.get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    }
+    return {name for name in found if name} or {None}
 
 
 def _selected(item: Document, value: str | None) -> bool:

@@ -53,3 +53,25 @@ def test_owners_and_namespaces_of_custom_objects(control_plane):
     kubectl("delete", "namespace", "away", "--timeout=30s")
     assert "inside" not in kubectl("get", "things", "-A")
     kubectl("delete", "crd", "things.own.example.com", "owners.own.example.com", "--timeout=20s")
+
+
+def test_custom_objects_are_counted(control_plane, control_plane_namespace):
+    def kubectl(*words, **more):
+        return control_plane.kubectl(*words, "-n", control_plane_namespace, **more)
+
+    def used():
+        found = json.loads(kubectl("get", "resourcequota", "few", "-o", "json"))
+        return found.get("status", {}).get("used", {}).get("count/cogs.count.example.com")
+
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    body = crd("cogs", "Cog", "count.example.com", versions=[version(schema=anything)])
+    kubectl("apply", "-f", "-", text=yaml.safe_dump(body))
+    kubectl("wait", "--for=condition=Established", "crd/cogs.count.example.com")
+    kubectl("create", "quota", "few", "--hard=count/cogs.count.example.com=1")
+    eventually(lambda: used() == "0")
+    cog = {"apiVersion": "count.example.com/v1", "kind": "Cog", "metadata": {"name": "one"}}
+    kubectl("create", "-f", "-", text=yaml.safe_dump(cog))
+    eventually(lambda: used() == "1")
+    kubectl("delete", "cog", "one")
+    eventually(lambda: used() == "0")
+    kubectl("delete", "crd", "cogs.count.example.com")
