@@ -28,7 +28,7 @@ async def run(config: Config, ready: process.Ready) -> None:
     name = config.scheduler_name
     async with open_channel(config.server, config.identity) as channel:
         free = Objects(channel)
-        objects = writer(channel, term, contest)
+        objects = writer(Objects, channel, term, contest)
         events = Recorder(objects, clock, name, queue_max=EVENTS_QUEUED_MAX)
         loop = Loop(scheduler, MeshCluster(objects, events, clock), clock)
         watches = Watches(objects, scheduler, loop.wake, clock, name)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from pilothouse.services.machinery.kinds import pods
-from pilothouse.services.machinery.kinds.affinity import OPERATORS, NodeSelectorTerm
+from pilothouse.services.machinery.kinds.affinity import OPERATORS, NodeSelector, NodeSelectorTerm
 from pilothouse.services.machinery.kinds.pods import Toleration
 from pilothouse.services.machinery.labels import (
     LabelSelector,
@@ -65,6 +65,13 @@ class HostPort(msgspec.Struct, frozen=True):
     ip: str
 
 
+class Need(msgspec.Struct, frozen=True):
+    """A claim that the pod names, or its ``own``: one that is made for it."""
+
+    claim: Key
+    own: bool = False
+
+
 class Neighbours(msgspec.Struct, frozen=True):
     """All that ties the pod to other pods; most pods have none of it."""
 
@@ -97,6 +104,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     node_terms: tuple[NodeTerm, ...] | None = None
     preferred_nodes: tuple[tuple[int, NodeTerm], ...] = ()
     neighbours: Neighbours = STRANGER
+    claims: tuple[Need, ...] = ()
 
 
 def from_pod(pod: views.Pod) -> Candidate:
@@ -126,7 +134,17 @@ def from_pod(pod: views.Pod) -> Candidate:
             (item.weight, _node_term(item.preference)) for item in (node.preferred if node else ())
         ),
         neighbours=_neighbours(pod),
+        claims=tuple(_claims(pod)) if spec.volumes else (),
     )
+
+
+def _claims(pod: views.Pod) -> Iterable[Need]:
+    metadata = pod.metadata
+    for volume in pod.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            yield Need(Key(metadata.namespace, volume.persistent_volume_claim.claim_name))
+        elif volume.ephemeral is not None:
+            yield Need(Key(metadata.namespace, f"{metadata.name}-{volume.name}"), own=True)
 
 
 def _host_ports(spec: views.Spec) -> Iterable[HostPort]:
@@ -148,7 +166,12 @@ def _equal(labels: Mapping[str, str]) -> tuple[Requirement, ...]:
 def _node_terms(affinity: views.NodeAffinity | None) -> tuple[NodeTerm, ...] | None:
     if affinity is None or affinity.required is None:
         return None
-    return tuple(_node_term(term) for term in affinity.required.node_selector_terms)
+    return node_terms(affinity.required)
+
+
+def node_terms(selector: NodeSelector) -> tuple[NodeTerm, ...]:
+    """Of which one must hold."""
+    return tuple(_node_term(term) for term in selector.node_selector_terms)
 
 
 def _node_term(term: NodeSelectorTerm) -> NodeTerm:

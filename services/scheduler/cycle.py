@@ -1,6 +1,7 @@
 """The decision for one pod: refuse, rank, break ties round robin. Binds nothing."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,16 +14,22 @@ from pilothouse.services.scheduler.nodetable import NodeTable
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Why no node takes the pod: how many nodes each sentence applies to, and who refused."""
+    """Why no node takes the pod: how many nodes each sentence applies to, and who refused.
+
+    ``hindrance``: what it is about the pod itself, whichever nodes there are.
+    """
 
     nodes: int
     sentences: tuple[tuple[str, int], ...]
     plugins: frozenset[str]
+    hindrance: str = ""
 
     def sentence(self) -> str:
         """What the FailedScheduling event says, in Kubernetes' words."""
         if not self.nodes:
             return "no nodes available to schedule pods"
+        if self.hindrance:
+            return f"0/{self.nodes} nodes are available: {self.hindrance}."
         told = ", ".join(sorted(f"{count} {sentence}" for sentence, count in self.sentences))
         return f"0/{self.nodes} nodes are available: {told}."
 
@@ -48,6 +55,9 @@ class Verdict:
 
 def schedule(pod: Candidate, table: NodeTable, profile: Profile, last_row: int) -> Decision:
     """The best node for the pod; of equals the first after ``last_row``, going round."""
+    for told in _hindrances(pod, table, profile):
+        who = frozenset((told.plugin,))
+        return Decision(refusals=Refusals(len(table), (), who, told.reason))
     refused = np.zeros(len(table), dtype=np.bool_)
     for plugin in profile.filters:
         for _, nodes in plugin.refuse(pod, table):
@@ -86,6 +96,10 @@ def verdicts(pod: Candidate, table: NodeTable, profile: Profile) -> list[list[Ve
         return []
     answers: list[list[Verdict]] = [[] for _ in range(len(table))]
     fits = np.ones(len(table), dtype=np.bool_)
+    for told in _hindrances(pod, table, profile):
+        fits[:] = False
+        for answer in answers:
+            answer.append(told)
     for plugin in profile.filters:
         reasons = [""] * len(table)
         for sentence, nodes in plugin.refuse(pod, table):
@@ -100,6 +114,12 @@ def verdicts(pod: Candidate, table: NodeTable, profile: Profile) -> list[list[Ve
             score = 0.0 if scores is None else float(scores[row]) * weighted.weight
             answer.append(Verdict(weighted.plugin.name, filters=False, score=score))
     return answers
+
+
+def _hindrances(pod: Candidate, table: NodeTable, profile: Profile) -> Iterator[Verdict]:
+    for asked in profile.preconditions:
+        if reason := asked.hinders(pod, table):
+            yield Verdict(asked.name, filters=True, reason=reason)
 
 
 def _scores(pod: Candidate, table: NodeTable, profile: Profile, fits: Mask) -> Scores:

@@ -1,5 +1,7 @@
 """The nodes that a pod's own node selector and required node affinity choose."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pilothouse.services.machinery.labels import Requirement
@@ -16,10 +18,15 @@ def chosen(pod: Candidate, table: NodeTable) -> Mask | None:
     for wanted in pod.node_selector:
         nodes &= table.labels.matches(wanted)
     if pod.node_terms is not None:
-        any_term = np.zeros(len(table), dtype=np.bool_)
-        for term in pod.node_terms:
-            any_term |= of_term(term, table)
-        nodes &= any_term
+        nodes &= of_any(pod.node_terms, table)
+    return nodes
+
+
+def of_any(terms: Iterable[NodeTerm], table: NodeTable) -> Mask:
+    """The nodes that meet one of the terms."""
+    nodes = np.zeros(len(table), dtype=np.bool_)
+    for term in terms:
+        nodes |= of_term(term, table)
     return nodes
 
 

@@ -24,6 +24,16 @@ class Filter(Protocol):
         """Nothing when the pod may go anywhere; a node in any of the masks is out."""
 
 
+class Precondition(Protocol):
+    """Keeps a pod off all nodes alike. ``name`` is the plugin's name in Kubernetes."""
+
+    @property
+    def name(self) -> str: ...
+
+    def hinders(self, pod: Candidate, table: NodeTable) -> str:
+        """The sentence a user reads; empty when nothing does."""
+
+
 class Score(Protocol):
     """Ranks nodes. ``name`` is the plugin's name in Kubernetes."""
 
@@ -48,3 +58,4 @@ class Profile:
 
     filters: tuple[Filter, ...]
     scores: tuple[Weighted, ...]
+    preconditions: tuple[Precondition, ...] = ()

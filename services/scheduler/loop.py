@@ -38,6 +38,7 @@ class Loop:
         self._changed = asyncio.Event()
         self._binds: asyncio.Queue[Outcome] = asyncio.Queue(BINDS_DECIDED_MAX)
         self._refusals: asyncio.Queue[Outcome] = asyncio.Queue(REFUSALS_DECIDED_MAX)
+        self._preparations: asyncio.Queue[Outcome] = asyncio.Queue(BINDS_DECIDED_MAX)
         self._log = telemetry.logger(part="loop")
 
     def wake(self) -> None:
@@ -49,6 +50,7 @@ class Loop:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._decide())
+                group.create_task(self._prepare())
                 for _ in range(MESSAGES_AT_A_TIME_MAX):
                     group.create_task(self._bind())
                 for _ in range(REFUSALS_AT_A_TIME_MAX):
@@ -59,7 +61,7 @@ class Loop:
     def _take_back(self) -> None:
         """What was decided and not done waits again."""
         now = self._clock.monotonic()
-        for queue in (self._binds, self._refusals):
+        for queue in (self._binds, self._refusals, self._preparations):
             while not queue.empty():
                 self._undo(queue.get_nowait(), now)
 
@@ -70,7 +72,9 @@ class Loop:
             if outcome is None:
                 await self._wait()
                 continue
-            if outcome.decision.refusals is None:
+            if outcome.preparation is not None:
+                await self._hand(self._preparations, outcome)
+            elif outcome.decision.refusals is None:
                 await self._hand(self._binds, outcome)
             else:
                 self.attempts["unschedulable"] += 1
@@ -123,6 +127,22 @@ class Loop:
                     self._log.info("not bound", pod=str(pod.key), node=node, error=refusal.message)
                     self._scheduler.bind_failed(pod, self._clock.monotonic())
                     self.wake()
+
+    async def _prepare(self) -> None:
+        """The pods are bound when their claims are, and that is seen."""
+        while True:
+            outcome = await self._preparations.get()
+            if outcome.preparation is None:
+                continue
+            try:
+                await self._cluster.prepare(outcome.preparation)
+            except asyncio.CancelledError:
+                self._undo(outcome, self._clock.monotonic())
+                raise
+            except ApiError as error:
+                self._log.info("not prepared", pod=str(outcome.pod.key), error=error.message)
+                self._undo(outcome, self._clock.monotonic())
+                self.wake()
 
     async def _refuse(self) -> None:
         while True:

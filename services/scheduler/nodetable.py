@@ -18,6 +18,7 @@ from pilothouse.services.scheduler.hostports import HostPorts
 from pilothouse.services.scheduler.labelcolumns import LabelColumns
 from pilothouse.services.scheduler.resources import ResourceColumns
 from pilothouse.services.scheduler.taints import TaintColumn
+from pilothouse.services.scheduler.volumetable import VolumeTable
 
 
 class NodeTable:
@@ -32,6 +33,7 @@ class NodeTable:
         self.taints = TaintColumn(self.columns)
         self.unschedulable = self.columns.add(np.bool_)
         self.ports = HostPorts()
+        self.volumes = VolumeTable()
         self._labels: dict[str, Mapping[str, str]] = {}
         self._tallies = Tallies(self.columns)
         self._repulsions = Repulsions(self.columns)
@@ -89,6 +91,8 @@ class NodeTable:
             self.remove(pod.key)
         self._placed[pod.key] = pod, node
         self._on_node.setdefault(node, {})[pod.key] = pod
+        if pod.claims:
+            self.volumes.use(pod)
         if pod.owner:
             self._of_owner.setdefault(pod.owner, {})[pod.key] = None
         row = self.rows.get(node)
@@ -104,6 +108,8 @@ class NodeTable:
         del self._on_node[node][key]
         if not self._on_node[node]:
             del self._on_node[node]
+        if pod.claims:
+            self.volumes.leave(pod)
         if pod.owner:
             del self._of_owner[pod.owner][key]
             if not self._of_owner[pod.owner]:

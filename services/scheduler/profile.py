@@ -12,6 +12,9 @@ from pilothouse.services.scheduler.plugins.node_unschedulable import NodeUnsched
 from pilothouse.services.scheduler.plugins.owner_spread import OwnerSpread
 from pilothouse.services.scheduler.plugins.pod_topology_spread import PodTopologySpread
 from pilothouse.services.scheduler.plugins.taint_toleration import TaintToleration
+from pilothouse.services.scheduler.plugins.volume_binding import VolumeBinding
+from pilothouse.services.scheduler.plugins.volume_restrictions import VolumeRestrictions
+from pilothouse.services.scheduler.plugins.volume_zone import VolumeZone
 
 DEFAULT = Profile(
     filters=(
@@ -21,9 +24,13 @@ DEFAULT = Profile(
         NodeAffinity(),
         NodePorts(),
         NodeResourcesFit(),
+        VolumeRestrictions(),
+        VolumeBinding(),
+        VolumeZone(),
         PodTopologySpread(),
         InterPodAffinity(),
     ),
+    preconditions=(VolumeBinding(),),
     scores=(
         Weighted(LeastAllocated(), 1),
         Weighted(BalancedAllocation(), 1),

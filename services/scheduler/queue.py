@@ -31,13 +31,21 @@ class Change(Enum):
     NODE = "node"
     POD_GONE = "pod gone"
     POD_PLACED = "pod placed"
+    VOLUME = "volume"
 
 
 # By the plugins that refused; a change of a node may help against any of them.
 _HELPED_BY = {
     Change.POD_GONE: frozenset(
-        {"NodeResourcesFit", "NodePorts", "InterPodAffinity", "PodTopologySpread"}
+        {
+            "NodeResourcesFit",
+            "NodePorts",
+            "InterPodAffinity",
+            "PodTopologySpread",
+            "VolumeRestrictions",
+        }
     ),
+    Change.VOLUME: frozenset({"VolumeBinding", "VolumeRestrictions", "VolumeZone"}),
     Change.POD_PLACED: frozenset({"InterPodAffinity", "PodTopologySpread"}),
 }
 

@@ -4,29 +4,37 @@ A pod that was given a node counts on it at once (it is *assumed*), long before 
 said yes; what is seen of the pod until then changes nothing, and a failed bind takes it back.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from pilothouse.services.machinery.kinds.nodes import Node
+from pilothouse.services.machinery.kinds.volumes import Claim
 from pilothouse.services.machinery.objects import Key, Metadata
-from pilothouse.services.scheduler import cycle
+from pilothouse.services.scheduler import cycle, volumechoice
 from pilothouse.services.scheduler.candidate import Candidate
 from pilothouse.services.scheduler.cycle import Decision, Verdict
 from pilothouse.services.scheduler.framework import Profile
 from pilothouse.services.scheduler.nodetable import NodeTable
+from pilothouse.services.scheduler.preparing import Preparing
 from pilothouse.services.scheduler.profile import DEFAULT
 from pilothouse.services.scheduler.queue import Change, Place, Queue
+from pilothouse.services.scheduler.volumechoice import Preparation
+from pilothouse.services.scheduler.volumetable import VolumeTable
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was decided for a pod; ``news`` is false where it was refused in the same words."""
+    """What was decided for a pod; ``news`` is false where it was refused in the same words.
+
+    With a ``preparation`` that is to be written first; when it has come true it is decided again.
+    """
 
     pod: Candidate
     decision: Decision
     news: bool = True
+    preparation: Preparation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Scheduler:
         self._assumed: dict[Key, str] = {}
         self._told: dict[Key, str] = {}
         self._last_row = -1
+        self._preparing: Preparing[Outcome] = Preparing()
+        self._wanting: dict[Key, dict[Key, None]] = {}
 
     def put_node(self, node: Node, now: float) -> None:
         """A node is there, or changed."""
@@ -86,6 +96,8 @@ class Scheduler:
             self._forget(pod.key)
             self.table.remove(pod.key)
         self._waiting[pod.key] = pod
+        for need in pod.claims:
+            self._wanting.setdefault(need.claim, {})[pod.key] = None
         self._queue.add(pod.key, pod.priority)
 
     def confirm(self, pod: Metadata, node: str) -> bool:
@@ -114,8 +126,28 @@ class Scheduler:
         if self.table.remove(key):
             self._queue.move(Change.POD_GONE, now)
 
+    def put_claim(self, claim: Claim, now: float) -> None:
+        """A claim is there, or changed: who wants it is decided on at once."""
+        self.table.volumes.claims[claim.metadata.key] = claim
+        for outcome in self._preparing.seen(claim):
+            self.bind_failed(outcome.pod, now)
+        for key in self._wanting.get(claim.metadata.key, ()):
+            if key not in self._assumed:
+                self._queue.add(key, self._waiting[key].priority)
+
+    def put_volumes(self, change: Callable[[VolumeTable], None], now: float) -> None:
+        """Volumes, classes or claims changed in a way that may help whoever waits for some."""
+        change(self.table.volumes)
+        self._queue.move(Change.VOLUME, now)
+
     def decide(self, now: float) -> Outcome | None:
         """The next decision, already counted in; None while nobody is ready."""
+        if self._preparing:
+            for late in self._preparing.overdue(now):
+                self.bind_failed(late.pod, now)
+        prepared = self._preparing.pop()
+        if prepared is not None:
+            return Outcome(prepared.pod, prepared.decision)
         key = self._queue.pop(now)
         if key is None:
             return None
@@ -125,20 +157,37 @@ class Scheduler:
             self._last_row = decision.row
             self._assumed[key] = pod.uid
             self._told.pop(key, None)
+            outcome = Outcome(pod, decision)
+            if pod.claims:
+                outcome = self._prepare(outcome, now)
             self.table.place(pod, decision.node)
             if self._queue.unschedulable:
                 self._queue.move(Change.POD_PLACED, now)
-            return Outcome(pod, decision)
+            return outcome
         self._queue.refused(key, decision.refusals.plugins, now)
         sentence = decision.refusals.sentence()
         news = self._told.get(key) != sentence
         self._told[key] = sentence
         return Outcome(pod, decision, news)
 
+    def _prepare(self, outcome: Outcome, now: float) -> Outcome:
+        pod, volumes = outcome.pod, self.table.volumes
+        todo = volumechoice.prepare(pod, self.table, outcome.decision.row)
+        if todo is None:
+            return outcome
+        for _, volume in todo.reserve:
+            volumes.promise(volume.metadata.name, pod.key)
+        claims = (*(claim for claim, _ in todo.reserve), *todo.select)
+        self._preparing.add(pod.key, outcome, (item.metadata.key for item in claims), now)
+        return replace(outcome, preparation=todo)
+
     def bind_failed(self, pod: Candidate, now: float) -> None:
         """The API server did not take the binding: the pod waits again."""
         if self._assumed.get(pod.key) != pod.uid:
             return
+        if pod.claims:
+            self._preparing.drop(pod.key)
+            self.table.volumes.release(pod.key)
         del self._assumed[pod.key]
         self.table.remove(pod.key)
         self._queue.failed(pod.key, now)
@@ -146,7 +195,8 @@ class Scheduler:
 
     def next_due(self) -> float | None:
         """When to decide again if nothing happens before."""
-        return self._queue.next_due()
+        queued, prepared = self._queue.next_due(), self._preparing.next_due()
+        return queued if prepared is None else min(prepared, queued or prepared)
 
     def pending(self) -> dict[Place, int]:
         """How many pods wait in each part of the queue."""
@@ -179,8 +229,18 @@ class Scheduler:
     def _forget(self, key: Key) -> None:
         self._assumed.pop(key, None)
         self._told.pop(key, None)
-        if self._waiting.pop(key, None) is not None:
-            self._queue.remove(key)
+        pod = self._waiting.pop(key, None)
+        if pod is None:
+            return
+        self._queue.remove(key)
+        if pod.claims:
+            self._preparing.drop(key)
+            self.table.volumes.release(key)
+            for need in pod.claims:
+                wanting = self._wanting.get(need.claim, {})
+                wanting.pop(key, None)
+                if not wanting:
+                    self._wanting.pop(need.claim, None)
 
 
 def _answer(node: str, verdicts: list[Verdict]) -> NodeAnswer:

@@ -74,7 +74,7 @@ _SCHEDULER: tuple[RuleText, ...] = (
     (f"{READ} delete", "''", "pods"),
     ("create", "''", "bindings pods/binding"),
     ("patch update", "''", "pods/status"),
-    (f"{READ} patch update", "''", "persistentvolumeclaims"),
+    (f"{READ} patch update", "''", "persistentvolumeclaims persistentvolumes"),
     (READ, "apps", "replicasets statefulsets"),
     (READ, "policy", "poddisruptionbudgets"),
     (READ, "storage.k8s.io", "csidrivers csinodes csistoragecapacities storageclasses "

@@ -12,10 +12,10 @@ from pilothouse.services.controllers.adapters import wiring
 from pilothouse.services.controllers.adapters.newest import Newest
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, reference
-from pilothouse.services.controllers.storage import claiming, reclaiming
 from pilothouse.services.controllers.storage.binder import Binder
-from pilothouse.services.controllers.storage.claiming import Observed, Say
-from pilothouse.services.controllers.storage.reclaiming import Act
+from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
+from pilothouse.services.controllers.storage.pairing.claiming import Observed, Say
+from pilothouse.services.controllers.storage.pairing.reclaiming import Act
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.kinds import binding, volumes

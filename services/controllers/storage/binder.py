@@ -10,9 +10,9 @@ A key with a namespace is a claim's, one without is a volume's.
 
 from typing import Protocol
 
-from pilothouse.services.controllers.storage import claiming, reclaiming
-from pilothouse.services.controllers.storage.claiming import Observed, Say
-from pilothouse.services.controllers.storage.reclaiming import Act
+from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
+from pilothouse.services.controllers.storage.pairing.claiming import Observed, Say
+from pilothouse.services.controllers.storage.pairing.reclaiming import Act
 from pilothouse.services.machinery.kinds import binding
 from pilothouse.services.machinery.kinds.volumes import Claim, PersistentVolume
 from pilothouse.services.machinery.objects import Key

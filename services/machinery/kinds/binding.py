@@ -96,22 +96,25 @@ def offers(claim: Claim, volume: PersistentVolume) -> bool:
     return set(claim.spec.access_modes) <= set(volume.spec.access_modes)
 
 
-def best(
-    claim: Claim, volumes: Iterable[PersistentVolume], *, taken: frozenset[str] = frozenset()
-) -> PersistentVolume | None:
-    """The volume that is free and fits, fewest access modes first, then the smallest."""
+def best(claim: Claim, volumes: Iterable[PersistentVolume]) -> PersistentVolume | None:
+    """The first of those that fit."""
+    return next(iter(fitting(claim, volumes)), None)
+
+
+def fitting(claim: Claim, volumes: Iterable[PersistentVolume]) -> list[PersistentVolume]:
+    """The volumes that are free and fit: fewest access modes first, then the smallest."""
     selector = labels.compile_selector(claim.spec.selector)
-    fitting = [
+    found = [
         volume
         for volume in volumes
         if volume.spec.claim_ref is None
         and volume.status.phase == "Available"
-        and volume.metadata.name not in taken
         and not volume.metadata.deleting
         and not mismatch(claim, volume)
         and (selector is None or selector.matches(volume.metadata.labels))
     ]
-    return min(fitting, key=_preference, default=None)
+    found.sort(key=_preference)
+    return found
 
 
 def kept(claim: Claim, volumes: Iterable[PersistentVolume]) -> PersistentVolume | None:

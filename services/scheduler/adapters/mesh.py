@@ -5,11 +5,18 @@ from typing import Any
 
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.errors import ApiError
-from pilothouse.services.machinery.resources import PODS
+from pilothouse.services.machinery.kinds import binding
+from pilothouse.services.machinery.objects import Metadata
+from pilothouse.services.machinery.resources import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+)
 from pilothouse.services.runtime.client.events import Recorder, Reference
 from pilothouse.services.runtime.client.objects import Birth, Objects
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.scheduler.candidate import Candidate
+from pilothouse.services.scheduler.volumechoice import Preparation
 
 
 class MeshCluster:
@@ -28,6 +35,24 @@ class MeshCluster:
                 self._events.note(_reference(pod), "Normal", "Scheduled", message)
         return refusals
 
+    async def prepare(self, preparation: Preparation) -> None:
+        for claim, volume in preparation.reserve:
+            named = {
+                "apiVersion": PERSISTENT_VOLUME_CLAIMS.api_version,
+                "kind": PERSISTENT_VOLUME_CLAIMS.kind,
+                "namespace": claim.metadata.namespace,
+                "name": claim.metadata.name,
+                "uid": claim.metadata.uid,
+                "resourceVersion": claim.metadata.resource_version,
+            }
+            notes = {"annotations": {binding.BOUND_BY_CONTROLLER: binding.YES}}
+            patch = {"metadata": {**_seen(volume.metadata), **notes}, "spec": {"claimRef": named}}
+            await self._objects.patch(PERSISTENT_VOLUMES, volume.metadata.key, patch)
+        for claim in preparation.select:
+            notes = {"annotations": {binding.SELECTED_NODE: preparation.node}}
+            patch = {"metadata": {**_seen(claim.metadata), **notes}}
+            await self._objects.patch(PERSISTENT_VOLUME_CLAIMS, claim.metadata.key, patch)
+
     async def refuse(self, pod: Candidate, sentence: str) -> None:
         self._events.note(_reference(pod), "Warning", "FailedScheduling", sentence)
         condition = {
@@ -42,6 +67,10 @@ class MeshCluster:
             "status": {"conditions": [condition]},
         }
         await self._objects.patch(PODS, pod.key, patch, subresource="status", strategic=True)
+
+
+def _seen(metadata: Metadata) -> dict[str, Any]:
+    return {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
 
 
 def _binding(pod: Candidate, node: str) -> Birth:

@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.nodes import Node
+from pilothouse.services.machinery.kinds.volumes import Claim, PersistentVolume, StorageClass
 from pilothouse.services.machinery.objects import Key, Object
-from pilothouse.services.machinery.resources import NAMESPACES, NODES, PODS
+from pilothouse.services.machinery.resources import (
+    NAMESPACES,
+    NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    STORAGE_CLASSES,
+)
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.client.objects import Objects
@@ -15,6 +24,7 @@ from pilothouse.services.scheduler import candidate
 from pilothouse.services.scheduler.candidate import Candidate
 from pilothouse.services.scheduler.scheduler import Scheduler
 from pilothouse.services.scheduler.views import Pod
+from pilothouse.services.scheduler.volumetable import VolumeTable
 
 
 class Watches:
@@ -36,24 +46,36 @@ class Watches:
         self._pods = Cache(objects, PODS, Pod, clock=clock)
         self._nodes = Cache(objects, NODES, Node, clock=clock)
         self._namespaces = Cache(objects, NAMESPACES, Object, clock=clock)
+        self._stored = (
+            Cache(objects, STORAGE_CLASSES, StorageClass, clock=clock),
+            Cache(objects, PERSISTENT_VOLUMES, PersistentVolume, clock=clock),
+            Cache(objects, PERSISTENT_VOLUME_CLAIMS, Claim, clock=clock),
+        )
+        classes, volumes, claims = self._stored
+        classes.on_change(self._class)
+        volumes.on_change(self._volume)
+        claims.on_change(self._claim)
         self._pods.on_change(self._pod)
         self._nodes.on_change(self._node)
         self._namespaces.on_change(self._namespace)
 
+    def _caches(self) -> tuple[Cache[Any], ...]:
+        return (self._nodes, self._namespaces, *self._stored, self._pods)
+
     async def run(self) -> None:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for cache in (self._pods, self._nodes, self._namespaces):
+            for cache in self._caches():
                 group.create_task(cache.run())
 
     def renew(self) -> None:
         """What was seen while another led may be old: the present state is read anew."""
-        for cache in (self._nodes, self._namespaces, self._pods):
+        for cache in self._caches():
             cache.renew()
 
     async def wait_synced(self) -> None:
-        """Until the present state of all three has been seen."""
-        for cache in (self._nodes, self._namespaces, self._pods):
+        """Until the present state of all has been seen."""
+        for cache in self._caches():
             await cache.wait_synced()
 
     def candidate(self, key: Key) -> Candidate | None:
@@ -107,6 +129,45 @@ class Watches:
             now = self._clock.monotonic()
             self._scheduler.put_namespace(named.metadata.name, labels, now)
             self._wake()
+
+    def _class(self, old: StorageClass | None, new: StorageClass | None) -> None:
+        named = new or old
+        if named is None:
+            return
+        name = named.metadata.name
+
+        def change(volumes: VolumeTable) -> None:
+            if new is None:
+                volumes.classes.pop(name, None)
+            else:
+                volumes.classes[name] = new
+
+        self._scheduler.put_volumes(change, self._clock.monotonic())
+        self._wake()
+
+    def _volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> None:
+        named = new or old
+        if named is None:
+            return
+        name = named.metadata.name
+
+        def change(volumes: VolumeTable) -> None:
+            if new is None:
+                volumes.drop_volume(name)
+            else:
+                volumes.put_volume(new)
+
+        self._scheduler.put_volumes(change, self._clock.monotonic())
+        self._wake()
+
+    def _claim(self, old: Claim | None, new: Claim | None) -> None:
+        now = self._clock.monotonic()
+        if new is not None:
+            self._scheduler.put_claim(new, now)
+        elif old is not None:
+            key = old.metadata.key
+            self._scheduler.put_volumes(lambda volumes: volumes.forget_claim(key), now)
+        self._wake()
 
 
 def _matters(old: Pod, new: Pod) -> bool:

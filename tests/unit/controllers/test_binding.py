@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.storage import claiming, reclaiming
-from pilothouse.services.controllers.storage.claiming import Observed
-from pilothouse.services.controllers.storage.reclaiming import Act
+from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
+from pilothouse.services.controllers.storage.pairing.claiming import Observed
+from pilothouse.services.controllers.storage.pairing.reclaiming import Act
 from pilothouse.services.machinery.kinds import binding
 from pilothouse.services.machinery.kinds.pods import Resources
 from pilothouse.services.machinery.kinds.volumes import (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from pilothouse.services.controllers.storage.claiming import WARNING, Say
+from pilothouse.services.controllers.storage.pairing.claiming import WARNING, Say
 from pilothouse.services.machinery.kinds import binding
 from pilothouse.services.machinery.kinds.volumes import Claim, PersistentVolume
 
