@@ -42,9 +42,9 @@ def claimed(
         matches = selector is not None and selector.matches(metadata.labels) and fits(item)
         controller = controller_of(metadata)
         if controller is not None and controller.uid == owner.uid:
-            if matches or owner.deleting:
+            if matches:
                 owned.append(item)
-            else:
+            elif not owner.deleting:
                 release.append(item)
         elif controller is None and matches and not owner.deleting and not metadata.deleting:
             owned.append(item)

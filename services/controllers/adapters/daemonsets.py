@@ -117,15 +117,24 @@ class DaemonSets:
 
     async def _delete(self, daemonset: DaemonSet, todo: Plan) -> ApiError | None:
         key = daemonset.metadata.key
-        for node, pod in todo.step.failed:
-            what = f"{pod.metadata.key} on node {node}"
-            told = f"Found failed daemon pod {what}, will try to kill it"
-            self._say(daemonset, "Warning", "FailedDaemonPod", told)
+        for node, pod in todo.step.ended:
+            what = f"daemon pod {pod.metadata.key} on node {node}"
+            if pod.status.phase == "Failed":
+                told = f"Found failed {what}, will try to kill it"
+                self._say(daemonset, "Warning", "FailedDaemonPod", told)
+            else:
+                told = f"Found succeeded {what}, will try to delete it"
+                self._say(daemonset, "Normal", "SucceededDaemonPod", told)
 
         async def delete(pod: Pod) -> None:
             with self._doubts.noting(key):
-                if not await remove(self._objects, PODS, pod.metadata):
-                    return
+                try:
+                    if not await remove(self._objects, PODS, pod.metadata):
+                        return
+                except ApiError as error:
+                    told = f"Error deleting: {error.message}"
+                    self._say(daemonset, "Warning", "FailedDelete", told)
+                    raise
             self._settled.deleted(key, pod.metadata)
             told = f"Deleted pod: {pod.metadata.name}"
             self._say(daemonset, "Normal", "SuccessfulDelete", told)

@@ -15,11 +15,18 @@ from pilothouse.services.controllers.adapters.world import (
     reference,
 )
 from pilothouse.services.controllers.workload.deployment import DeploymentController, Plan
-from pilothouse.services.controllers.workload.rollout import revisions
+from pilothouse.services.controllers.workload.rollout import progress, revisions
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
-from pilothouse.services.machinery import conditions, labels
+from pilothouse.services.machinery import conditions, errors, labels
 from pilothouse.services.machinery.adoption import Claim
-from pilothouse.services.machinery.errors import AlreadyExists, Conflict, NotFound
+from pilothouse.services.machinery.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    NotFound,
+    ServiceUnavailable,
+    Timeout,
+)
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.kinds.workloads import (
@@ -36,6 +43,7 @@ from pilothouse.services.runtime.control.queue import WorkQueue
 from pilothouse.services.runtime.control.settled import Settled
 
 _REPLICASET = msgspec.json.Decoder(ReplicaSet)
+_UNHEARD = (ServiceUnavailable, Timeout)
 
 
 class Deployments:
@@ -88,11 +96,12 @@ class Deployments:
     def settled(self, key: Key) -> bool:
         return self._settled.is_settled(key)
 
-    async def roll(self, deployment: Deployment, todo: Plan) -> None:
+    async def roll(self, deployment: Deployment, todo: Plan) -> ApiError | None:
         key = deployment.metadata.key
         await self._claim(deployment, todo.claim)
-        if todo.create is not None:
-            await self._create(deployment, todo.create)
+        failure = await self._create(deployment, todo.create) if todo.create is not None else None
+        if failure is not None:
+            return failure
         for change in todo.change:
             await self._change(deployment, change)
         for replicaset in todo.delete:
@@ -100,6 +109,7 @@ class Deployments:
         if todo.revision not in {"", deployment.metadata.annotations.get(REVISION)}:
             said = {"uid": deployment.metadata.uid, "annotations": {REVISION: todo.revision}}
             await self._objects.patch(DEPLOYMENTS, key, {"metadata": said})
+        return None
 
     async def write_status(self, deployment: Deployment, status: DeploymentStatus) -> None:
         patch = {"metadata": {"uid": deployment.metadata.uid}, "status": _render(status)}
@@ -117,7 +127,7 @@ class Deployments:
             answer = await ownership.release(self._objects, REPLICA_SETS, item.metadata, owner)
             self._settled.wrote(owner.key, answer)
 
-    async def _create(self, deployment: Deployment, birth: Birth) -> None:
+    async def _create(self, deployment: Deployment, birth: Birth) -> ApiError | None:
         key = deployment.metadata.key
         body = _body(deployment, birth)
         try:
@@ -125,10 +135,18 @@ class Deployments:
             answer = await self._answer(key, Key(key.namespace, birth.name), write)
         except AlreadyExists:
             await self._meet(deployment, Key(key.namespace, birth.name))
-            return
+            return None
+        except ApiError as error:
+            if errors.is_ending(error) or isinstance(error, _UNHEARD):
+                raise
+            told = progress.refusal(birth.name, error.message)
+            about = reference(DEPLOYMENTS, deployment.metadata)
+            self._recorder.note(about, "Warning", progress.REFUSED, told)
+            return error
         self._settled.wrote(key, answer)
         if birth.replicas:
             self._say(deployment, f"Scaled up replica set {birth.name} from 0 to {birth.replicas}")
+        return None
 
     async def _meet(self, deployment: Deployment, key: Key) -> None:
         """The name is taken: by our own ReplicaSet, which is well, or by a stranger's."""
@@ -214,6 +232,8 @@ def _body(deployment: Deployment, birth: Birth) -> dict[str, Any]:
     metadata: dict[str, Any] = {"labels": marked}
     if template.metadata.annotations:
         metadata["annotations"] = template.metadata.annotations
+    if template.metadata.finalizers:
+        metadata["finalizers"] = template.metadata.finalizers
     return {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",

@@ -29,7 +29,8 @@ async def adopt(
     present = _DECODER.decode(await objects.get(kind, owner.key)).metadata
     if present.uid != owner.uid or present.deleting:
         raise Conflict(f"{kind.kind} {owner.key} is gone or going, it takes nothing more")
-    kept = [_rendered(item_owner) for item_owner in item.owner_references]
+    # One that it belonged to without being controlled is now its controller, and named once.
+    kept = [_rendered(known) for known in item.owner_references if known.uid != owner.uid]
     owners = [*kept, owner_reference(kind, owner)]
     return await _write(objects, resource, item, owners, finalizers)
 

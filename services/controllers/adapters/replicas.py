@@ -27,7 +27,7 @@ from pilothouse.services.machinery.kinds.workloads import (
     ReplicationController,
 )
 from pilothouse.services.machinery.labels import Selector
-from pilothouse.services.machinery.objects import Key, owner_reference
+from pilothouse.services.machinery.objects import Key, controller_of, owner_reference
 from pilothouse.services.machinery.resources import (
     PODS,
     REPLICA_SETS,
@@ -78,6 +78,20 @@ class Replicas(Generic[R]):
             *self._pods.by_index(indexes.CONTROLLER, free),
         ]
 
+    def pods_beside(self, owner: R) -> Sequence[Pod]:
+        """Of siblings under the same controller; only asked for when some of its own must go."""
+        above = controller_of(owner.metadata)
+        own = self._pods.by_index(indexes.CONTROLLER, owner.metadata.uid)
+        if above is None or len(own) <= owner.spec.replicas:
+            return ()
+        siblings = self._owners.by_index(indexes.CONTROLLER, above.uid)
+        return [
+            pod
+            for item in siblings
+            if item.metadata.uid != owner.metadata.uid
+            for pod in self._pods.by_index(indexes.CONTROLLER, item.metadata.uid)
+        ]
+
     def now(self) -> float:
         return self._clock.now()
 
@@ -124,8 +138,12 @@ class Replicas(Generic[R]):
 
     async def _delete(self, owner: R, pod: Pod) -> None:
         with self._doubts.noting(owner.metadata.key):
-            if not await remove(self._objects, PODS, pod.metadata):
-                return
+            try:
+                if not await remove(self._objects, PODS, pod.metadata):
+                    return
+            except ApiError as error:
+                self._say(owner, "Warning", "FailedDelete", f"Error deleting: {error.message}")
+                raise
         self._settled.deleted(owner.metadata.key, pod.metadata)
         self._say(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 
@@ -181,6 +199,7 @@ def _wired(world: World, kind: Resource, owners: Cache[R]) -> tuple[Cache[Pod], 
     found = world.cache(PODS, Pod)
     indexes.add_controller(found)
     indexes.add_namespace(owners)
+    indexes.add_controller(owners)
     queue: WorkQueue[Key] = WorkQueue()
     owners.on_change(wiring.itself(queue))
     found.on_change(wiring.its_controller(queue, kind))

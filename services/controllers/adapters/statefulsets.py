@@ -90,6 +90,7 @@ class StatefulSets:
         for pod in todo.rename:
             answer = await self._objects.patch(PODS, pod.metadata.key, _renamed(stateful, pod))
             self._settled.wrote(stateful.metadata.key, answer)
+            self._say(stateful, "update", f"Pod {pod.metadata.name}")
         failure = await self._fill(stateful, todo)
         if errors.is_ending(failure):
             return None
@@ -150,16 +151,16 @@ class StatefulSets:
 
     async def _create_claim(self, stateful: StatefulSet, birth: ClaimBirth) -> None:
         namespace = stateful.metadata.namespace
-        about = f"Claim {birth.name} Pod {statefulsets.pod_name(stateful, birth.ordinal)}"
+        pod = statefulsets.pod_name(stateful, birth.ordinal)
         try:
             body = _claim_body(stateful, birth)
             await self._objects.create(PERSISTENT_VOLUME_CLAIMS, namespace, body)
         except AlreadyExists:
             return
         except ApiError as error:
-            self._say(stateful, "create", about, error)
+            self._say(stateful, "create", f"Claim {birth.name} for Pod {pod}", error)
             raise
-        self._say(stateful, "create", about)
+        self._say(stateful, "create", f"Claim {birth.name} Pod {pod}", ending="success")
 
     async def _own(self, change: Ownership) -> None:
         metadata = change.claim.metadata
@@ -172,19 +173,28 @@ class StatefulSets:
         await self._objects.patch(PERSISTENT_VOLUME_CLAIMS, metadata.key, {"metadata": patch})
 
     async def _delete(self, stateful: StatefulSet, pod: Pod) -> None:
-        if not await remove(self._objects, PODS, pod.metadata):
-            return
+        try:
+            if not await remove(self._objects, PODS, pod.metadata):
+                return
+        except ApiError as error:
+            self._say(stateful, "delete", f"Pod {pod.metadata.name}", error)
+            raise
         self._settled.deleted(stateful.metadata.key, pod.metadata)
         self._say(stateful, "delete", f"Pod {pod.metadata.name}")
 
     def _say(
-        self, stateful: StatefulSet, verb: str, what: str, error: ApiError | None = None
+        self,
+        stateful: StatefulSet,
+        verb: str,
+        what: str,
+        error: ApiError | None = None,
+        ending: str = "successful",
     ) -> None:
         about = reference(STATEFUL_SETS, stateful.metadata)
         told = f"{verb} {what} in StatefulSet {stateful.metadata.name}"
         if error is None:
             reason = f"Successful{verb.title()}"
-            self._recorder.note(about, "Normal", reason, f"{told} successful")
+            self._recorder.note(about, "Normal", reason, f"{told} {ending}")
         else:
             reason = f"Failed{verb.title()}"
             self._recorder.note(about, "Warning", reason, f"{told} failed error: {error.message}")

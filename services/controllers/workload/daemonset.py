@@ -136,8 +136,9 @@ class DaemonSetController:
         trial = (daemonset.metadata.uid, daemonset.status.observed_generation)
         held = self._patience.held(trial, now)
         todo = plan(daemonset, self._cluster.observe(daemonset), held, now)
-        for node, _ in todo.step.failed:
-            self._patience.failed(trial, node, now)
+        for node, pod in todo.step.ended:
+            if pod.status.phase == "Failed":
+                self._patience.failed(trial, node, now)
         failure = await self._cluster.roll(daemonset, todo)
         if todo.status != daemonset.status:
             await self._cluster.write_status(daemonset, todo.status)

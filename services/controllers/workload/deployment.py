@@ -15,11 +15,8 @@ from typing import Protocol
 from pilothouse.services.controllers.workload.rollout import changes, progress, revisions, sizes
 from pilothouse.services.controllers.workload.rollout.changes import Birth, Change
 from pilothouse.services.machinery.adoption import Claim
-from pilothouse.services.machinery.kinds.workloads import (
-    Deployment,
-    DeploymentStatus,
-    ReplicaSet,
-)
+from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.machinery.kinds.workloads import Deployment, DeploymentStatus, ReplicaSet
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.control.loop import DONE, Result
 
@@ -63,6 +60,15 @@ def plan(
     )
 
 
+def _told(
+    deployment: Deployment, todo: Plan, failure: ApiError | None, now: float
+) -> DeploymentStatus:
+    """The plan's status; where its ReplicaSet could not be made, the earlier one that says why."""
+    if failure is None or todo.create is None:
+        return todo.status
+    return progress.with_refusal(deployment, todo.create.name, failure.message, now)
+
+
 class Cluster(Protocol):
     """What this controller asks of the API."""
 
@@ -75,8 +81,8 @@ class Cluster(Protocol):
     def settled(self, key: Key) -> bool:
         """Whether our own last writes for ``key`` have come back to us."""
 
-    async def roll(self, deployment: Deployment, todo: Plan) -> None:
-        """Write all of the plan but the status."""
+    async def roll(self, deployment: Deployment, todo: Plan) -> ApiError | None:
+        """Write all of the plan but the status; why the new ReplicaSet could not be made."""
 
     async def write_status(self, deployment: Deployment, status: DeploymentStatus) -> None: ...
 
@@ -97,7 +103,10 @@ class DeploymentController:
             return Result(again_after=UNSEEN_SECONDS_MAX)
         near = self._cluster.replicasets_near(deployment)
         todo = plan(deployment, near, self._cluster.running(deployment), self._cluster.now())
-        await self._cluster.roll(deployment, todo)
-        if todo.status != deployment.status:
-            await self._cluster.write_status(deployment, todo.status)
+        failure = await self._cluster.roll(deployment, todo)
+        status = _told(deployment, todo, failure, self._cluster.now())
+        if status != deployment.status:
+            await self._cluster.write_status(deployment, status)
+        if failure is not None:
+            raise failure
         return Result(again_after=todo.again_after)

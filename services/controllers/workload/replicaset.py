@@ -26,8 +26,13 @@ from pilothouse.services.runtime.control.loop import DONE, Result
 UNSEEN_SECONDS_MAX = 5.0
 
 
-def plan(replicaset: ReplicaSet, near: Sequence[Pod], now: float) -> Plan:
-    """``near`` are pods of the namespace that it controls or that nobody controls."""
+def plan(
+    replicaset: ReplicaSet, near: Sequence[Pod], now: float, beside: Sequence[Pod] = ()
+) -> Plan:
+    """``near`` are pods of the namespace that it controls or that nobody controls.
+
+    ``beside`` are those of the other ReplicaSets of its Deployment.
+    """
     wanted = Wanted(
         metadata=replicaset.metadata,
         replicas=replicaset.spec.replicas,
@@ -36,7 +41,7 @@ def plan(replicaset: ReplicaSet, near: Sequence[Pod], now: float) -> Plan:
         template=replicaset.spec.template,
         status=replicaset.status,
     )
-    todo = replicas.plan(wanted, near, now)
+    todo = replicas.plan(wanted, near, now, beside)
     going = replicas.terminating(replicaset.metadata, wanted.selector, near)
     return replace(todo, status=structs.replace(todo.status, terminating_replicas=going))
 
@@ -46,6 +51,9 @@ class Cluster(Protocol):
 
     def find(self, key: Key) -> ReplicaSet | None: ...
     def pods_near(self, owner: ReplicaSet) -> Sequence[Pod]: ...
+    def pods_beside(self, owner: ReplicaSet) -> Sequence[Pod]:
+        """Those of its siblings, where that matters."""
+
     def now(self) -> float: ...
     def settled(self, key: Key) -> bool:
         """Whether our own last writes for ``key`` have come back to us."""
@@ -74,10 +82,11 @@ class ReplicaSetController:
         if not self._cluster.settled(key):
             return Result(again_after=UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
-        todo = plan(replicaset, self._cluster.pods_near(replicaset), now)
+        beside = self._cluster.pods_beside(replicaset)
+        todo = plan(replicaset, self._cluster.pods_near(replicaset), now, beside)
         await self._cluster.claim(replicaset, todo)
         failure = await self._cluster.scale(replicaset, todo)
-        status = replicas.with_failure(todo.status, failure, now)
+        status = replicas.with_failure(todo.status, failure, now, creating=not todo.delete)
         if status != replicaset.status:
             await self._cluster.write_status(replicaset, status)
         if failure is not None:

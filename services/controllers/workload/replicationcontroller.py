@@ -72,7 +72,7 @@ class ReplicationControllerController:
         todo = plan(controller, self._cluster.pods_near(controller), now)
         await self._cluster.claim(controller, todo)
         failure = await self._cluster.scale(controller, todo)
-        status = replicas.with_failure(todo.status, failure, now)
+        status = replicas.with_failure(todo.status, failure, now, creating=not todo.delete)
         if status != controller.status:
             await self._cluster.write_status(controller, status)
         if failure is not None:

@@ -58,8 +58,11 @@ class Plan:
     again_after: float | None
 
 
-def plan(wanted: Wanted, near: Sequence[Pod], now: float) -> Plan:
-    """``near`` are pods of the namespace that it controls or that nobody controls."""
+def plan(wanted: Wanted, near: Sequence[Pod], now: float, beside: Sequence[Pod] = ()) -> Plan:
+    """``near`` are pods of the namespace that it controls or that nobody controls.
+
+    ``beside`` are those of its siblings under the same controller: they crowd nodes as well.
+    """
     claim = claimed(wanted.metadata, wanted.selector, near)
     missing = wanted.replicas - len(claim.owned)
     waits = [pods.available_in(pod, wanted.min_ready_seconds, now) for pod in claim.owned]
@@ -79,7 +82,7 @@ def plan(wanted: Wanted, near: Sequence[Pod], now: float) -> Plan:
         adopt=claim.adopt,
         release=claim.release,
         create=0 if leaving else min(max(missing, 0), BURST_MAX),
-        delete=() if leaving else surplus(claim.owned, min(-missing, BURST_MAX)),
+        delete=() if leaving else surplus(claim.owned, min(-missing, BURST_MAX), beside),
         status=status,
         again_after=min((wait for wait in waits if wait), default=None),
     )
@@ -96,9 +99,9 @@ def claimed(owner: Metadata, selector: Selector | None, near: Iterable[Pod]) -> 
         matches = selector is not None and selector.matches(pod.metadata.labels)
         controller = controller_of(pod.metadata)
         if controller is not None and controller.uid == owner.uid:
-            if matches or owner.deleting:
+            if matches:
                 owned.append(pod)
-            else:
+            elif not owner.deleting:
                 release.append(pod)
         elif controller is None and matches and not owner.deleting:
             owned.append(pod)
@@ -119,11 +122,11 @@ def terminating(owner: Metadata, selector: Selector | None, near: Iterable[Pod])
     )
 
 
-def surplus(owned: Sequence[Pod], count: int) -> tuple[Pod, ...]:
+def surplus(owned: Sequence[Pod], count: int, beside: Sequence[Pod] = ()) -> tuple[Pod, ...]:
     """The ``count`` pods whose loss costs least, that one first."""
     if count <= 0:
         return ()
-    crowd = Counter(pod.spec.node_name for pod in owned)
+    crowd = Counter(pod.spec.node_name for pod in (*owned, *beside) if pods.is_active(pod))
     return tuple(sorted(owned, key=lambda pod: deletion_rank(pod, crowd))[:count])
 
 
@@ -134,6 +137,7 @@ def deletion_rank(pod: Pod, crowd: Mapping[str, int]) -> tuple[bool | float | st
     crowded nodes first, then the one ready for the shortest time, restarted most often, youngest.
     """
     created = pod.metadata.creation_timestamp
+    containers, sidecars = _restarts(pod)
     return (
         bool(pod.spec.node_name),
         _PHASE_RANK.get(pod.status.phase, 1),
@@ -141,19 +145,32 @@ def deletion_rank(pod: Pod, crowd: Mapping[str, int]) -> tuple[bool | float | st
         _deletion_cost(pod),
         -crowd[pod.spec.node_name],
         -(pods.ready_since(pod) or 0.0),
-        -sum(container.restart_count for container in pod.status.container_statuses),
+        -containers,
+        -sidecars,
         -(timestamps.parse(created) if created else 0.0),
         pod.metadata.name,
     )
 
 
+def _restarts(pod: Pod) -> tuple[int, int]:
+    """Of the container that was restarted most often, and of such a sidecar."""
+    kept = {item.name for item in pod.spec.init_containers if item.restart_policy == "Always"}
+    sidecars = (item for item in pod.status.init_container_statuses if item.name in kept)
+    return (
+        max((item.restart_count for item in pod.status.container_statuses), default=0),
+        max((item.restart_count for item in sidecars), default=0),
+    )
+
+
 def _deletion_cost(pod: Pod) -> int:
     text = pod.metadata.annotations.get(DELETION_COST, "0")
-    return int(text) if text.lstrip("-").isdecimal() else 0
+    return int(text) if text.removeprefix("-").isdecimal() else 0
 
 
-def with_failure(status: ReplicaStatus, failure: ApiError | None, now: float) -> ReplicaStatus:
-    """``status`` saying that pods could not be made, or no longer saying so."""
+def with_failure(
+    status: ReplicaStatus, failure: ApiError | None, now: float, *, creating: bool = True
+) -> ReplicaStatus:
+    """``status`` saying that pods could not be made or deleted, or no longer saying so."""
     others = tuple(item for item in status.conditions if item.type != FAILURE)
     if failure is None:
         return msgspec.structs.replace(status, conditions=others)
@@ -164,7 +181,7 @@ def with_failure(status: ReplicaStatus, failure: ApiError | None, now: float) ->
     said = Condition(
         type=FAILURE,
         status="True",
-        reason="FailedCreate",
+        reason="FailedCreate" if creating else "FailedDelete",
         message=failure.message,
         last_transition_time=timestamps.render(now),
     )

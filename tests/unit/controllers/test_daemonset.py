@@ -184,7 +184,7 @@ def test_pods_that_wait_for_a_node_that_is_gone_are_deleted():
 def test_a_failed_pod_is_replaced_but_not_in_a_hurry():
     failed = pod("p", "a", phase="Failed")
     todo = look(wanting(), [node("a")], failed)
-    assert (deleted(todo), todo.step.failed) == (["p"], (("a", failed),))
+    assert (deleted(todo), todo.step.ended) == (["p"], (("a", failed),))
     held = look(wanting(), [node("a")], failed, held={"a": 3.0})
     assert (deleted(held), held.again_after) == ([], 3.0)
     ended = look(wanting(), [node("a")], pod("p", "a", phase="Succeeded"))

@@ -211,3 +211,61 @@ def carried_out(todo: Plan, found):
         owners = (owner(),) if name in adopted else () if name in released else owners
         after.append(replace(item, metadata=replace(item.metadata, owner_references=owners)))
     return after + [owned(f"new{number}") for number in range(todo.create)]
+
+
+def test_not_being_able_to_delete_is_another_failure():
+    told = replicas.with_failure(ReplicaStatus(), Forbidden("no"), NOW, creating=False)
+    assert [item.reason for item in told.conditions] == ["FailedDelete"]
+
+
+@pytest.mark.parametrize("cost", ["--5", "five", "", "1.5", "-"])
+def test_a_cost_that_nobody_can_read_is_none(cost):
+    odd = owned("a", annotations={replicas.DELETION_COST: cost})
+    cheap = owned("z", annotations={replicas.DELETION_COST: "-1"})
+    assert deleted(replicaset.plan(wanting(1), [odd, cheap], NOW)) == ["z"]
+
+
+def restarted(name, *containers, sidecar=0):
+    """A pod whose containers, and whose one sidecar, were restarted that often."""
+    there = owned(name, node="n", phase="Running", ready_ago=5)
+    counts = [ContainerStatus(name=f"c{at}", restart_count=it) for at, it in enumerate(containers)]
+    beside = [ContainerStatus(name="init", restart_count=99)]
+    beside.append(ContainerStatus(name="sidecar", restart_count=sidecar))
+    init = (
+        pods.Container(name="init"),
+        pods.Container(name="sidecar", restart_policy="Always"),
+    )
+    return replace(
+        there,
+        spec=replace(there.spec, init_containers=init),
+        status=replace(
+            there.status,
+            container_statuses=tuple(counts),
+            init_container_statuses=tuple(beside),
+        ),
+    )
+
+
+def test_of_restarts_the_container_that_had_most_counts_and_then_the_sidecar():
+    often, widely = restarted("z", 5, 0), restarted("a", 3, 3)
+    assert deleted(replicaset.plan(wanting(1), [widely, often], NOW)) == ["z"]
+    wobbly, steady = restarted("z", 1, sidecar=2), restarted("a", 1, sidecar=1)
+    assert deleted(replicaset.plan(wanting(1), [steady, wobbly], NOW)) == ["z"]
+
+
+def test_pods_of_siblings_crowd_a_node_as_well():
+    lone, close = [
+        owned(name, node=node, phase="Running", ready_ago=5)
+        for name, node in (("a", "one"), ("z", "two"))
+    ]
+    sibling = pod("s", owners=(owner("sibling"),), node="two", phase="Running")
+    ended = [pod(f"e{at}", node="one", phase="Failed") for at in range(3)]
+    todo = replicaset.plan(wanting(1), [lone, close], NOW, [sibling, *ended])
+    assert deleted(todo) == ["z"]
+    assert todo.status.replicas == 2
+
+
+def test_one_on_its_way_out_counts_only_what_it_selects():
+    leaving = wanting(5, deletion_timestamp="2026-01-01T00:00:00Z")
+    todo = replicaset.plan(leaving, [owned("a"), owned("stray", labels={})], NOW)
+    assert (todo.status.replicas, todo.release) == (1, ())

@@ -189,8 +189,34 @@ def test_what_does_not_serve_counts_as_missing_wherever_it_is():
     assert deleted(look(wanted, idle, pod(1), pod(2))) == ["db-0"]
     assert deleted(look(wanted, pod(0, "v2", ready_ago=None), pod(1), pod(2))) == []
     partly = wanting(3, "v2", parallel=True, partition=1)
-    assert deleted(look(partly, idle, pod(1), pod(2))) == ["db-2"]
+    assert deleted(look(partly, idle, pod(1), pod(2))) == []
     assert deleted(look(partly, pod(0), pod(1, ready_ago=None), pod(2))) == ["db-1"]
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "idle", "gone"),
+    [
+        (1, {0}, ["db-0"]),
+        (1, {0, 2}, ["db-2", "db-0"]),
+        (2, {0, 2}, ["db-2", "db-0"]),
+        (3, {0, 2}, ["db-2", "db-0", "db-4"]),
+        (1, {0, 1, 2, 3, 4}, ["db-4", "db-3", "db-2", "db-1", "db-0"]),
+        (2, set(), ["db-4", "db-3"]),
+    ],
+)
+def test_in_parallel_old_pods_that_do_not_serve_go_at_once(unavailable, idle, gone):
+    wanted = wanting(5, "v2", parallel=True, unavailable=unavailable)
+    members = [pod(at, ready_ago=None if at in idle else 100.0) for at in range(5)]
+    assert deleted(look(wanted, *members)) == gone
+
+
+def test_in_order_a_broken_pod_is_left_to_its_owner():
+    broken = pod(1, "v2", ready_ago=None)
+    back = look(wanting(2, "v1"), pod(0), broken, history=[kept("v1", 1), kept("v2", 2)])
+    assert (deleted(back), made(back)) == ([], [])
+    assert back.history.wanted.number == 3
+    taken_away = look(wanting(2, "v1"), pod(0), history=[kept("v1", 3), kept("v2", 2)])
+    assert [birth.revision for birth in taken_away.create] == ["db-v1"]
 
 
 def test_on_delete_replaces_nothing_by_itself():

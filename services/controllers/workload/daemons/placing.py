@@ -57,7 +57,12 @@ def place(daemonset: DaemonSet, nodes: Iterable[Node], owned: Iterable[Pod]) -> 
         wanted, may_stay = fits(spec, node)
         here = sorted(by_node.pop(name, ()), key=seniority)
         found.append(Place(name, wanted, may_stay, tuple(here)))
-    lost = [pod for name in sorted(by_node) for pod in by_node[name] if not pod.spec.node_name]
+    lost = [
+        pod
+        for name in sorted(by_node)
+        for pod in by_node[name]
+        if not (pod.spec.node_name or pod.metadata.deleting)
+    ]
     return Places(tuple(found), tuple(lost))
 
 

@@ -23,11 +23,11 @@ PERCENT = 100
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Nodes to start a pod for, and pods to delete; ``failed`` are among them, by node."""
+    """Nodes to start a pod for, and pods to delete; ``ended`` are among them, by node."""
 
     create: tuple[str, ...] = ()
     delete: tuple[Pod, ...] = ()
-    failed: tuple[tuple[str, Pod], ...] = ()
+    ended: tuple[tuple[str, Pod], ...] = ()
     again_after: float | None = None
 
 
@@ -82,18 +82,18 @@ class Look:
         """What to do now."""
         create: list[str] = []
         delete: list[Pod] = list(self._places.lost)
-        failed: list[tuple[str, Pod]] = []
+        ended: list[tuple[str, Pod]] = []
         for place in self._places.nodes:
             if place.wanted and not place.pods:
                 create.append(place.node)
             elif place.may_stay:
-                self._tidy(place, create, delete, failed)
+                self._tidy(place, create, delete, ended)
             else:
                 delete += [pod for pod in place.pods if not pod.metadata.deleting]
         waiting = self._waiting()
         if not create and not delete and self._daemonset.spec.update_strategy.type != "OnDelete":
             create, delete = self._surge() if self._bounds.surge else self._replace()
-        return Step(tuple(create[:BURST_MAX]), tuple(delete[:BURST_MAX]), tuple(failed), waiting)
+        return Step(tuple(create[:BURST_MAX]), tuple(delete[:BURST_MAX]), tuple(ended), waiting)
 
     def _waiting(self) -> float | None:
         ended = (
@@ -105,7 +105,7 @@ class Look:
         return min(ended, default=None)
 
     def _tidy(
-        self, place: Place, create: list[str], delete: list[Pod], failed: list[tuple[str, Pod]]
+        self, place: Place, create: list[str], delete: list[Pod], ended: list[tuple[str, Pod]]
     ) -> None:
         running: list[Pod] = []
         for pod in place.pods:
@@ -113,10 +113,8 @@ class Look:
                 continue
             if not pods.is_terminal(pod):
                 running.append(pod)
-            elif pod.status.phase == "Succeeded":
-                delete.append(pod)
-            elif self._held.get(place.node, 0) <= 0:
-                failed.append((place.node, pod))
+            elif pod.status.phase == "Succeeded" or self._held.get(place.node, 0) <= 0:
+                ended.append((place.node, pod))
                 delete.append(pod)
         if not self._bounds.surge:
             delete += running[1:]

@@ -18,6 +18,7 @@ NEVER_SECONDS = 2**31 - 1
 COMPLETE = "NewReplicaSetAvailable"
 TIMED_OUT = "ProgressDeadlineExceeded"
 PAUSED = "DeploymentPaused"
+REFUSED = "ReplicaSetCreateError"
 
 
 def status(
@@ -35,7 +36,8 @@ def status(
     if created:
         return with_new(told, created, now, created=True)
     if new is None:
-        return told
+        # Until all old pods have gone where they must not meet the new ones.
+        return with_progress(deployment, told, f'Deployment "{deployment.metadata.name}"', now)
     told = with_new(told, new.metadata.name, now, created=False)
     return with_progress(deployment, told, f'ReplicaSet "{new.metadata.name}"', now)
 
@@ -88,8 +90,10 @@ def with_failures(
     asked = [*([new] if new is not None else []), *owned]
     found = (conditions.find(item.status.conditions, replicas.FAILURE) for item in asked)
     failure = next((item for item in found if item is not None), None)
-    said = (*others, failure) if failure is not None else others
-    return msgspec.structs.replace(status, conditions=said)
+    if failure is None:
+        return msgspec.structs.replace(status, conditions=others)
+    said = msgspec.structs.replace(failure, last_update_time=failure.last_transition_time)
+    return msgspec.structs.replace(status, conditions=(*others, said))
 
 
 def with_pause(deployment: Deployment, status: DeploymentStatus, now: float) -> DeploymentStatus:
@@ -116,6 +120,19 @@ def with_new(status: DeploymentStatus, name: str, now: float, *, created: bool) 
     else:
         return status
     return _with(status, said, now)
+
+
+def with_refusal(deployment: Deployment, name: str, message: str, now: float) -> DeploymentStatus:
+    """The status of before, saying why the ReplicaSet ``name`` could not be made."""
+    if deployment.spec.progress_deadline_seconds >= NEVER_SECONDS:
+        return deployment.status
+    said = _progressing("False", REFUSED, refusal(name, message))
+    return _with(deployment.status, said, now)
+
+
+def refusal(name: str, message: str) -> str:
+    """What a condition and an event say of it."""
+    return f'Failed to create new replica set "{name}": {message}'
 
 
 def with_progress(

@@ -23,6 +23,7 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+HISTORY_CHARACTERS_MAX = 2000
 NOT_COPIED = frozenset({REVISION, HISTORY, DESIRED, MAXIMUM, LAST_APPLIED})
 
 
@@ -49,8 +50,8 @@ def split(
 def fingerprint(template: PodTemplate) -> bytes:
     """The same for templates that say the same, whatever the order of their fields."""
     shown = {key: value for key, value in template.metadata.labels.items() if key != TEMPLATE_HASH}
-    metadata = msgspec.json.encode([shown, template.metadata.annotations], order="sorted")
-    return metadata + digest(bytes(template.spec))
+    said = [shown, template.metadata.annotations, *template.metadata.finalizers]
+    return msgspec.json.encode(said, order="sorted") + digest(bytes(template.spec))
 
 
 def template_hash(template: PodTemplate, collisions: int | None) -> str:
@@ -65,8 +66,8 @@ def number(replicaset: ReplicaSet) -> int:
 
 def desired(replicaset: ReplicaSet) -> int | None:
     """What the Deployment wanted in all when it last sized this ReplicaSet."""
-    text = replicaset.metadata.annotations.get(DESIRED)
-    return None if text is None else _integer(text)
+    text = replicaset.metadata.annotations.get(DESIRED, "")
+    return int(text) if text.isdecimal() else None
 
 
 def maximum(replicaset: ReplicaSet) -> int:
@@ -89,23 +90,33 @@ def annotations(
     present = number(new)
     if present >= following:
         return {**copied, REVISION: str(present)}
-    earlier = new.metadata.annotations.get(HISTORY, "")
-    history = ",".join(part for part in (earlier, str(present) if present else "") if part)
+    history = _history(new.metadata.annotations.get(HISTORY, ""), present)
     return {**copied, REVISION: str(following), **({HISTORY: history} if history else {})}
 
 
+def _history(earlier: str, present: int) -> str:
+    """The revisions it had before, the latest of them as far as there is room."""
+    numbers = [*(part for part in earlier.split(",") if part), *([str(present)] if present else [])]
+    while len(",".join(numbers)) > HISTORY_CHARACTERS_MAX:
+        del numbers[0]
+    return ",".join(numbers)
+
+
 def outdated(deployment: Deployment, olds: Sequence[ReplicaSet]) -> tuple[ReplicaSet, ...]:
-    """Empty old ReplicaSets beyond the history's limit, the oldest revision first."""
-    empty = [
+    """Old ReplicaSets beyond the history's limit, earliest revision first, if they are empty."""
+    staying = sorted((item for item in olds if not item.metadata.deleting), key=_place)
+    excess = max(len(staying) - deployment.spec.revision_history_limit, 0)
+    return tuple(
         item
-        for item in olds
+        for item in staying[:excess]
         if not item.spec.replicas
         and not item.status.replicas
         and item.status.observed_generation >= item.metadata.generation
-        and not item.metadata.deleting
-    ]
-    excess = len(empty) - deployment.spec.revision_history_limit
-    return tuple(sorted(empty, key=number)[: max(excess, 0)])
+    )
+
+
+def _place(replicaset: ReplicaSet) -> tuple[int, tuple[str, str]]:
+    return (number(replicaset), _age(replicaset))
 
 
 def differing(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:

@@ -58,12 +58,12 @@ def next_sizes(
     old_pods_run: bool,
 ) -> Sizes:
     """One step; the new ReplicaSet, where it is yet to be made, goes by the empty name."""
+    if deployment.spec.paused:
+        return resized(deployment, new, olds)
     if is_resized(deployment, new, olds):
-        sizes = proportional(deployment, new, olds)
+        sizes = resized(deployment, new, olds)
         if sizes:
             return sizes
-    if deployment.spec.paused:
-        return {}
     if is_rolling(deployment):
         return rolling(deployment, new, olds)
     return recreating(deployment, new, olds, old_pods_run=old_pods_run)
@@ -139,35 +139,39 @@ def _available(replicaset: ReplicaSet) -> int:
     return min(replicaset.status.available_replicas, replicaset.spec.replicas)
 
 
-def proportional(
-    deployment: Deployment, new: ReplicaSet | None, olds: Sequence[ReplicaSet]
-) -> Sizes:
-    """``spec.replicas`` changed: share the difference out over all that have pods."""
+def resized(deployment: Deployment, new: ReplicaSet | None, olds: Sequence[ReplicaSet]) -> Sizes:
+    """What ``spec.replicas`` asks for, without a step of the rollout: as it goes while paused."""
     wanted = deployment.spec.replicas
     active = [item for item in _with(new, olds) if item.spec.replicas]
-    if len(active) == 1:
-        return {active[0].metadata.name: wanted}
+    if len(active) <= 1:
+        # With none, all have been sized to nothing: the latest grows again.
+        latest = active[0] if active else new or max(olds, key=_age, default=None)
+        return {latest.metadata.name: wanted} if latest is not None else {}
     if new is not None and _is_saturated(new, deployment):
         return {item.metadata.name: 0 for item in olds if item.spec.replicas}
-    if not is_rolling(deployment) or not active:
-        return {}
+    return proportional(deployment, active) if is_rolling(deployment) else {}
+
+
+def proportional(deployment: Deployment, active: Sequence[ReplicaSet]) -> Sizes:
+    """Share out what is missing or too much over all that have pods."""
+    wanted = deployment.spec.replicas
     allowed = wanted + bounds(deployment).surge if wanted else 0
-    to_add = allowed - sum(item.spec.replicas for item in active)
-    largest = sorted(active, key=_size_and_youth, reverse=True)
+    left = to_add = allowed - sum(item.spec.replicas for item in active)
+    # The largest first; of two of a size the newer grows first, and the older shrinks first.
+    by_age = sorted(active, key=_age, reverse=to_add > 0)
     sizes: Sizes = {}
-    left = to_add
-    for item in largest:
+    for item in sorted(by_age, key=lambda item: -item.spec.replicas):
         share = _fraction(item, deployment, allowed) if to_add else 0
         part = max(min(share, left), 0) if to_add > 0 else min(max(share, left), 0)
         sizes[item.metadata.name] = item.spec.replicas + part
         left -= part
-    first = largest[0].metadata.name
-    sizes[first] = max(sizes[first] + left, 0)
+    largest = next(iter(sizes))
+    sizes[largest] = max(sizes[largest] + left, 0)
     return sizes
 
 
-def _size_and_youth(replicaset: ReplicaSet) -> tuple[int, str]:
-    return (replicaset.spec.replicas, replicaset.metadata.creation_timestamp or "")
+def _age(replicaset: ReplicaSet) -> tuple[str, str]:
+    return (replicaset.metadata.creation_timestamp or "", replicaset.metadata.name)
 
 
 def _fraction(replicaset: ReplicaSet, deployment: Deployment, allowed: int) -> int:

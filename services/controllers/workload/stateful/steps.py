@@ -2,7 +2,7 @@
 
 One pod after the other, in the order of their numbers, each only when those before it serve; with
 ``podManagementPolicy: Parallel`` all that are due at once. Outdated pods go from the highest
-number down, never more than ``maxUnavailable`` of them at a time, none below the partition.
+number down, none below the partition, and none that serves while ``maxUnavailable`` are away.
 """
 
 from collections.abc import Mapping, Set
@@ -142,34 +142,25 @@ class Walk:
         return next((pod for pod in lowest_first if not self._serves(pod)), None)
 
     def _outdated(self, skip: Set[str]) -> list[Pod]:
-        """Those to replace now. One that does not serve takes nothing away by going."""
+        """Those to replace now, the highest first; whatever does not serve counts as away.
+
+        In parallel an outdated pod that does not serve is not waited for: it may never serve.
+        """
         rolling = self._stateful.spec.update_strategy.rolling_update
         partition = rolling.partition if rolling is not None else 0
-        room = max_unavailable(self._stateful)
-        missing = [
-            at
-            for at, (_, pod) in enumerate(self._found.slots)
-            if (pod is None or not self._serves(pod))
-            # What the update leaves alone does not hold it up.
-            and (at >= partition or (pod is not None and self._is_new(pod)))
+        slots = self._found.slots
+        away = sum(pod is None or not self._serves(pod) for _, pod in slots)
+        spare = max(max_unavailable(self._stateful) - away, 0)
+        due = [
+            pod
+            for _, pod in reversed(slots[partition:])
+            if pod is not None
+            and not (self._is_new(pod) or pod.metadata.deleting or pod.metadata.uid in skip)
         ]
-        spare = room - len(missing)
-        chosen: list[Pod] = []
-        for _, pod in reversed(self._found.slots[partition:]):
-            if room <= 0:
-                break
-            if pod is None or pod.metadata.deleting or pod.metadata.uid in skip:
-                room -= 1
-            elif not self._is_new(pod):
-                serves = self._serves(pod)
-                if serves and spare <= 0:
-                    continue
-                spare -= serves
-                room -= 1
-                chosen.append(pod)
-            elif not self._serves(pod):
-                room -= 1
-        return chosen
+        if self._ordered:
+            return due[:spare]
+        idle = [pod for pod in due if not self._serves(pod)]
+        return [*idle, *[pod for pod in due if self._serves(pod)][:spare]]
 
 
 def max_unavailable(stateful: StatefulSet) -> int:
