@@ -21,6 +21,8 @@ STALL_SECONDS_MAX = 8.0
 PARTED_SECONDS_MAX = 30.0
 JUMP_SECONDS_MAX = 90.0
 WRITES_AHEAD_MAX = 12
+DECLARED = frozenset({"deployments", "statefulsets", "daemonsets", "jobs", "namespaces"})
+"""What people write: news of it may be ahead of all other."""
 CONFLICTS = frozenset({"Update", "Patch"})
 
 
@@ -105,10 +107,11 @@ class Script:
     async def deliver(self, caller: str, request: Any) -> None:
         """A batch of a watch is on its way."""
         await self._travel()
+        plural = request.resource.resource
         until = max(
-            self._stale_until.get((caller, request.resource.resource), 0.0),
+            self._stale_until.get((caller, plural), 0.0),
             self._parted_until.get(caller, 0.0),
-            self._late_until.get(caller, 0.0),
+            self._late_until.get(caller, 0.0) if plural not in DECLARED else 0.0,
         )
         if until > self._clock.monotonic():
             await self._clock.sleep(until - self._clock.monotonic())
@@ -126,7 +129,7 @@ class Script:
         self._parted_until[name] = self._clock.monotonic() + seconds
 
     def delay(self, name: str, seconds: float) -> None:
-        """What is news to this member comes late, for a while."""
+        """News of what components write comes late to this member, for a while."""
         self._late_until[name] = self._clock.monotonic() + seconds
 
     async def run(self, network: Network, server: Server, members: Mapping[str, Member]) -> None:

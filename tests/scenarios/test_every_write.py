@@ -14,7 +14,7 @@ from pilothouse.ops.simulation.run import play
 STEP = int(os.environ.get("SIMULATION_STEP", "80"))
 LINES_SHOWN = 60
 FOUND = {
-    "rollout/controllers-a/lag/66": "one ReplicaSet was sized by the size another had before",
+    "rollout/controllers-a/lag/71": "one ReplicaSet was sized by the size another had before",
 }
 """Strikes that once failed, and why. As with seeds, they are only likely places."""
 
