@@ -80,16 +80,14 @@ class Lives:
         now = self._clock.monotonic()
         begun = conditions.find(node.status.conditions, "Ready") is not None
         grace = self._patience.grace if begun else self._patience.startup_grace
-        return Silence(now - self._heard.setdefault(node.metadata.name, now), grace)
+        silent = now - self._heard.setdefault(node.metadata.name, now)
+        return Silence(silent, grace, self._clock.now())
 
     def wait_seconds(self, node: Node) -> float | None:
         return self.zones.wait_seconds(node, self._clock.monotonic())
 
     def is_disrupted(self) -> bool:
         return self.zones.all_disrupted
-
-    def now(self) -> float:
-        return self._clock.now()
 
     def hear(self, name: str) -> bool:
         """A sign of life; whether the node was taken for lost before."""

@@ -94,10 +94,11 @@ def _unknown(node: Node, told: tuple[Condition, ...], type_: str) -> Condition:
 
 
 class Silence(NamedTuple):
-    """Since the last sign of life of a node, and how long that may be."""
+    """Since the last sign of life of a node, how long that may be, and when this is so."""
 
     seconds: float
     grace_seconds: float
+    now: float
 
 
 class Cluster(Protocol):
@@ -114,7 +115,6 @@ class Cluster(Protocol):
     def is_disrupted(self) -> bool:
         """Whether no node is heard of at all."""
 
-    def now(self) -> float: ...
     async def write(self, node: Node, todo: Plan) -> None: ...
     async def mark_pods_unready(self, node: Node) -> None:
         """So that no Service leads to a node nobody hears of."""
@@ -133,8 +133,7 @@ class NodeLifecycleController:
         self._cluster.greet(key, node)
         if node is None:
             return DONE
-        silent, grace = self._cluster.silence(node)
-        now = self._cluster.now()
+        silent, grace, now = self._cluster.silence(node)
         disrupted = self._cluster.is_disrupted()
         todo = plan(node, silent, grace, now, None if disrupted else 0.0)
         if is_driven(node, todo):
