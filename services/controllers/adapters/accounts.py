@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from pilothouse.services.controllers.adapters import wiring
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, controller
 from pilothouse.services.controllers.identity import rootca, serviceaccount, token
-from pilothouse.services.machinery.errors import AlreadyExists
+from pilothouse.services.machinery.errors import AlreadyExists, NotFound
 from pilothouse.services.machinery.kinds import identity
 from pilothouse.services.machinery.kinds.identity import ConfigMap, Secret, ServiceAccount
 from pilothouse.services.machinery.kinds.namespaces import Namespace
@@ -28,8 +30,10 @@ TOKEN_SECONDS = 10 * 365 * 24 * 3600
 ROOT_CAS = Selection(fields=f"metadata.name={identity.ROOT_CA}")
 TOKEN_SECRETS = Selection(fields=f"type={identity.TOKEN_TYPE}")
 DESCRIPTION = "Verifies the API server of this cluster; written by Pilothouse, changes are undone"
+_WHAT_FOR = {identity.DESCRIPTION: DESCRIPTION}
 
 _ACCOUNT = "account"
+_SERVICE_ACCOUNT = msgspec.json.Decoder(ServiceAccount)
 
 
 class Accounts:
@@ -81,13 +85,10 @@ class RootCAs:
             present = self.root_ca(namespace)
             gone = dict.fromkeys(present.data) if present is not None else {}
             key = Key(name, identity.ROOT_CA)
-            await self._objects.patch(CONFIG_MAPS, key, {"data": {**gone, **todo.data}})
+            patch = {"metadata": {"annotations": _WHAT_FOR}, "data": {**gone, **todo.data}}
+            await self._objects.patch(CONFIG_MAPS, key, patch)
             return
-        metadata = {
-            "name": identity.ROOT_CA,
-            "namespace": name,
-            "annotations": {"kubernetes.io/description": DESCRIPTION},
-        }
+        metadata = {"name": identity.ROOT_CA, "namespace": name, "annotations": _WHAT_FOR}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": todo.data}
         await _create_once(self._objects.create(CONFIG_MAPS, name, body))
 
@@ -100,17 +101,53 @@ class Tokens:
         self._accounts = world.cache(SERVICE_ACCOUNTS, ServiceAccount)
         self._secrets = world.cache(SECRETS, Secret, TOKEN_SECRETS)
         self._secrets.add_index(_ACCOUNT, _account_of)
+        self._gone: dict[Key, Secret] = {}
         self._certificate = certificate
 
     def secret(self, key: Key) -> Secret | None:
         return self._secrets.get(key)
 
-    def account(self, secret: Secret) -> ServiceAccount | None:
-        name = secret.metadata.annotations.get(identity.ACCOUNT_NAME, "")
-        return self._accounts.get(Key(secret.metadata.namespace, name))
-
     def certificate(self) -> str:
         return self._certificate
+
+    async def account(self, secret: Secret) -> ServiceAccount | None:
+        notes = secret.metadata.annotations
+        key = Key(secret.metadata.namespace, notes.get(identity.ACCOUNT_NAME, ""))
+        bound = notes.get(identity.ACCOUNT_UID)
+        known = self._accounts.get(key)
+        if not key.name or (known is not None and bound in {None, "", known.metadata.uid}):
+            return known
+        try:
+            return _SERVICE_ACCOUNT.decode(await self._objects.get(SERVICE_ACCOUNTS, key))
+        except NotFound:
+            return None
+
+    def lost(self, secret: Secret) -> None:
+        """It is gone; its account may name it still."""
+        if self._named_by(secret) is not None:
+            self._gone[secret.metadata.key] = secret
+
+    async def unname(self, key: Key) -> None:
+        secret = self._gone.get(key)
+        account = self._named_by(secret) if secret is not None else None
+        if account is not None:
+            metadata = account.metadata
+            body = json.loads(await self._objects.get(SERVICE_ACCOUNTS, metadata.key))
+            kept = [one for one in body.get("secrets") or () if one.get("name") != key.name]
+            seen = {"uid": metadata.uid, "resourceVersion": body["metadata"]["resourceVersion"]}
+            patch = {"metadata": seen, "secrets": kept or None}
+            await self._objects.patch(SERVICE_ACCOUNTS, metadata.key, patch)
+        self._gone.pop(key, None)
+
+    def _named_by(self, secret: Secret) -> ServiceAccount | None:
+        """Its account, if that names it."""
+        metadata = secret.metadata
+        name = metadata.annotations.get(identity.ACCOUNT_NAME, "")
+        found = self._accounts.get(Key(metadata.namespace, name))
+        bound = metadata.annotations.get(identity.ACCOUNT_UID)
+        if found is None or bound not in {None, "", found.metadata.uid}:
+            return None
+        return found if any(one.name == metadata.name for one in found.secrets) else None
 
     async def fill(self, secret: Secret, account: ServiceAccount, todo: token.Plan) -> None:
         data = dict(todo.data)
@@ -202,6 +239,11 @@ def tokens(world: World, certificate: str) -> Controller:
             for secret in secrets.by_index(_ACCOUNT, str(item.metadata.key)):
                 queue.add(secret.metadata.key)
 
+    def secret_changed(old: Secret | None, new: Secret | None) -> None:
+        if old is not None and new is None:
+            cluster.lost(old)
+
+    secrets.on_change(secret_changed)
     secrets.on_change(wiring.itself(queue))
     world.cache(SERVICE_ACCOUNTS, ServiceAccount).on_change(account_changed)
     return controller(token.TokenController(cluster), queue, secrets)

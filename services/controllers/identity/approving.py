@@ -3,7 +3,7 @@ Certificate approval: a kubelet that may ask for its client certificate has it a
 
 Reads   CertificateSigningRequest
 Writes  CertificateSigningRequest (its approval)
-Again   never: whatever matters is a change
+Again   while who asks may not: the right may be given later
 
 All other requests wait for a person. Whether the asker may is asked of the API server.
 """
@@ -11,6 +11,7 @@ All other requests wait for a person. Whether the asker may is asked of the API 
 from dataclasses import dataclass
 from typing import Protocol
 
+from pilothouse.services.machinery.errors import Forbidden
 from pilothouse.services.machinery.kinds import certificates
 from pilothouse.services.machinery.kinds.certificates import CertificateSigningRequest, Subject
 from pilothouse.services.machinery.objects import Key
@@ -66,8 +67,13 @@ class ApprovingController:
         request = self._cluster.find(key)
         if request is None:
             return DONE
-        for ground in plan(request, self._cluster.subject(request)):
+        grounds = plan(request, self._cluster.subject(request))
+        for ground in grounds:
             if await self._cluster.may(request, ground):
                 await self._cluster.approve(request, ground.message)
-                break
+                return DONE
+        if grounds:
+            tried = " ".join(ground.subresource for ground in grounds)
+            why = "but subject access review was not approved"
+            raise Forbidden(f'recognized csr "{key.name}" as [{tried}] {why}')
         return DONE

@@ -2,7 +2,7 @@
 Root CA: every namespace has a ConfigMap ``kube-root-ca.crt`` by which pods know the API server.
 
 Reads   Namespace, ConfigMap (those of that name)
-Writes  ConfigMap (create, data)
+Writes  ConfigMap (create, data, what it is for)
 Again   never: whatever matters is a change
 """
 
@@ -38,7 +38,8 @@ def plan(namespace: Namespace, present: ConfigMap | None, certificate: str) -> P
         return Plan(Write.NOTHING, data)
     if present is None:
         return Plan(Write.CREATE, data)
-    return Plan(Write.NOTHING if present.data == data else Write.RESTORE, data)
+    kept = present.data == data and present.metadata.annotations.get(identity.DESCRIPTION)
+    return Plan(Write.NOTHING if kept else Write.RESTORE, data)
 
 
 class Cluster(Protocol):

@@ -2,7 +2,8 @@
 Token: fill Secrets of type ``kubernetes.io/service-account-token`` for the account they name.
 
 Reads   Secret (of that type), ServiceAccount
-Writes  Secret (data, the account's uid; delete when the account is gone)
+Writes  Secret (data, the account's uid; delete when there is no such account),
+        ServiceAccount (no longer names a Secret that is gone)
 Again   never: whatever matters is a change
 
 Pods do not need these: their kubelet asks for a short-lived token of its own.
@@ -40,19 +41,21 @@ class Plan:
 
 
 def plan(secret: Secret, account: ServiceAccount | None, certificate: str) -> Plan:
-    """``account`` is the one that the Secret names, if it is there; ``certificate`` is PEM."""
+    """``account`` is the one that the Secret names, if it is there; ``certificate`` is PEM.
+
+    Without a certificate the Secret says nothing about whom to trust.
+    """
     metadata = secret.metadata
     bound = metadata.annotations.get(identity.ACCOUNT_UID)
     if metadata.deleting or not metadata.annotations.get(identity.ACCOUNT_NAME):
         return Plan(Act.NOTHING, sign=False, data={})
-    if account is None or bound not in {None, account.metadata.uid}:
-        return Plan(Act.DELETE if bound else Act.NOTHING, sign=False, data={})
-    wanted = {
-        identity.ROOT_CA_KEY: _base64(certificate),
-        NAMESPACE_KEY: _base64(metadata.namespace),
-    }
+    if account is None or (bound and bound != account.metadata.uid):
+        return Plan(Act.DELETE, sign=False, data={})
+    wanted = {NAMESPACE_KEY: _base64(metadata.namespace)}
+    if certificate:
+        wanted[identity.ROOT_CA_KEY] = _base64(certificate)
     sign = not secret.data.get(TOKEN_KEY)
-    full = not sign and bound is not None and wanted.items() <= secret.data.items()
+    full = not sign and bool(bound) and wanted.items() <= secret.data.items()
     return Plan(Act.NOTHING if full else Act.FILL, sign, wanted)
 
 
@@ -64,10 +67,14 @@ class Cluster(Protocol):
     """What this controller asks of the API; keys are of Secrets."""
 
     def secret(self, key: Key) -> Secret | None: ...
-    def account(self, secret: Secret) -> ServiceAccount | None: ...
     def certificate(self) -> str: ...
+    async def account(self, secret: Secret) -> ServiceAccount | None:
+        """The one that it names; that there is none, or another, is never told from a cache."""
+
     async def fill(self, secret: Secret, account: ServiceAccount, todo: Plan) -> None: ...
     async def delete(self, secret: Secret) -> None: ...
+    async def unname(self, key: Key) -> None:
+        """The Secret is gone: its account, if it names it, does so no longer."""
 
 
 class TokenController:
@@ -81,8 +88,11 @@ class TokenController:
     async def reconcile(self, key: Key) -> Result:
         secret = self._cluster.secret(key)
         if secret is None:
+            await self._cluster.unname(key)
             return DONE
-        account = self._cluster.account(secret)
+        if secret.metadata.deleting:
+            return DONE
+        account = await self._cluster.account(secret)
         todo = plan(secret, account, self._cluster.certificate())
         if todo.act is Act.DELETE:
             await self._cluster.delete(secret)

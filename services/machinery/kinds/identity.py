@@ -8,6 +8,8 @@ from pilothouse.services.machinery.objects import Key, Metadata, View
 DEFAULT_ACCOUNT = "default"
 ROOT_CA = "kube-root-ca.crt"
 ROOT_CA_KEY = "ca.crt"
+DESCRIPTION = "kubernetes.io/description"
+"""Annotation: what an object is for, in words."""
 TOKEN_TYPE = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type, no secret
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 ACCOUNT_UID = "kubernetes.io/service-account.uid"

@@ -180,7 +180,10 @@ def test_the_authority_is_published_and_restored():
     assert rootca.plan(LIVING, None, "pem").write is Write.CREATE
     todo = rootca.plan(LIVING, ConfigMap(data={"ca.crt": "forged", "x": "y"}), "pem")
     assert todo.write is Write.RESTORE
-    assert rootca.plan(LIVING, ConfigMap(data=todo.data), "pem").write is Write.NOTHING
+    said = Metadata(annotations={identity.DESCRIPTION: "what it is for"})
+    whole = ConfigMap(metadata=said, data=todo.data)
+    assert rootca.plan(LIVING, whole, "pem").write is Write.NOTHING
+    assert rootca.plan(LIVING, ConfigMap(data=todo.data), "pem").write is Write.RESTORE
     assert rootca.plan(LEAVING, None, "pem").write is Write.NOTHING
 
 
@@ -208,5 +211,10 @@ def test_a_token_secret_is_filled_once():
 def test_a_token_secret_goes_with_its_account():
     assert token.plan(secret(uid="u1"), None, "pem").act is Act.DELETE
     assert token.plan(secret(uid="u0"), ACCOUNT, "pem").act is Act.DELETE
-    assert token.plan(secret(), None, "pem").act is Act.NOTHING
+    assert token.plan(secret(), None, "pem").act is Act.DELETE
     assert token.plan(secret(name=""), None, "pem").act is Act.NOTHING
+
+
+def test_without_an_authority_a_token_is_filled_all_the_same():
+    todo = token.plan(secret(), ACCOUNT, "")
+    assert (todo.act, todo.sign, todo.data.keys()) == (Act.FILL, True, {"namespace"})
