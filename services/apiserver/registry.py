@@ -19,7 +19,7 @@ from pilothouse.services.apiserver.cache.selection import parse_fields
 from pilothouse.services.apiserver.crds.establishing import Establishing
 from pilothouse.services.apiserver.crds.publishing import Definitions
 from pilothouse.services.apiserver.kinds.kind import Kind
-from pilothouse.services.apiserver.objects import refusals
+from pilothouse.services.apiserver.objects import refusals, scale
 from pilothouse.services.apiserver.objects.acts import Acts, refuse_connect
 from pilothouse.services.apiserver.objects.collection import delete_all
 from pilothouse.services.apiserver.objects.commits import Commits
@@ -28,7 +28,7 @@ from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.objects.reads import Reads
 from pilothouse.services.apiserver.objects.removals import Removals
 from pilothouse.services.apiserver.objects.served import Kinds
-from pilothouse.services.apiserver.objects.updates import Updates, show_scale
+from pilothouse.services.apiserver.objects.updates import Updates
 from pilothouse.services.apiserver.objects.writes import Writes
 from pilothouse.services.apiserver.requests import (
     DeleteOptions,
@@ -42,7 +42,7 @@ from pilothouse.services.apiserver.requests import (
     WriteOptions,
     Written,
 )
-from pilothouse.services.machinery.errors import ApiError
+from pilothouse.services.machinery.errors import ApiError, NotFound
 from pilothouse.services.machinery.objects import Key
 
 _SHOWN = frozenset({"status", "approval", "ephemeralcontainers", "resize"})
@@ -80,7 +80,11 @@ class Registry:
         if not kind.persistent:
             return await self._computed_one(user, kind, target)
         if target.subresource == "scale":
-            return show_scale(kind, await self._reads.get(kind, target, resource_version))
+            try:
+                found = await self._reads.get(kind, target, resource_version)
+            except NotFound as error:
+                raise scale.not_found(kind, target.name, error) from None
+            return scale.show(kind, found)
         if target.subresource and target.subresource not in _SHOWN:
             raise refuse_connect(kind, target.subresource)
         return await self._reads.get(kind, target, resource_version)

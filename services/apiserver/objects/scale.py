@@ -8,7 +8,13 @@ from pilothouse.services.apiserver.kinds import replicas
 from pilothouse.services.apiserver.kinds.custom import ScalePaths
 from pilothouse.services.apiserver.kinds.kind import Kind
 from pilothouse.services.apiserver.requests import Stored
-from pilothouse.services.machinery.errors import BadRequest, InternalError, Invalid, Subject
+from pilothouse.services.machinery.errors import (
+    BadRequest,
+    InternalError,
+    Invalid,
+    NotFound,
+    Subject,
+)
 from pilothouse.services.machinery.fields import fieldset
 from pilothouse.services.machinery.fields.managers import Managed
 from pilothouse.services.machinery.names import invalid
@@ -18,6 +24,7 @@ Document = dict[str, Any]
 DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
 KIND = Kind("autoscaling", "v1", "scales", "scale", "Scale", namespaced=True, definition=DEFINITION)
 _REPLICAS = ("spec", "replicas")
+_GROUPS = {"deployments": "apps", "replicasets": "apps", "replicationcontrollers": "autoscaling"}
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -100,6 +107,16 @@ def show(kind: Kind, stored: Stored) -> Stored:
     """A workload's bytes as those of its Scale."""
     shown = of(kind, msgspec.json.decode(stored.json))
     return Stored(stored.key, stored.revision, msgspec.json.encode(shown))
+
+
+def not_found(kind: Kind, name: str, why: NotFound) -> NotFound:
+    """What readers of the scale of an object that is not there are told, as upstream has it."""
+    group = _GROUPS.get(kind.plural) if kind.custom is None else None
+    if group is None:
+        return why
+    plural = f"{kind.plural}/scale"
+    subject = Subject(group=group, kind=plural, name=name)
+    return NotFound(f'{plural}.{group} "{name}" not found', subject=subject)
 
 
 def replicas_path(kind: Kind) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from kit.registry import read
 
 from pilothouse.services.apiserver.objects import autoscaling
 from pilothouse.services.apiserver.requests import WriteOptions
-from pilothouse.services.machinery.errors import BadRequest
+from pilothouse.services.apiserver.rest.tables import workloads
+from pilothouse.services.machinery.errors import BadRequest, NotFound
 
 PREFIX = "autoscaling.alpha.kubernetes.io/"
 REF = {"kind": "Deployment", "name": "d"}
@@ -92,3 +93,35 @@ async def test_an_autoscaler_through_both_versions(client):
     del body["metadata"]["resourceVersion"]
     with pytest.raises(BadRequest, match="cannot unmarshal number"):
         await client.registry.update(client.user, one, body, WriteOptions())
+
+
+def targets(*metrics, **spec):
+    table = {column.name: column for column in workloads.HORIZONTAL_POD_AUTOSCALERS}
+    shown = {"spec": {"metrics": list(metrics), **spec}, "status": V2["status"]}
+    return table["Targets"].cell(shown, 0.0), table["MinPods"].cell(shown, 0.0)
+
+
+def test_the_table_says_what_is_asked_of_which_metric():
+    memory, container, pods, thing, outside = METRICS
+    assert targets(CPU, memory, pods) == (
+        "cpu: 7%/50%, memory: <unknown>/1Gi + 1 more...",
+        "<unset>",
+    )
+    assert targets(container, pods, minReplicas=0)[0] == "cpu: <unknown>/10%, <unknown>/1"
+    assert targets(thing, outside) == ("<unknown>/2, <unknown>/3 (avg)", "<unset>")
+    assert targets(outside, minReplicas=0)[1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("apps/deployments", 'deployments/scale.apps "no" not found'),
+        ("apps/replicasets", 'replicasets/scale.apps "no" not found'),
+        ("replicationcontrollers", 'replicationcontrollers/scale.autoscaling "no" not found'),
+        ("apps/statefulsets", 'statefulsets.apps "no" not found'),
+    ],
+)
+async def test_a_scale_that_is_not_there_is_named(client, kind, told):
+    with pytest.raises(NotFound) as refused:
+        await client.get(kind, "no", sub="scale")
+    assert refused.value.message == told

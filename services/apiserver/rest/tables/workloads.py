@@ -158,6 +158,12 @@ CRON_JOBS = (
 )
 
 
+def _least(scaler: Document, now: float) -> str:
+    del now
+    least = at(scaler, "spec.minReplicas")
+    return UNSET if least is None else str(least)
+
+
 def _scale_reference(scaler: Document, now: float) -> str:
     del now
     reference = at(scaler, "spec.scaleTargetRef") or {}
@@ -172,10 +178,13 @@ def _metric_value(value: Mapping[str, Any] | None) -> str:
     return str(value.get("averageValue") or value.get("value") or UNKNOWN)
 
 
-def _metric_source(metric: Document) -> Mapping[str, Any]:
-    kind = metric.get("type", "")
+def _metric_source(metric: Document, kind: str) -> Mapping[str, Any]:
     source: Mapping[str, Any] = metric.get(kind[:1].lower() + kind[1:]) or {}
     return source
+
+
+_OF_RESOURCES = ("Resource", "ContainerResource")
+_OF_ONE = ("External", "Object")
 
 
 def _targets(scaler: Document, now: float) -> str:
@@ -187,11 +196,17 @@ def _targets(scaler: Document, now: float) -> str:
     current = at(scaler, "status.currentMetrics") or ()
     terms = []
     for index, metric in enumerate(at(scaler, "spec.metrics") or ()):
-        source = _metric_source(metric)
+        kind = metric.get("type", "")
+        source = _metric_source(metric, kind)
         name = source.get("name") or at(source, "metric.name") or ""
-        now_at = _metric_source(current[index]).get("current") if index < len(current) else None
-        value = f"{_metric_value(now_at)}/{_metric_value(source.get('target'))}"
-        terms.append(f"{name}: {value}" if metric.get("type") == "Resource" else value)
+        found = _metric_source(current[index], kind) if index < len(current) else {}
+        wanted = source.get("target") or {}
+        value = f"{_metric_value(found.get('current'))}/{_metric_value(wanted)}"
+        if kind in _OF_RESOURCES:
+            value = f"{name}: {value}"
+        elif kind in _OF_ONE and wanted.get("averageValue") is not None:
+            value = f"{value} (avg)"
+        terms.append(value)
     if not terms:
         return NONE
     return ", ".join(terms[:2]) + (f" + {len(terms) - 2} more..." if len(terms) > 2 else "")  # noqa: PLR2004 - two fit
@@ -201,7 +216,7 @@ HORIZONTAL_POD_AUTOSCALERS = (
     NAME,
     Column("Reference", _scale_reference),
     Column("Targets", _targets),
-    Column("MinPods", lambda scaler, now: str(at(scaler, "spec.minReplicas") or UNSET)),
+    Column("MinPods", _least),
     Column("MaxPods", number("spec.maxReplicas"), type="integer"),
     Column("Replicas", number("status.currentReplicas"), type="integer"),
     AGE,
