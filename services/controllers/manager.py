@@ -24,6 +24,7 @@ from pilothouse.services.controllers.adapters import (
     daemonsets,
     deployments,
     devicetaints,
+    ephemeral,
     evictions,
     garbage,
     jobpods,
@@ -76,7 +77,7 @@ class Settings:
     terminated_pods_max: int = 12_500
     unused_tokens_seconds: float = 365 * 24 * 3600.0
     quota_sync_seconds: float = 300.0
-    signing: Signing | None = None
+    signing: Mapping[str, Signing] = field(default_factory=dict)
     server: Server | None = None
     autoscaling: verdict.Settings = field(default_factory=verdict.Settings)
     provision_volumes: bool = True
@@ -104,9 +105,7 @@ CONTROLLERS: Mapping[str, Build] = {
         world, told.mirrored_max
     ),
     "serviceaccount": lambda world, _: accounts.account(world),
-    "serviceaccount-token": lambda world, told: (
-        accounts.tokens(world, told.certificate) if told.certificate else None
-    ),
+    "serviceaccount-token": lambda world, told: accounts.tokens(world, told.certificate),
     "root-ca-certificate-publisher": lambda world, told: (
         accounts.root_ca(world, told.certificate) if told.certificate else None
     ),
@@ -136,6 +135,7 @@ CONTROLLERS: Mapping[str, Build] = {
     "persistentvolume-binder": lambda world, told: binding.binder(
         world, provision=told.provision_volumes
     ),
+    "ephemeral-volume": lambda world, _: ephemeral.ephemeral(world),
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),

@@ -72,7 +72,6 @@ ABSENT = frozenset(
     {
         "attachdetach", "cloud-node-lifecycle",
         "cloud-node-lifecycle-controller",
-        "ephemeral-volume",
         "node-route-controller",
         "persistentvolume-expander",
         "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",
@@ -100,6 +99,7 @@ QUEUES = {
     "endpoints": "endpoint",
     "endpointslice": "endpoint_slice",
     "endpointslicemirroring": "endpoint_slice_mirroring",
+    "ephemeral-volume": "ephemeral_volume",
     "garbagecollector": "garbage_collector_attempt_to_delete",
     "horizontal-pod-autoscaler": "horizontalpodautoscaler",
     "job-untracking": "job_orphan_pod",

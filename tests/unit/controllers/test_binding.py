@@ -6,11 +6,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilothouse.services.controllers.storage import ephemeral
 from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
 from pilothouse.services.controllers.storage.pairing.claiming import Observed
 from pilothouse.services.controllers.storage.pairing.reclaiming import Act
 from pilothouse.services.machinery.kinds import binding
-from pilothouse.services.machinery.kinds.pods import Resources
+from pilothouse.services.machinery.kinds.pods import Pod, Resources
 from pilothouse.services.machinery.kinds.volumes import (
     Claim,
     ClaimReference,
@@ -23,7 +24,7 @@ from pilothouse.services.machinery.kinds.volumes import (
     VolumeStatus,
 )
 from pilothouse.services.machinery.labels import LabelSelector
-from pilothouse.services.machinery.objects import Metadata
+from pilothouse.services.machinery.objects import Metadata, OwnerReference
 
 replace = msgspec.structs.replace
 ONCE = ("ReadWriteOnce",)
@@ -292,3 +293,27 @@ def test_what_was_released_goes_back_as_its_policy_says():
     assert reclaiming.plan(released(**delete, host_path=path), None).act is Act.DELETE
     out = HostPath(path="/tmp/../etc")
     assert reclaiming.plan(released(**delete, host_path=out), None).phase == "Failed"
+
+
+def user(*volumes, uid="pod", **status):
+    told = [{"name": name, "ephemeral": {}} for name in volumes]
+    body = {"metadata": {"name": "p", "namespace": "ns", "uid": uid}, "spec": {"volumes": told}}
+    return msgspec.convert({**body, "status": status}, Pod)
+
+
+def owned(name, uid):
+    owner = OwnerReference(api_version="v1", kind="Pod", name="p", uid=uid, controller=True)
+    return Claim(metadata=Metadata(name=name, namespace="ns", owner_references=(owner,)))
+
+
+def test_a_pod_gets_the_claims_of_its_own_once():
+    todo = ephemeral.plan(user("a", "b"), {"p-b": owned("p-b", "pod")})
+    assert [(birth.volume, birth.name) for birth in todo.create] == [("a", "p-a")]
+    both = {name: owned(name, "pod") for name in ("p-a", "p-b")}
+    assert ephemeral.plan(user("a", "b"), both) == ephemeral.Plan()
+    assert ephemeral.plan(user("a", phase="Failed"), {}) == ephemeral.Plan()
+
+
+def test_a_claim_of_somebody_else_is_in_the_way():
+    [text] = ephemeral.plan(user("a"), {"p-a": owned("p-a", "other")}).say
+    assert text == "ephemeral volume a: PVC ns/p-a was not created for pod ns/p (pod is not owner)"
