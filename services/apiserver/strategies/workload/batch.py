@@ -218,10 +218,16 @@ def _check_update(new: Body, old: Body) -> list[Cause]:
     for field in ("selector", *_FIXED):
         causes += immutable(f"spec.{field}", after.get(field), after.get(field), before.get(field))
     template = after.get("template")
-    waiting = before.get("suspend") and not (old.get("status") or {}).get("startTime")
-    if waiting:
+    if before.get("suspend") and _rests(old.get("status") or {}):
         template = _as_scheduled(after.get("template") or {}, before.get("template") or {})
     return causes + immutable("spec.template", template, template, before.get("template"))
+
+
+def _rests(status: Body) -> bool:
+    """Whether a suspended Job has no pod that was made of its template."""
+    said = status.get("conditions") or ()
+    seen = any(item["type"] == "Suspended" and item["status"] == "True" for item in said)
+    return not status.get("active") and (seen or not status.get("startTime"))
 
 
 def _completions(after: Body, before: Body) -> list[Cause]:

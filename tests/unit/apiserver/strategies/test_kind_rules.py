@@ -48,6 +48,8 @@ def job(**fields):
     return {"parallelism": 1, "completions": 1, "template": NEVER, **fields}
 
 
+SUSPENDED = {"type": "Suspended", "status": "True"}
+RESUMED = {"type": "Suspended", "status": "False"}
 APPS, BATCH, NET, STORAGE = "apps", "batch", "networking.k8s.io", "storage.k8s.io"
 RBAC = "rbac.authorization.k8s.io"
 
@@ -237,6 +239,26 @@ CHANGES = [
 def test_one_change_too_many(kind, old, new, message):
     found = changes(kind, old, new)
     assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("status", "may"),
+    [
+        ({}, True),
+        ({"active": 1}, False),
+        ({"startTime": "2026-01-01T00:00:00Z"}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "conditions": [SUSPENDED]}, True),
+        ({"active": 1, "conditions": [SUSPENDED]}, False),
+        ({"startTime": "2026-01-01T00:00:00Z", "conditions": [RESUMED]}, False),
+    ],
+)
+def test_a_job_moves_while_no_pod_of_its_template_runs(status, may):
+    old = {**spec(**job(suspend=True)), "status": status}
+    new = copy.deepcopy(old)
+    new["spec"]["template"]["spec"]["nodeSelector"] = {"zone": "a"}
+    new["spec"]["suspend"] = False
+    told = changes((BATCH, "Job"), old, new)
+    assert [line.partition(":")[0] for line in told] == ([] if may else ["spec.template"])
 
 
 def test_a_suspended_job_may_move_to_other_nodes():
