@@ -65,8 +65,9 @@ class Queue:
     def says(self, type_, reason):
         deadline = time.monotonic() + 20
         while True:
-            status = json.loads(self.kubectl("get", "hpa", "worker", "-o", "json"))["status"]
-            seen = {item["type"]: item["reason"] for item in status["conditions"]}
+            found = json.loads(self.kubectl("get", "hpa", "worker", "-o", "json"))
+            told = found.get("status", {}).get("conditions") or ()
+            seen = {item["type"]: item["reason"] for item in told}
             if seen.get(type_) == reason:
                 return
             assert time.monotonic() < deadline, seen
