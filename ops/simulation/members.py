@@ -96,8 +96,7 @@ async def scheduler(channel: aio.Channel, clock: VirtualClock, identity: str) ->
     watches = Watches(objects, deciding, loop.wake, clock, SCHEDULER)
 
     async def lead() -> None:
-        watches.renew()
-        await watches.wait_synced()
+        await watches.renew()
         await loop.run()
 
     async with asyncio.TaskGroup() as group:

@@ -2,7 +2,6 @@
 
 import argparse
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pilothouse.services.runtime.client import candidacy
 from pilothouse.services.runtime.client.election import Contest
 from pilothouse.services.runtime.door import flags as door
 from pilothouse.services.runtime.door.flags import Secured
+from pilothouse.services.runtime.door.pages import Pages
 from pilothouse.services.runtime.rpc import kubeconfig
 from pilothouse.services.runtime.rpc.tls import Identity
 
@@ -52,8 +52,7 @@ class Config:
     contest: Contest | None
     secured: Secured | None
     log_level: str
-    flags: Mapping[str, str]
-    shown: Mapping[str, Any]
+    pages: Pages
 
 
 def parse(argv: list[str]) -> Config:
@@ -96,8 +95,7 @@ def parse(argv: list[str]) -> Config:
         contest=contest,
         secured=door.secured(flags, identity),
         log_level=commandline.log_level(flags),
-        flags=commandline.told(flags),
-        shown={SHOWN_AS: {"Generic": _generic(flags)}},
+        pages=Pages(COMPONENT, commandline.told(flags), {SHOWN_AS: {"Generic": _generic(flags)}}),
     )
 
 

@@ -10,7 +10,7 @@ from pilothouse.services.controllers.autoscaling.sizes.samples import Periods
 from pilothouse.services.controllers.node.pools import MASKS, Range
 from pilothouse.services.controllers.node.zones import Patience, Rates
 from pilothouse.services.machinery import durations
-from pilothouse.services.runtime.client import candidacy
+from pilothouse.services.runtime import commandline
 
 CONCURRENT: Mapping[str, tuple[str, ...]] = {
     "concurrent-cron-job-syncs": ("cronjob",),
@@ -19,6 +19,7 @@ CONCURRENT: Mapping[str, tuple[str, ...]] = {
     "concurrent-device-taint-eviction-syncs": ("device-taint-eviction",),
     "concurrent-disruption-syncs": ("disruption",),
     "concurrent-endpoint-syncs": ("endpoints",),
+    "concurrent-ephemeralvolume-syncs": ("ephemeral-volume",),
     "concurrent-gc-syncs": ("garbagecollector",),
     "concurrent-horizontal-pod-autoscaler-syncs": ("horizontal-pod-autoscaler",),
     "concurrent-job-syncs": ("job",),
@@ -39,46 +40,37 @@ CONCURRENT: Mapping[str, tuple[str, ...]] = {
 ENDPOINTS_MAX = 1000
 """What the API lets one slice have."""
 
-_UNUSED = """
-allocate-node-cidrs allow-metric-labels allow-metric-labels-manifest
-attach-detach-reconcile-sync-period
-authentication-kubeconfig authentication-skip-lookup authentication-token-webhook-cache-ttl
-authentication-tolerate-lookup-failure authorization-kubeconfig
-authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl cert-dir
-cidr-allocator-type cloud-config cloud-provider cluster-name
-cluster-signing-kube-apiserver-client-cert-file cluster-signing-kube-apiserver-client-key-file
-cluster-signing-kubelet-client-cert-file cluster-signing-kubelet-client-key-file
-cluster-signing-kubelet-serving-cert-file cluster-signing-kubelet-serving-key-file
-cluster-signing-legacy-unknown-cert-file cluster-signing-legacy-unknown-key-file
-concurrent-ephemeralvolume-syncs concurrent-service-syncs
-configure-cloud-routes contention-profiling controller-start-interval
-controllers-start-interval disable-attach-detach-reconcile-sync disable-force-detach-on-timeout
-disabled-metrics emulated-version enable-garbage-collector
-enable-hostpath-provisioner enable-leader-migration endpoint-updates-batch-period
-endpointslice-updates-batch-period external-cloud-volume-plugin feature-gates flex-volume-plugin-dir
-http2-max-streams-per-connection kube-api-burst kube-api-content-type kube-api-qps kubeconfig
-leader-migration-config log-flush-frequency
-log-json-info-buffer-size log-json-split-stream log-text-info-buffer-size log-text-split-stream
-logging-format master-qps min-resync-period
-mirroring-endpointslice-updates-batch-period
-namespace-sync-period node-monitor-period
-permit-address-sharing permit-port-sharing pod-eviction-timeout profiling
-pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath
-pv-recycler-minimum-timeout-nfs pv-recycler-pod-template-filepath-hostpath
-pv-recycler-pod-template-filepath-nfs pv-recycler-timeout-increment-hostpath
-pvclaimbinder-sync-period requestheader-allowed-names requestheader-client-ca-file
-requestheader-extra-headers-prefix requestheader-group-headers requestheader-uid-headers
-requestheader-username-headers route-reconciliation-period
-service-account-private-key-file show-hidden-metrics-for-version
-tls-cipher-suites tls-curve-preferences tls-min-version tls-sni-cert-key
-use-service-account-credentials v vmodule
-"""
+_UNUSED: Mapping[str, str] = {
+    "nothing is looked at in turn: watches tell of every change, and what is due has its own timer":
+        "min-resync-period namespace-sync-period node-monitor-period pvclaimbinder-sync-period",
+    "each change is told of at once":
+        "endpoint-updates-batch-period endpointslice-updates-batch-period "
+        "mirroring-endpointslice-updates-batch-period",
+    "all controllers begin together, and take turns":
+        "controller-start-interval controllers-start-interval",
+    "volumes are attached and cleared by their own drivers":
+        "attach-detach-reconcile-sync-period disable-attach-detach-reconcile-sync "
+        "disable-force-detach-on-timeout enable-hostpath-provisioner flex-volume-plugin-dir "
+        "pv-recycler-increment-timeout-nfs pv-recycler-minimum-timeout-hostpath "
+        "pv-recycler-minimum-timeout-nfs pv-recycler-pod-template-filepath-hostpath "
+        "pv-recycler-pod-template-filepath-nfs pv-recycler-timeout-increment-hostpath",
+    "there is no cloud here: a cloud controller manager does this":
+        "cidr-allocator-type cloud-config cloud-provider cluster-name concurrent-service-syncs "
+        "configure-cloud-routes external-cloud-volume-plugin route-reconciliation-period "
+        "enable-leader-migration leader-migration-config",
+    "the API server signs the tokens that Secrets hold":
+        "service-account-private-key-file",
+    "all controllers are one user, whom --client-certificate or --kubeconfig names":
+        "use-service-account-credentials",
+    "pods are evicted by taints": "pod-eviction-timeout",
+}  # fmt: skip
+"""Beyond what all components have; by the reason why nothing comes of them."""
 
 
 def add_unused(parser: argparse.ArgumentParser) -> None:
     """Flags of upstream's that ask for nothing which is not so here, or which is not here."""
-    for name in _UNUSED.split():
-        parser.add_argument(f"--{name}", nargs="?", default="", help=argparse.SUPPRESS)
+    commandline.add_unused(parser)
+    commandline.add_unused(parser, _UNUSED)
 
 
 def add_works(parser: argparse.ArgumentParser) -> None:
@@ -90,15 +82,11 @@ def add_works(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="for how long a token that was made of itself may go unused",
     )
-    parser.add_argument(
-        "--enable-dynamic-provisioning",
-        nargs="?",
-        type=candidacy.boolean,
-        const=True,
-        default=True,
-        metavar="BOOL",
-        help="whether claims of a class may have volumes made for them",
-    )
+    for name, text in (
+        ("enable-dynamic-provisioning", "whether claims of a class may have volumes made for them"),
+        ("enable-garbage-collector", "whether what is owned goes with its owners"),
+    ):
+        commandline.add_switch(parser, name, text, default=True)
     parser.add_argument(
         "--resource-quota-sync-period",
         type=_period,
@@ -148,6 +136,12 @@ def autoscaling(flags: argparse.Namespace) -> verdict.Settings:
     )
 
 
+def controllers(flags: argparse.Namespace) -> list[str]:
+    """Which to run, in the words of ``--controllers``."""
+    words: list[str] = flags.controllers.split(",")
+    return words if flags.enable_garbage_collector else ["-garbagecollector", *words]
+
+
 def add_nodes(parser: argparse.ArgumentParser) -> None:
     """For how long nodes may be silent, and how fast they lose their pods then."""
     add = parser.add_argument
@@ -163,6 +157,9 @@ def add_nodes(parser: argparse.ArgumentParser) -> None:
 def add_addresses(parser: argparse.ArgumentParser) -> None:
     """Addresses of pods, and how many of them are told of in one object."""
     add = parser.add_argument
+    commandline.add_switch(
+        parser, "allocate-node-cidrs", "whether nodes get parts of --cluster-cidr", default=True
+    )
     add("--cluster-cidr", default="", metavar="CIDR[,CIDR]", help="a part of it for each node")
     add("--service-cluster-ip-range", default="", metavar="CIDR[,CIDR]", help="no part of these")
     for suffix in ("", "-ipv4", "-ipv6"):

@@ -36,24 +36,24 @@ async def run(config: Config, ready: process.Ready) -> None:
         sources += [measures.source(scheduler, loop.attempts, name)]
 
         async def lead() -> None:
-            watches.renew()
-            await watches.wait_synced()
+            await watches.renew()
             await loop.run()
 
         async with (
             serve([scheduling.service(scheduler, watches)], [Listen(str(config.socket))]),
-            serve_https(config.secured, free, clock, sources),
+            serve_https(config.secured, free, clock, sources, pages=config.pages),
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(watches.run())
-            group.create_task(events.run())
+            for part in (watches, events):
+                group.create_task(part.run())
             ready.ready()
             await (contest.run(free, clock, term, lead) if contest else lead())
 
 
 def main(argv: list[str]) -> int:
     """Run until a signal; the exit code."""
-    return process.run("scheduler", partial(run, parse(argv)))
+    config = parse(argv)
+    return process.run("scheduler", partial(run, config), log_level=config.log_level)
 
 
 if __name__ == "__main__":

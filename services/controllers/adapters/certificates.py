@@ -1,6 +1,7 @@
 """Requests for certificates, and the writes to them."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -30,14 +31,17 @@ from pilothouse.services.runtime.control.queue import WorkQueue
 class Requests:
     """What the controllers of certificates ask for."""
 
-    def __init__(self, world: World, signing: Signing | None = None) -> None:
+    def __init__(self, world: World, signing: Mapping[str, Signing] | None = None) -> None:
         self._objects = world.objects
         self._clock = world.clock
         self._requests = _cache(world)
-        self._authority = Authority(signing) if signing is not None else None
+        self._authorities = None if signing is None else _authorities(signing)
 
     def find(self, key: Key) -> CertificateSigningRequest | None:
-        return self._requests.get(key)
+        found = self._requests.get(key)
+        if found is None or self._authorities is None:
+            return found
+        return found if found.spec.signer_name in self._authorities else None
 
     def subject(self, request: CertificateSigningRequest) -> Subject | None:
         return authority.subject(request.spec.request)
@@ -46,7 +50,7 @@ class Requests:
         return authority.expires(request.status.certificate) if request.status.certificate else None
 
     def lasting(self) -> float:
-        return self._authority.seconds if self._authority is not None else 0.0
+        return next((item.seconds for item in (self._authorities or {}).values()), 0.0)
 
     def now(self) -> float:
         return self._clock.now()
@@ -77,11 +81,12 @@ class Requests:
         await self._tell(request, "approval", self._said("Approved", "AutoApproved", message))
 
     async def sign(self, request: CertificateSigningRequest, terms: Terms) -> None:
-        if self._authority is None:
-            return
         spec = request.spec
+        signer = (self._authorities or {}).get(spec.signer_name)
+        if signer is None:
+            return
         try:
-            made = self._authority.sign(spec.request, spec.usages, terms)
+            made = signer.sign(spec.request, spec.usages, terms)
         except ValueError as error:
             await self.refuse(request, str(error))
             return
@@ -114,6 +119,12 @@ class Requests:
         await self._objects.patch(CERTIFICATE_SIGNING_REQUESTS, key, patch, subresource=subresource)
 
 
+def _authorities(signing: Mapping[str, Signing]) -> dict[str, Authority]:
+    """By signer; those that sign with the same are one."""
+    made = {told: Authority(told) for told in set(signing.values())}
+    return {name: made[told] for name, told in signing.items()}
+
+
 def _same(request: CertificateSigningRequest) -> dict[str, str]:
     metadata = request.metadata
     return {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
@@ -139,8 +150,8 @@ def approving(world: World) -> Controller:
     return controller(ApprovingController(Requests(world)), _queue(world), _cache(world))
 
 
-def signing(world: World, told: Signing) -> Controller:
-    """The signing controller, wired."""
+def signing(world: World, told: Mapping[str, Signing]) -> Controller:
+    """The signing controller, wired; ``told`` is by the signer's name."""
     return controller(SigningController(Requests(world, told)), _queue(world), _cache(world))
 
 

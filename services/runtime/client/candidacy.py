@@ -6,17 +6,16 @@ from pathlib import Path
 from pilothouse.services.machinery import durations
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.runtime.client.election import Contest
+from pilothouse.services.runtime.commandline import add_switch
 from pilothouse.services.runtime.control.leadership import Timing
 
 _TIMES = (("lease-duration", 15.0), ("renew-deadline", 10.0), ("retry-period", 2.0))
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
-_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 def add_election(parser: argparse.ArgumentParser, component: str) -> None:
     """``--leader-elect`` and its kin; the Lease is ``kube-system/<component>`` by default."""
     add = parser.add_argument
-    add("--leader-elect", type=boolean, nargs="?", const=True, default=True, metavar="BOOL")
+    add_switch(parser, "leader-elect", "whether others may stand by", default=True)
     for name, default in _TIMES:
         flag = f"--leader-elect-{name}"
         add(flag, type=durations.parse, default=default, metavar="DURATION")
@@ -43,10 +42,14 @@ def contest(flags: argparse.Namespace, component: str, own: Path) -> Contest | N
     return Contest(component, lease, timing, mark)
 
 
-def boolean(text: str) -> bool:
-    """As Go reads it; ValueError."""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError(text)
+def shown(flags: argparse.Namespace) -> dict[str, object]:
+    """As components show their configuration."""
+    return {
+        "LeaderElect": flags.leader_elect,
+        "LeaseDuration": f"{flags.leader_elect_lease_duration:g}s",
+        "RenewDeadline": f"{flags.leader_elect_renew_deadline:g}s",
+        "RetryPeriod": f"{flags.leader_elect_retry_period:g}s",
+        "ResourceLock": flags.leader_elect_resource_lock,
+        "ResourceName": flags.leader_elect_resource_name,
+        "ResourceNamespace": flags.leader_elect_resource_namespace,
+    }

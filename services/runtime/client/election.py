@@ -21,7 +21,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 from grpc import aio
@@ -47,6 +47,8 @@ from pilothouse.services.runtime.rpc.claims import Claim, Pairs
 RELEASE_SECONDS_MAX = 1.0
 
 Work = Callable[[], Awaitable[None]]
+
+Sort = TypeVar("Sort", bound=Objects)
 
 
 class Leases(Protocol):
@@ -83,10 +85,10 @@ class Term:
     def left_seconds(self) -> float:
         return self._end - self._clock.monotonic()
 
-    def until(self, end: float, record: Record) -> None:
+    def until(self, end: float, record: Record | None = None) -> None:
         """Monotonic seconds, and what the Lease says."""
         self._end = end
-        if self._lease is not None:
+        if self._lease is not None and record is not None:
             self._claim = Claim(self._lease, record.holder, record.transitions).pairs()
 
     def claim(self) -> Pairs:
@@ -341,11 +343,11 @@ class Contest:
                 await Election(leases, candidate, clock, term).run(work)
 
 
-def writer(channel: aio.Channel, term: Term, contest: Contest | None) -> Objects:
-    """A client whose writes end with ``term``; without a contest they never do."""
+def writer(sort: type[Sort], channel: aio.Channel, term: Term, contest: Contest | None) -> Sort:
+    """A client of this sort whose writes end with ``term``; without a contest they never do."""
     if contest is None:
-        return Objects(channel)
-    return Objects(channel, before_write=term.check, claim=term.claim)
+        return sort(channel)
+    return sort(channel, before_write=term.check, claim=term.claim)
 
 
 def _read(text: str) -> _Lease:

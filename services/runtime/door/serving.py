@@ -1,4 +1,4 @@
-"""Answers ``/healthz``, ``/livez``, ``/readyz`` and ``/metrics`` over HTTPS."""
+"""Answers ``/healthz``, ``/livez``, ``/readyz``, ``/metrics`` and the pages over HTTPS."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,7 @@ from pilothouse.services.runtime.clientcerts import Judge, defer, shown_over
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.runtime.door.access import Access
 from pilothouse.services.runtime.door.flags import Secured
+from pilothouse.services.runtime.door.pages import Pages
 from pilothouse.services.runtime.door.users import User, user_of
 from pilothouse.services.runtime.exposition import (
     OPEN_METRICS,
@@ -30,6 +31,8 @@ from pilothouse.services.runtime.exposition import (
 )
 
 HEALTH = ("healthz", "livez", "readyz")
+PAGES = ("configz", "flagz", "statusz")
+_PATHS = (*HEALTH, *PAGES, "metrics")
 _PLAIN = "text/plain; charset=utf-8"
 
 # What is wrong, or empty text.
@@ -42,8 +45,9 @@ class Door:
 
     def __init__(
         self, access: Access, judge: Judge[User], open_paths: Iterable[str],
-        checks: Mapping[str, Check], sources: Iterable[Source],
+        checks: Mapping[str, Check], sources: Iterable[Source], pages: Pages,
     ) -> None:  # fmt: skip
+        self._pages = pages
         self._access = access
         self._judge = judge
         self._open_paths = frozenset(open_paths)
@@ -77,6 +81,8 @@ class Door:
 
     def _reply(self, request: web.BaseRequest) -> web.Response:
         first, _, rest = request.path.strip("/").partition("/")
+        if first in PAGES and not rest:
+            return self._page(first, request)
         if first == "metrics" and not rest:
             found = [family for source in self._sources for family in source()]
             opened = wants_open_metrics(request.headers.get("Accept", ""))
@@ -91,6 +97,11 @@ class Door:
             fault = self._checks[rest]()
             return _text(f"internal server error: {fault}\n" if fault else "ok", failed=bool(fault))
         raise NotFound("the server could not find the requested resource")
+
+    def _page(self, name: str, request: web.BaseRequest) -> web.Response:
+        if name == "statusz":
+            return self._pages.statusz(request, [f"/{path}" for path in _PATHS])
+        return self._pages.flagz(request) if name == "flagz" else self._pages.configz()
 
     def _healthy(self, endpoint: str, excluded: Iterable[str], *, verbose: bool) -> web.Response:
         lines, failed = [], False
@@ -114,13 +125,15 @@ async def serve_https(
     clock: Clock,
     sources: Iterable[Source],
     checks: Mapping[str, Check] = MappingProxyType({}),
+    pages: Pages | None = None,
 ) -> AsyncIterator[None]:
     """Serve until the block ends; nothing without a port. ``objects`` asks the reviews."""
     if secured is None:
         yield
         return
     judge = Judge(secured.client_authority, clock.now, user_of)
-    door = Door(Access(objects, clock), judge, secured.open_paths, checks, sources)
+    access, pages = Access(objects, clock), pages or Pages("pilothouse", clock=clock)
+    door = Door(access, judge, secured.open_paths, checks, sources, pages)
     server = web.Server(door.answer)
 
     listening = await asyncio.get_running_loop().create_server(

@@ -68,10 +68,11 @@ class Watches:
             for cache in self._caches():
                 group.create_task(cache.run())
 
-    def renew(self) -> None:
-        """What was seen while another led may be old: the present state is read anew."""
+    async def renew(self) -> None:
+        """What was seen while another led may be old: read the present state anew."""
         for cache in self._caches():
             cache.renew()
+        await self.wait_synced()
 
     async def wait_synced(self) -> None:
         """Until the present state of all has been seen."""

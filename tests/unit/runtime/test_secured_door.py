@@ -17,6 +17,7 @@ from pilothouse.services.runtime.control import measures
 from pilothouse.services.runtime.control.loop import Loop, Result
 from pilothouse.services.runtime.control.queue import WorkQueue
 from pilothouse.services.runtime.door.flags import Secured
+from pilothouse.services.runtime.door.pages import Pages
 from pilothouse.services.runtime.door.serving import calls, election, serve_https
 
 
@@ -71,7 +72,8 @@ async def door(pki, unused_tcp_port):
     told = Secured("127.0.0.1", unused_tcp_port, pki / "server.crt", pki / "server.key",
                    pki / "ca.crt", open_paths)  # fmt: skip
     faults = {"storage": lambda: reviews.fault if hasattr(reviews, "fault") else ""}
-    async with serve_https(told, reviews, SystemClock(), sources, faults):
+    pages = Pages("kube-scheduler", {"v": "2", "bind-address": "::"}, {"componentconfig": {"a": 1}})
+    async with serve_https(told, reviews, SystemClock(), sources, faults, pages=pages):
         yield unused_tcp_port, reviews, term
 
 
@@ -136,3 +138,25 @@ async def test_metrics_have_kubernetes_names(pki, door):
     term.until(float("inf"))
     _, text = await get(pki, port, "/metrics", "admin")
     assert 'leader_election_master_status{name="kube-controller-manager"} 1' in text
+
+
+async def test_what_it_is_and_how_it_was_told_is_for_those_who_may(pki, door):
+    port, _, _ = door
+    assert (await get(pki, port, "/flagz"))[0] == 403
+    status, text = await get(pki, port, "/flagz", "admin")
+    assert status == 200
+    assert text.startswith(
+        "\nkube-scheduler flagz\nWarning: This endpoint is not meant to be machine"
+    )
+    assert text.endswith("\n\nbind-address=::\nv=2\n")
+    status, text = await get(pki, port, "/statusz", "admin")
+    assert "Binary version: 1.37.0\nEmulation version: 1.37\n" in text
+    paths = "/configz /flagz /healthz /livez /metrics /readyz /statusz"
+    assert f"Paths: {paths}\n" in text
+    assert await get(pki, port, "/configz", "admin") == (200, '{"componentconfig": {"a": 1}}')
+    for kind, path in (("Flagz", "/flagz"), ("Statusz", "/statusz")):
+        wish = f"application/json;v=v1beta1;g=config.k8s.io;as={kind}"
+        told = msgspec.json.decode((await get(pki, port, path, "admin", Accept=wish))[1])
+        assert (told["kind"], told["apiVersion"]) == (kind, "config.k8s.io/v1beta1")
+        assert told["metadata"]["name"] == "kube-scheduler"
+    assert (await get(pki, port, "/flagz/more", "admin"))[0] == 404
