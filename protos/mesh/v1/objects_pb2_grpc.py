@@ -81,6 +81,11 @@ class ObjectsStub:
                 request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.DeleteRequest.SerializeToString,
                 response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
                 _registered_method=True)
+        self.WriteMany = channel.unary_stream(
+                '/pilothouse.mesh.v1.Objects/WriteMany',
+                request_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyRequest.SerializeToString,
+                response_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyResponse.FromString,
+                _registered_method=True)
 
 
 class ObjectsServicer:
@@ -146,6 +151,14 @@ class ObjectsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WriteMany(self, request, context):
+        """Writes of any sort side by side, each as if it were sent alone. What came of each is told as
+        soon as it is known, in any order: one that waits keeps no other waiting.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ObjectsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -193,6 +206,11 @@ def add_ObjectsServicer_to_server(servicer, server):
                     servicer.Delete,
                     request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.DeleteRequest.FromString,
                     response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.SerializeToString,
+            ),
+            'WriteMany': grpc.unary_stream_rpc_method_handler(
+                    servicer.WriteMany,
+                    request_deserializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyRequest.FromString,
+                    response_serializer=pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -440,6 +458,33 @@ class Objects:
             '/pilothouse.mesh.v1.Objects/Delete',
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.DeleteRequest.SerializeToString,
             pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.Object.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteMany(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pilothouse.mesh.v1.Objects/WriteMany',
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyRequest.SerializeToString,
+            pilothouse_dot_protos_dot_mesh_dot_v1_dot_objects__pb2.WriteManyResponse.FromString,
             options,
             channel_credentials,
             insecure,

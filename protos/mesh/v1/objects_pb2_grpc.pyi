@@ -49,6 +49,10 @@ class ObjectsStub:
     PatchMany: _grpc.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]
     """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another."""
     Delete: _grpc.UnaryUnaryMultiCallable[_objects_pb2.DeleteRequest, _objects_pb2.Object]
+    WriteMany: _grpc.UnaryStreamMultiCallable[_objects_pb2.WriteManyRequest, _objects_pb2.WriteManyResponse]
+    """Writes of any sort side by side, each as if it were sent alone. What came of each is told as
+    soon as it is known, in any order: one that waits keeps no other waiting.
+    """
 
 @_typing.type_check_only
 class ObjectsAsyncStub(ObjectsStub):
@@ -71,6 +75,10 @@ class ObjectsAsyncStub(ObjectsStub):
     PatchMany: _aio.UnaryUnaryMultiCallable[_objects_pb2.PatchManyRequest, _objects_pb2.PatchManyResponse]  # type: ignore[assignment]
     """Patches in one message, for whoever speaks for many: each is judged alone, none waits for another."""
     Delete: _aio.UnaryUnaryMultiCallable[_objects_pb2.DeleteRequest, _objects_pb2.Object]  # type: ignore[assignment]
+    WriteMany: _aio.UnaryStreamMultiCallable[_objects_pb2.WriteManyRequest, _objects_pb2.WriteManyResponse]  # type: ignore[assignment]
+    """Writes of any sort side by side, each as if it were sent alone. What came of each is told as
+    soon as it is known, in any order: one that waits keeps no other waiting.
+    """
 
 class ObjectsServicer(metaclass=_abc_1.ABCMeta):
     """The API server's request path (authenticate, authorize, admit, validate, store) over gRPC.
@@ -144,5 +152,15 @@ class ObjectsServicer(metaclass=_abc_1.ABCMeta):
         request: _objects_pb2.DeleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_objects_pb2.Object, _abc.Awaitable[_objects_pb2.Object]]: ...
+
+    @_abc_1.abstractmethod
+    def WriteMany(
+        self,
+        request: _objects_pb2.WriteManyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_objects_pb2.WriteManyResponse], _abc.AsyncIterator[_objects_pb2.WriteManyResponse]]:
+        """Writes of any sort side by side, each as if it were sent alone. What came of each is told as
+        soon as it is known, in any order: one that waits keeps no other waiting.
+        """
 
 def add_ObjectsServicer_to_server(servicer: ObjectsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,10 +4,9 @@ Watch streams are bounded by the registry's watcher: one that falls behind is cu
 RESOURCE_EXHAUSTED and lists again.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -30,17 +29,14 @@ from pilothouse.services.apiserver.requests import (
     WatchEvent,
     WriteOptions,
 )
+from pilothouse.services.apiserver.rpc import together
 from pilothouse.services.apiserver.rpc.fence import Fence
 from pilothouse.services.apiserver.rpc.peers import Peers, program_of
-from pilothouse.services.machinery.errors import ApiError, BadRequest, InternalError
-from pilothouse.services.runtime import telemetry
+from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service
 
 NAME = pb.DESCRIPTOR.services_by_name["Objects"].full_name
-
-WRITES_MAX = 256
-"""In one message."""
 
 _PATCHES: dict[int, PatchType] = {
     pb.PatchRequest.MERGE: "merge",
@@ -49,7 +45,6 @@ _PATCHES: dict[int, PatchType] = {
     pb.PatchRequest.APPLY: "apply",
 }
 _decode = msgspec.json.Decoder().decode
-_Request = TypeVar("_Request")
 
 
 class Objects(ObjectsServicer):
@@ -103,8 +98,7 @@ class Objects(ObjectsServicer):
 
     @override
     async def Create(self, request: pb.CreateRequest, context: Context) -> pb.Object:
-        written = await self._create(await self._writer(context), request)
-        return self._object(request.resource, written)
+        return await self._created(await self._writer(context), request)
 
     @override
     async def CreateMany(
@@ -115,7 +109,10 @@ class Objects(ObjectsServicer):
         async def create(one: pb.CreateRequest) -> pb.Object:
             return self._object(one.resource, await self._create(user, one), brief=True)
 
-        return pb.CreateManyResponse(outcomes=await _each(request.creations, create))
+        return pb.CreateManyResponse(outcomes=await together.each(request.creations, create))
+
+    async def _created(self, user: User, request: pb.CreateRequest) -> pb.Object:
+        return self._object(request.resource, await self._create(user, request))
 
     async def _create(self, user: User, request: pb.CreateRequest) -> Stored:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
@@ -124,8 +121,10 @@ class Objects(ObjectsServicer):
 
     @override
     async def Update(self, request: pb.UpdateRequest, context: Context) -> pb.Object:
+        return await self._update(await self._writer(context), request)
+
+    async def _update(self, user: User, request: pb.UpdateRequest) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
-        user = await self._writer(context)
         options = WriteOptions(dry_run=request.dry_run, agent=program_of(user))
         written = await self._registry.update(user, target, _body(request.json), options)
         return self._object(request.resource, written.object)
@@ -139,7 +138,7 @@ class Objects(ObjectsServicer):
         self, request: pb.PatchManyRequest, context: Context
     ) -> pb.PatchManyResponse:
         patch = partial(self._patch, await self._writer(context))
-        return pb.PatchManyResponse(outcomes=await _each(request.patches, patch))
+        return pb.PatchManyResponse(outcomes=await together.each(request.patches, patch))
 
     async def _patch(self, user: User, request: pb.PatchRequest) -> pb.Object:
         target = _target(request.resource, request.namespace, request.name, request.subresource)
@@ -158,6 +157,9 @@ class Objects(ObjectsServicer):
 
     @override
     async def Delete(self, request: pb.DeleteRequest, context: Context) -> pb.Object:
+        return await self._delete(await self._writer(context), request)
+
+    async def _delete(self, user: User, request: pb.DeleteRequest) -> pb.Object:
         has_grace = request.HasField("grace_period_seconds")
         options = DeleteOptions(
             grace_period_seconds=request.grace_period_seconds if has_grace else None,
@@ -167,8 +169,27 @@ class Objects(ObjectsServicer):
             dry_run=request.dry_run,
         )
         target = _target(request.resource, request.namespace, request.name)
-        stored = await self._registry.delete(await self._writer(context), target, options)
-        return self._object(request.resource, stored)
+        return self._object(request.resource, await self._registry.delete(user, target, options))
+
+    @override
+    async def WriteMany(
+        self, request: pb.WriteManyRequest, context: Context
+    ) -> AsyncIterator[pb.WriteManyResponse]:
+        act = partial(self._act, await self._writer(context))
+        async for written in together.as_known(request.writes, act):
+            yield pb.WriteManyResponse(written=written)
+
+    async def _act(self, user: User, write: pb.Write) -> pb.Object:
+        match write.WhichOneof("act"):
+            case "create":
+                return await self._created(user, write.create)
+            case "update":
+                return await self._update(user, write.update)
+            case "patch":
+                return await self._patch(user, write.patch)
+            case "delete":
+                return await self._delete(user, write.delete)
+        raise BadRequest("writes: must be one of create, update, patch, delete")
 
     async def _writer(self, context: Context) -> User:
         """Who writes, unless the term is over under which that was decided."""
@@ -198,29 +219,6 @@ def service(registry: Registry, catalog: Catalog) -> Service:
     """What the gRPC server serves."""
     servicer = Objects(registry, catalog)
     return Service(NAME, lambda server: add_ObjectsServicer_to_server(servicer, server))
-
-
-async def _each(
-    requests: Sequence[_Request], act: Callable[[_Request], Awaitable[pb.Object]]
-) -> list[pb.Outcome]:
-    """What came of each, side by side."""
-    if len(requests) > WRITES_MAX:
-        raise BadRequest(f"at most {WRITES_MAX} in one message")
-    outcomes = [pb.Outcome() for _ in requests]
-
-    async def attempt(request: _Request, outcome: pb.Outcome) -> None:
-        try:
-            outcome.object.CopyFrom(await act(request))
-        except Exception as error:  # noqa: BLE001 - a bug with one is not the others' failure
-            if not isinstance(error, ApiError):
-                telemetry.logger().error("write failed", exc_info=error)
-                error = InternalError("internal error; the service's log has the trace")
-            outcome.status = msgspec.json.encode(error.status()).decode()
-
-    async with asyncio.TaskGroup() as group:
-        for request, outcome in zip(requests, outcomes, strict=True):
-            group.create_task(attempt(request, outcome))
-    return outcomes
 
 
 def _target(resource: pb.Resource, namespace: str, name: str = "", subresource: str = "") -> Target:

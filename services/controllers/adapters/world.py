@@ -93,7 +93,7 @@ class World:
 
 
 def controller(
-    reconciler: Reconciler, queue: WorkQueue[Key], cache: Cache[V], *, workers: int = 4
+    reconciler: Reconciler, queue: WorkQueue[Key], cache: Cache[V], *, workers: int = 16
 ) -> Controller:
     """A controller whose keys are the objects of ``cache``."""
     return Controller(

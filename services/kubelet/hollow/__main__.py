@@ -1,5 +1,6 @@
 """``pilothouse simulate``: many nodes in one process."""
 
+import asyncio
 import gc
 import sys
 
@@ -17,8 +18,11 @@ YOUNG_OBJECTS = 20_000
 async def run(config: Config, ready: process.Ready) -> None:
     """Simulate until cancelled."""
     async with open_channel(config.server, config.identity) as mesh:
-        ready.ready()
-        await Fleet(config, GatedObjects(mesh), SystemClock()).run()
+        objects = GatedObjects(mesh)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(objects.run())
+            ready.ready()
+            await Fleet(config, objects, SystemClock()).run()
 
 
 def main(argv: list[str]) -> int:

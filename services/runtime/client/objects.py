@@ -17,7 +17,7 @@ from pilothouse.services.runtime.rpc.claims import Pairs
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 CALL_SECONDS_MAX = 30.0
-_OK, _CREATED = 200, 201
+OK, CREATED = 200, 201
 
 T = TypeVar("T")
 _Method: TypeAlias = Callable[..., Awaitable[T]]
@@ -214,7 +214,7 @@ class Objects:
             refusal = from_rpc(error)
             self.calls[verb, refusal.http] += 1
             raise refusal from None
-        self.calls[verb, _CREATED if verb == "POST" else _OK] += 1
+        self.calls[verb, CREATED if verb == "POST" else OK] += 1
         return answer
 
 

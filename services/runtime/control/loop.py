@@ -47,7 +47,7 @@ class Failure:
 class Loop:
     """Works off a queue with a reconciler; alone owns retries, backoff and logging."""
 
-    def __init__(self, reconciler: Reconciler, queue: WorkQueue[Key], *, workers: int = 4) -> None:
+    def __init__(self, reconciler: Reconciler, queue: WorkQueue[Key], *, workers: int = 16) -> None:
         self.name = reconciler.name
         self.queue = queue
         self.retries = 0

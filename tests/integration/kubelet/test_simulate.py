@@ -13,6 +13,7 @@ from pilothouse.ops.bench import server
 from pilothouse.services.machinery.errors import AlreadyExists, BadRequest, Invalid, NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import EVENTS, LEASES, NODES, PODS, SERVICE_ACCOUNTS
+from pilothouse.services.runtime.client.gathered import GatheredObjects
 from pilothouse.services.runtime.client.objects import Birth, Change, Objects
 from pilothouse.services.runtime.rpc.channel import open_channel
 
@@ -87,14 +88,40 @@ async def creations_in_one_message_are_judged_alone(objects):
         await objects.create_many([birth("one")] * 257)
 
 
+async def messages_of_many_are_judged_one_by_one(channel):
+    await patches_in_one_message_are_judged_alone(Objects(channel))
+    await creations_in_one_message_are_judged_alone(Objects(channel))
+    await writes_that_go_together_are_judged_alone(channel)
+
+
+async def writes_that_go_together_are_judged_alone(channel):
+    objects = GatheredObjects(channel)
+    key = Key("kube-node-lease", "one")
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(objects.run())
+        await asyncio.sleep(0)
+        said = {"metadata": {"name": "three"}, "spec": {"holderIdentity": "three"}}
+        made, changed, gone = (
+            group.create_task(objects.create(LEASES, "kube-node-lease", said)),
+            group.create_task(objects.patch(LEASES, key, {"spec": {"holderIdentity": "new"}})),
+            group.create_task(objects.delete(LEASES, Key("kube-node-lease", "two"))),
+        )
+        with pytest.raises(NotFound):
+            await objects.patch(LEASES, Key("kube-node-lease", "none"), {})
+        await asyncio.wait([made, changed, gone])
+        running.cancel()
+    assert json.loads(made.result())["spec"] == said["spec"]
+    assert json.loads(changed.result())["spec"]["holderIdentity"] == "new"
+    assert gone.result() is None
+
+
 async def test_it_registers_runs_pods_and_ends_when_told(tmp_path):
     async with (
         server.running(tmp_path) as (process, _),
         open_channel(f"unix://{tmp_path}/run/apiserver.sock") as channel,
     ):
         objects = Objects(channel)
-        await patches_in_one_message_are_judged_alone(objects)
-        await creations_in_one_message_are_judged_alone(objects)
+        await messages_of_many_are_judged_one_by_one(channel)
         flags = ("--name-prefix=fake-", "--first=5", "--labels=pool=big", "--cpu=8",
                  "--register-with-taints=kwok.x-k8s.io/node=fake:NoSchedule")  # fmt: skip
         async with simulating(process, *flags) as child:

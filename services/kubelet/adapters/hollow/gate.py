@@ -11,7 +11,8 @@ from typing_extensions import override
 from pilothouse.services.machinery.errors import ApiError, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
-from pilothouse.services.runtime.client.objects import Change, Objects
+from pilothouse.services.runtime.client.gathered import GatheredObjects
+from pilothouse.services.runtime.client.objects import Change
 
 WRITES_AT_ONCE = 64
 MESSAGES_AT_ONCE = 3
@@ -22,7 +23,7 @@ GATHER_SECONDS = 0.03
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _Patch:
     change: Change
     answer: asyncio.Future[str] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -30,7 +31,7 @@ class _Waiting:
     is_taken: bool = False
 
 
-class GatedObjects(Objects):
+class GatedObjects(GatheredObjects):
     """Writes wait here for their turn, so that none of thousands waits past its deadline.
 
     Patches (leases, statuses) go out together: whoever's turn comes first takes along those that
@@ -41,7 +42,7 @@ class GatedObjects(Objects):
         super().__init__(channel)
         self._room = asyncio.Semaphore(WRITES_AT_ONCE)
         self._messages = asyncio.Semaphore(MESSAGES_AT_ONCE)
-        self._waiting: deque[_Waiting] = deque()
+        self._patches: deque[_Patch] = deque()
 
     @override
     async def create(
@@ -68,22 +69,22 @@ class GatedObjects(Objects):
         subresource: str = "",
         strategic: bool = False,
     ) -> str:
-        mine = _Waiting(Change(resource, key, patch, subresource, strategic))
-        self._waiting.append(mine)
+        mine = _Patch(Change(resource, key, patch, subresource, strategic))
+        self._patches.append(mine)
         try:
             async with self._messages:
                 if not mine.is_taken:
                     await asyncio.sleep(GATHER_SECONDS)
                 if not mine.is_taken:
-                    await self._send()
+                    await self._send_patches()
             return await mine.answer
         finally:
             if not mine.is_taken:
-                self._waiting.remove(mine)
+                self._patches.remove(mine)
 
-    async def _send(self) -> None:
+    async def _send_patches(self) -> None:
         """The oldest that wait, as one message."""
-        taken = [self._waiting.popleft() for _ in range(min(PATCHES_MAX, len(self._waiting)))]
+        taken = [self._patches.popleft() for _ in range(min(PATCHES_MAX, len(self._patches)))]
         for item in taken:
             item.is_taken = True
         answers = list[str | ApiError]()
