@@ -26,6 +26,7 @@ from pilothouse.services.machinery.objects import Metadata, View
 _NOT_FOUND = 404
 CUSTOM_WINDOW_SECONDS = 60.0
 _RESOURCE, _CUSTOM, _EXTERNAL = "resource", "custom", "external"
+_VERSIONS = ("v1beta2", "v1beta1")
 _PLURALS = {"Ingress": "ingresses.networking.k8s.io", "Endpoints": "endpoints"}
 
 
@@ -67,6 +68,15 @@ class _ValueList(View, frozen=True, kw_only=True):
     items: tuple[_Value, ...] = ()
 
 
+class _Version(View, frozen=True, kw_only=True):
+    version: str = ""
+
+
+class _Group(View, frozen=True, kw_only=True):
+    preferred_version: _Version = _Version()
+    versions: tuple[_Version, ...] = ()
+
+
 class _Failed(Exception):
     """What the server said."""
 
@@ -76,6 +86,7 @@ class RestMetrics:
 
     def __init__(self, server: Server | None) -> None:
         self._door = RestDoor(server)
+        self._custom_version = ""
 
     async def read(self, metric: Metric, namespace: str, selector: str) -> Reading:
         source = metric.resource or metric.container_resource
@@ -135,7 +146,8 @@ class RestMetrics:
         where = f"namespaces/{namespace}/{plural}/{quote(name, safe='*')}"
         if plural == "namespaces":
             where = f"namespaces/{quote(name)}/metrics"
-        path = f"custom.metrics.k8s.io/v1beta2/{where}/{quote(metric.name, safe='')}"
+        version = await self._version()
+        path = f"custom.metrics.k8s.io/{version}/{where}/{quote(metric.name, safe='')}"
         series = render_selector(metric.selector)
         if series:
             query["metricLabelSelector"] = series
@@ -144,6 +156,21 @@ class RestMetrics:
         if not found:
             raise _Failed("no metrics returned from custom metrics API")
         return found
+
+    async def _version(self) -> str:
+        """Of the custom metrics API, as the server would have it; not every adapter has both."""
+        if not self._custom_version:
+            try:
+                answer = await self._door.get("/apis/custom.metrics.k8s.io", {})
+            except Unreachable:
+                return _VERSIONS[0]
+            if not answer.is_ok:
+                return _VERSIONS[0]
+            group = msgspec.json.decode(answer.body, type=_Group)
+            offered = [item.version for item in (group.preferred_version, *group.versions)]
+            known = (version for version in offered if version in _VERSIONS)
+            self._custom_version = next(known, _VERSIONS[0])
+        return self._custom_version
 
     async def _external(self, source: MetricSource, namespace: str) -> Reading:
         metric = source.metric
@@ -165,6 +192,8 @@ class RestMetrics:
         if answer.is_ok:
             return answer.body
         told: Any = msgspec.json.decode(answer.body).get("message") if answer.is_json else None
+        if answer.status == _NOT_FOUND:
+            self._custom_version = ""  # another adapter may serve it now
         if answer.status == _NOT_FOUND and (not told or "could not find" in told):
             told = f"the server could not find the requested resource (get {what})"
         raise _Failed(f"{words}: {told or f'the server answered {answer.status}'}")

@@ -75,11 +75,34 @@ async def test_custom_metrics_of_pods_and_of_objects():
     values = {"items": [{"describedObject": {"name": "a"}, "value": "7", "timestamp": ""}]}
     found, asked = await read({path: values}, {"type": "Pods", "pods": {"metric": SERIES}})
     assert found["a"].milli == 7000
-    assert asked[0][1] == {"labelSelector": "app=web", "metricLabelSelector": "verb=get"}
+    assert asked[-1][1] == {"labelSelector": "app=web", "metricLabelSelector": "verb=get"}
     about = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
     path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/ns/deployments.apps/d/hits"
     metric = {"type": "Object", "object": {"metric": SERIES, "describedObject": about}}
     assert (await read({path: values}, metric))[0] == Total(7000)
+
+
+@pytest.mark.parametrize(
+    ("preferred", "versions", "asked_at"),
+    [
+        ("v1beta1", ["v1beta1", "v1beta2"], "v1beta1"),
+        ("v1beta2", ["v1beta2", "v1beta1"], "v1beta2"),
+        ("v2", ["v2", "v1beta1"], "v1beta1"),
+        ("v2", ["v2"], "v1beta2"),
+    ],
+)
+async def test_custom_metrics_are_asked_for_in_the_version_that_is_served(
+    preferred, versions, asked_at
+):
+    path = f"/apis/custom.metrics.k8s.io/{asked_at}/namespaces/ns/pods/*/hits"
+    group = {
+        "preferredVersion": {"version": preferred},
+        "versions": [{"version": version} for version in versions],
+    }
+    values = {"items": [{"describedObject": {"name": "a"}, "metricName": "hits", "value": "7"}]}
+    served = {"/apis/custom.metrics.k8s.io": group, path: values}
+    found, _ = await read(served, {"type": "Pods", "pods": {"metric": SERIES}})
+    assert found["a"].milli == 7000
 
 
 async def test_series_of_external_metrics_are_summed():
