@@ -210,6 +210,13 @@ def test_in_parallel_old_pods_that_do_not_serve_go_at_once(unavailable, idle, go
     assert deleted(look(wanted, *members)) == gone
 
 
+def test_ended_pods_beyond_the_number_do_not_wait_for_each_other():
+    ended = [pod(at, phase="Failed") for at in (1, 2)]
+    assert deleted(look(wanting(1), pod(0), *ended)) == ["db-2"]
+    idle = [pod(at, ready_ago=None) for at in (1, 2)]
+    assert deleted(look(wanting(1), pod(0), *idle)) == []
+
+
 def test_in_order_a_broken_pod_is_left_to_its_owner():
     broken = pod(1, "v2", ready_ago=None)
     back = look(wanting(2, "v1"), pod(0), broken, history=[kept("v1", 1), kept("v2", 2)])

@@ -126,8 +126,9 @@ class Walk:
                 if self._ordered:
                     return gone, True
                 continue
-            serves = is_available(self._stateful, pod, self._now)
-            if self._ordered and not serves and pod is not first:
+            # One that has ended is not waited for: it will never serve again.
+            hopeful = not (self._serves(pod) or pods.is_terminal(pod))
+            if self._ordered and hopeful and pod is not first:
                 return gone, True
             gone.append(pod)
             if self._ordered:
