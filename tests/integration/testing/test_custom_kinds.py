@@ -75,3 +75,37 @@ def test_custom_objects_are_counted(control_plane, control_plane_namespace):
     kubectl("delete", "cog", "one")
     eventually(lambda: used() == "0")
     kubectl("delete", "crd", "cogs.count.example.com")
+
+
+def test_a_custom_kind_forgets_the_version_that_it_was_stored_in(control_plane):
+    kubectl, name = control_plane.kubectl, "pegs.store.example.com"
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+    def define(storage):
+        versions = [
+            version(word, schema=anything, storage=word == storage) for word in ("v1", "v2")
+        ]
+        body = crd("pegs", "Peg", "store.example.com", versions=versions)
+        kubectl("apply", "-f", "-", text=yaml.safe_dump(body))
+
+    def stored():
+        return json.loads(kubectl("get", "crd", name, "-o", "json"))["status"]["storedVersions"]
+
+    define("v1")
+    kubectl("wait", "--for=condition=Established", f"crd/{name}")
+    peg = {"apiVersion": "store.example.com/v1", "kind": "Peg", "metadata": {"name": "one"}}
+    kubectl("create", "-f", "-", text=yaml.safe_dump(peg))
+    define("v2")
+    eventually(lambda: stored() == ["v1", "v2"])
+    body = {
+        "apiVersion": "storagemigration.k8s.io/v1",
+        "kind": "StorageVersionMigration",
+        "metadata": {"name": "pegs"},
+        "spec": {"resource": {"group": "store.example.com", "resource": "pegs"}},
+    }
+    kubectl("create", "-f", "-", text=yaml.safe_dump(body))
+    wait = ("wait", "--for=condition=Succeeded", "--timeout=20s")
+    kubectl(*wait, "storageversionmigration/pegs")
+    assert stored() == ["v2"]
+    kubectl("delete", "storageversionmigration", "pegs")
+    kubectl("delete", "crd", name)

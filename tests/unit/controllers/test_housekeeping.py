@@ -1,4 +1,4 @@
-"""What is kept in order beside all else: bundles, old requests, migrations, steps of size."""
+"""What is kept in order beside all else: bundles, old requests, steps of size."""
 
 import pytest
 from hypothesis import given
@@ -9,9 +9,8 @@ from pilothouse.services.controllers.identity import podcertificatecleaning, tru
 from pilothouse.services.controllers.manager import CONTROLLERS
 from pilothouse.services.controllers.node import ttl
 from pilothouse.services.controllers.policy import validatingpolicy
-from pilothouse.services.controllers.storage import migration
-from pilothouse.services.machinery import conditions, timestamps
-from pilothouse.services.machinery.kinds import migrations, validating
+from pilothouse.services.machinery import timestamps
+from pilothouse.services.machinery.kinds import validating
 from pilothouse.services.machinery.kinds.certificates import BundleSpec, ClusterTrustBundle
 from pilothouse.services.machinery.kinds.nodes import Node
 from pilothouse.services.machinery.objects import Metadata, Object
@@ -40,29 +39,6 @@ def test_requests_of_pods_go_after_half_an_hour():
     request = Object(metadata=Metadata(creation_timestamp=timestamps.render(NOW - 600)))
     assert podcertificatecleaning.seconds_left(request, NOW) == 1200
     assert podcertificatecleaning.seconds_left(request, NOW + 1200) <= 0
-
-
-def asked(*told, age=0.0):
-    return migrations.StorageVersionMigration(
-        metadata=Metadata(creation_timestamp=timestamps.render(NOW - age)),
-        status=migrations.Status(conditions=told),
-    )
-
-
-def test_a_kind_is_migrated_once():
-    first = migration.plan(asked(), known=True, now=NOW)
-    assert first.migrate
-    assert conditions.is_true(first.say, "Running")
-    done = migration.said(first.say, "Succeeded", "", NOW)
-    assert {item.type: item.status for item in done} == {"Running": "False", "Succeeded": "True"}
-    assert migration.plan(asked(*done), known=True, now=NOW) == migration.Plan(done)
-
-
-def test_a_kind_that_is_not_there_is_waited_for_a_while():
-    assert migration.plan(asked(), known=False, now=NOW).again_after == migration.LOOK_SECONDS
-    failed = migration.plan(asked(age=61), known=False, now=NOW)
-    assert conditions.find(failed.say, "Failed").message == "resource not found"
-    assert not failed.migrate
 
 
 @given(st.lists(st.integers(0, 12_000), max_size=20))
