@@ -59,7 +59,7 @@ def parse(text: str) -> Schedule:
         raise ValueError("empty spec string")
     if text.startswith("@"):
         if text.startswith(_EVERY):
-            return Schedule(every_seconds=max(1.0, _duration(text)))
+            return Schedule(every_seconds=max(1.0, math.floor(_duration(text))))
         if text not in _WORDS:
             raise ValueError(f"unrecognized descriptor: {text}")
         text = _WORDS[text]

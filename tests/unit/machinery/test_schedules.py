@@ -98,3 +98,8 @@ def test_it_is_the_first_that_fits(text, start):
             assert minute.timestamp() == found
             return
     assert found > minute.timestamp()
+
+
+def test_an_interval_is_whole_seconds():
+    assert schedules.parse("@every 1500ms").every_seconds == 1
+    assert schedules.parse("@every 1h1m1.9s").every_seconds == 3661
