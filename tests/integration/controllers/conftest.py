@@ -225,10 +225,16 @@ async def cluster(tmp_path, grace_seconds):
 
 
 @pytest.fixture
-async def channel(tmp_path):
-    """To an API server of its own, without any controller."""
-    path = str(tmp_path / "bare.sock")
-    async with apiserver(path), open_channel(f"unix://{path}") as opened:
+async def bare(tmp_path):
+    """The door of an API server of its own, without any controller."""
+    async with apiserver(str(tmp_path / "bare.sock")) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def channel(bare):
+    """To that API server."""
+    async with open_channel(f"unix://{bare.socket}") as opened:
         yield opened
 
 
