@@ -1,6 +1,7 @@
 """DaemonSets through many random steps and edits, of nodes too: where pods are, and how many."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -254,3 +255,82 @@ def test_whoever_edits_it_a_daemonset_keeps_its_limits_and_ends_well(started, ac
     if run.it.spec.update_strategy.type == "RollingUpdate":
         assert status.updated_number_scheduled == wanted
     assert sum(len(place.pods) for place in places.values()) == len(run.pods)
+
+
+def old_and_new(run, idle_new=0, idle_old=0, serving_old=0):
+    """One pod on each node: outdated or not, serving or not."""
+    mark = run.look().mark
+    run.pods.clear()
+    shapes = [(mark, "idle")] * idle_new + [("old", "idle")] * idle_old
+    for at, (image, how) in enumerate(shapes + [("old", "serve")] * serving_old):
+        name = f"n{at:03}"
+        run.nodes[name] = node(name, "")
+        labels = {**LABELS, POD_HASH: image}
+        metadata = Metadata(name=f"p{at}", uid=f"p{at}", labels=labels, owner_references=(OWNER,))
+        run.pods[f"p{at}"] = Pod(metadata=metadata, spec=pods.Spec(affinity=bound(name)))
+        run.turn(f"p{at}", how)
+
+
+@pytest.mark.parametrize("most", range(11))
+def test_serving_old_pods_are_safe_while_enough_others_are_away(most):
+    run = World()
+    run.nodes.clear()
+    run.edit(**rolling(most, 0))
+    old_and_new(run, idle_old=10, serving_old=10)
+    gone = run.look().step.delete
+    assert len(gone) == 10
+    assert not any(pods.is_ready(item) for item in gone)
+
+
+def test_of_many_that_are_away_outdated_ones_alone_go():
+    run = World()
+    run.nodes.clear()
+    run.edit(**rolling(10, 0))
+    old_and_new(run, idle_new=88, idle_old=2, serving_old=10)
+    assert [item.metadata.labels[POD_HASH] for item in run.look().step.delete] == ["old", "old"]
+    run = World()
+    run.nodes.clear()
+    run.edit(**rolling(11, 0))
+    old_and_new(run, idle_old=10, serving_old=10)
+    assert len(run.look().step.delete) == 11
+
+
+@pytest.mark.parametrize(
+    ("there", "gone"),
+    [
+        # Oldest first: which template, and how long it has been ready.
+        ([("old", 50), ("new", None)], []),
+        ([("old", 50), ("new", 5)], []),
+        ([("old", 50), ("new", 50)], [0]),
+        ([("old", None), ("new", None)], [0]),
+        ([("old", None), ("new", 50)], [0]),
+        ([("new", None), ("old", 50), ("old", 50)], [2]),
+        ([("old", 50), ("new", None), ("new", 50)], [2]),
+        ([("old", 50), ("old", 50), ("new", 50)], [1, 0]),
+        ([("new", 50), ("new", 50)], [1]),
+    ],
+)
+def test_with_surge_two_share_a_node_only_until_the_new_one_serves(there, gone):
+    run = World()
+    run.nodes = {"n0": node("n0", "")}
+    run.edit(min_ready_seconds=10, **rolling(0, 1))
+    mark = run.look().mark
+    run.pods.clear()
+    for at, (image, seconds) in enumerate(there):
+        since = timestamps.render(NOW - (seconds or 0))
+        told = (Condition(type="Ready", status="True", last_transition_time=since),)
+        run.pods[f"p{at}"] = Pod(
+            metadata=Metadata(
+                name=f"p{at}",
+                uid=f"p{at}",
+                labels={**LABELS, POD_HASH: mark if image == "new" else "old"},
+                creation_timestamp=timestamps.render(NOW - 100 + at),
+                owner_references=(OWNER,),
+            ),
+            spec=pods.Spec(node_name="n0", affinity=bound("n0")),
+            status=pods.Status(phase="Running", conditions=told if seconds else ()),
+        )
+    seen = Observed(list(run.nodes.values()), list(run.pods.values()), run.history)
+    step = daemonset.plan(run.it, seen, {}, NOW).step
+    assert [item.metadata.name for item in step.delete] == [f"p{at}" for at in gone]
+    assert step.create == ()
