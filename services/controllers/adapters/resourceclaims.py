@@ -225,9 +225,9 @@ def release(world: World) -> Controller:
             return
         for name in devices.claim_names(pod):
             queue.add(Key(pod.metadata.namespace, name))
-        if pod.spec.resource_claims:
-            for claim in claims.by_index(indexes.CONTROLLER, pod.metadata.uid):
-                queue.add(claim.metadata.key)
+        # Those too that a scheduler made for it and has not told it of.
+        for claim in claims.by_index(indexes.CONTROLLER, pod.metadata.uid):
+            queue.add(claim.metadata.key)
 
     found.on_change(pod_changed)
     claims.on_change(wiring.itself(queue))
