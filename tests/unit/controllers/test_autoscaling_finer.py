@@ -219,7 +219,7 @@ def test_pods_that_are_measured_count_though_others_are_wanted(current, use, rep
 
 @pytest.mark.parametrize(
     ("use", "percent", "average"),
-    [(100, 4, 3), (200, 6, 6), (40, 3, 3), (130, 4, 4)],
+    [(100, 4, 4), (200, 6, 6), (40, 3, 3), (130, 4, 4)],
 )
 def test_who_is_missing_never_makes_a_step_larger(use, percent, average):
     four = [pod(f"p{number}") for number in range(4)]
@@ -242,6 +242,57 @@ def test_what_a_pod_requests_as_a_whole_goes_before_its_containers(own, containe
     behind = [pod("a", own=own, main="100m", side="100m")]
     asked = by_utilization(measured(behind, a=100), 1, 50, Tolerances(), container)
     assert asked.percent == percent
+
+
+def test_a_container_that_a_pod_does_not_have_is_named():
+    behind = [pod("a", main="100m")]
+    with pytest.raises(Unanswered, match="container side not found in Pod a"):
+        by_utilization(measured(behind, a=100), 1, 50, Tolerances(), "side")
+
+
+@pytest.mark.parametrize(
+    ("name", "container", "target", "use", "shown", "reason"),
+    [
+        ("cpu", "", {"type": "AverageValue", "averageValue": "50m"}, 100_000, "100m",
+         "cpu resource"),
+        ("memory", "", {"type": "AverageValue", "averageValue": "1Mi"}, 4 << 20, "4Mi",
+         "memory resource"),
+        ("memory", "main", {"type": "AverageValue", "averageValue": "1Mi"}, (4 << 20) + 1,
+         "4194305", "memory resource"),
+        ("cpu", "main", {"type": "Utilization", "averageUtilization": 10}, 100_000, "100m",
+         "cpu container resource utilization (percentage of request)"),
+    ],
+)  # fmt: skip
+def test_amounts_of_memory_are_told_as_memory_is(name, container, target, use, shown, reason):
+    source = {"name": name, "target": target}
+    metric = {"type": "Resource", "resource": source}
+    if container:
+        source["container"] = container
+        metric = {"type": "ContainerResource", "containerResource": source}
+    milli = use // 1000 if name == "cpu" else use * 1000
+    reading = {"a": Sample(milli, NOW - 10, 30)}
+    todo = plan(autoscaler(metric), found(1, pod("a")), reading)
+    [told] = todo.status.current_metrics
+    status = told.container_resource if container else told.resource
+    assert status.current.average_value == shown
+    assert todo.why == f"{reason} above target"
+
+
+@pytest.mark.parametrize(
+    ("container", "error"),
+    [
+        ("", "failed to get cpu resource metric value: failed to get cpu usage: "),
+        ("main", "failed to get main container metric value: failed to get cpu usage: "),
+    ],
+)
+def test_what_failed_is_told_by_the_resource_or_the_container(container, error):
+    source = {"name": "cpu", "container": container}
+    source["target"] = {"type": "AverageValue", "averageValue": "50m"}
+    kind, member = "Resource", "resource"
+    if container:
+        kind, member = "ContainerResource", "containerResource"
+    todo = plan(autoscaler({"type": kind, member: source}), found(1, pod("a")), Unread("gone"))
+    assert error + "unable to get metrics for resource cpu: gone" in todo.notes[-1].message
 
 
 def test_a_pod_that_requests_only_something_else_is_named():

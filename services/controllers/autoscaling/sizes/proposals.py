@@ -33,6 +33,8 @@ from pilothouse.services.machinery.kinds.autoscaling import (
 )
 from pilothouse.services.machinery.kinds.pods import Pod
 
+_MEMORY = "memory"
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -114,6 +116,7 @@ def _resource(
 ) -> Proposal | Failure:
     kind = "ContainerResource" if source.container else "Resource"
     wanted = source.target
+    name = f"{source.name} resource"
     try:
         samples = _samples(reading, f"unable to get metrics for resource {source.name}")
         measured = Measured(target.pods, samples, source.name, rates.now, rates.periods)
@@ -122,31 +125,32 @@ def _resource(
                 measured, target.wanted, quantity.milli(wanted.average_value), rates.tolerances
             )
         elif wanted.average_utilization is not None:
-            percent = wanted.average_utilization
             asked = by_utilization(
-                measured, target.wanted, percent, rates.tolerances, source.container
-            )
+                measured, target.wanted, wanted.average_utilization, rates.tolerances,
+                source.container,
+            )  # fmt: skip
+            of = "container resource" if source.container else "resource"
+            name = f"{source.name} {of} utilization (percentage of request)"
         else:
-            asked = _untargeted(source)
+            asked = _untargeted()
     except Unanswered as error:
-        what = "usage" if wanted.average_value is not None else "utilization"
-        cause = f"failed to get {source.name} {what}: {error}"
-        of = "container" if source.container else "resource"
-        full = f"failed to get {source.name} {of} metric value: {cause}"
+        cause = f"{_failed(wanted, source.name)}{error}"
+        what = f"{source.container} container" if source.container else f"{source.name} resource"
+        full = f"failed to get {what} metric value: {cause}"
         return Failure(f"FailedGet{kind}Metric", cause, full)
-    status = ResourceStatus(
-        name=source.name,
-        container=source.container,
-        current=Current(
-            average_value=_amount(asked.average_milli), average_utilization=asked.percent
-        ),
-    )
-    name = f"{source.name} {'container ' if source.container else ''}resource"
-    if asked.percent is not None:
-        name += " utilization (percentage of request)"
+    average = _amount(asked.average_milli, binary=source.name == _MEMORY)
+    current = Current(average_value=average, average_utilization=asked.percent)
+    status = ResourceStatus(name=source.name, container=source.container, current=current)
     if source.container:
         return Proposal(asked.replicas, name, MetricStatus(type=kind, container_resource=status))
     return Proposal(asked.replicas, name, MetricStatus(type=kind, resource=status))
+
+
+def _failed(wanted: autoscaling.Target, resource: str) -> str:
+    """How a sentence about what could not be had begins."""
+    if wanted.average_value is not None:
+        return f"failed to get {resource} usage: "
+    return f"failed to get {resource} utilization: " if wanted.average_utilization else ""
 
 
 def _pods(
@@ -245,10 +249,10 @@ def _samples(reading: Reading, words: str) -> Samples:
     return reading
 
 
-def _untargeted(source: ResourceSource) -> Asked:
+def _untargeted() -> Asked:
     raise Unanswered(
-        f"invalid {'container ' if source.container else ''}resource metric source: "
-        "neither a utilization target nor a value target was set"
+        "invalid resource metric source: neither an average utilization target nor an average "
+        "value (usage) target was set"
     )
 
 
@@ -266,8 +270,8 @@ def _milli(amount: Amount | None) -> int:
     return quantity.milli(amount)
 
 
-def _amount(milli: int) -> str:
-    return quantity.render(Decimal(milli) / 1000)
+def _amount(milli: int, *, binary: bool = False) -> str:
+    return quantity.render(Decimal(milli) / 1000, binary=binary)
 
 
 def _selector(source: MetricSource) -> str:

@@ -91,8 +91,9 @@ def by_average(measured: Measured, current: int, target: int, tolerances: Tolera
 
     average = mean(groups.counted)
     first = average / target
-    # As upstream has it, what is missing is idle already where all others have what they should.
-    absent = dict.fromkeys(groups.missing, target if first < 1.0 else 0)
+    absent: dict[str, int] = {}
+    if first != 1.0:
+        absent = dict.fromkeys(groups.missing, target if first < 1.0 else 0)
     shift = _Shift(tolerances, first, lambda amounts: mean(amounts) / target, absent)
     return Asked(_wanted(groups, shift, current), average)
 
@@ -101,12 +102,10 @@ def by_utilization(
     measured: Measured, current: int, percent: int, tolerances: Tolerances, container: str = ""
 ) -> Asked:
     """So many that each uses ``percent`` of what it requests, of one container or of all."""
-    groups = _group(measured, check=False)
+    groups = _group(measured)
     asked = {
         pod.metadata.name: _requested(pod, measured.resource, container) for pod in measured.pods
     }
-    if not groups.counted:
-        raise Unanswered("did not receive metrics for targeted pods (pods might be unready)")
 
     def used(amounts: Mapping[str, int]) -> int:
         known = [name for name in amounts if name in asked]
@@ -171,7 +170,7 @@ def _wanted(groups: _Groups, shift: _Shift, current: int) -> int:
     return wanted
 
 
-def _group(measured: Measured, *, check: bool = True) -> _Groups:
+def _group(measured: Measured) -> _Groups:
     if not measured.pods:
         raise Unanswered("no pods returned by selector while calculating replica count")
     left = set[str]()
@@ -193,7 +192,7 @@ def _group(measured: Measured, *, check: bool = True) -> _Groups:
             ready += 1
     out = left | unready
     counted = {name: item.milli for name, item in measured.samples.items() if name not in out}
-    if check and not counted:
+    if not counted:
         raise Unanswered("did not receive metrics for targeted pods (pods might be unready)")
     return _Groups(counted, ready, frozenset(unready), frozenset(missing))
 
@@ -226,6 +225,10 @@ def _requested(pod: Pod, resource: str, container: str) -> int:
                 f"of Pod {pod.metadata.name}"
             )
         total += quantity.milli(amount)
+        if container:
+            return total
+    if container:
+        raise Unanswered(f"container {container} not found in Pod {pod.metadata.name}")
     return total
 
 
