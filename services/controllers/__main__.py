@@ -36,7 +36,7 @@ async def run(config: Config, ready: process.Ready) -> None:
         ]
         listen = Listen(str(config.socket))
         async with (
-            serve([rpc.service(controllers)], [listen]),
+            serve([rpc.service(controllers, term if contest else None)], [listen]),
             serving.serve_https(config.secured, free, clock, sources, pages=config.pages),
             asyncio.TaskGroup() as group,
         ):

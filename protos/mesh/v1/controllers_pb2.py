@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+pilothouse/protos/mesh/v1/controllers.proto\x12\x12pilothouse.mesh.v1\"\x18\n\x16ListControllersRequest\"N\n\x17ListControllersResponse\x12\x33\n\x0b\x63ontrollers\x18\x01 \x03(\x0b\x32\x1e.pilothouse.mesh.v1.Controller\"\xc4\x01\n\nController\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x03\x12\x0f\n\x07working\x18\x03 \x01(\x03\x12\x0f\n\x07retries\x18\x04 \x01(\x03\x12-\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x1b.pilothouse.mesh.v1.Failure\x12\x0f\n\x07\x64\x65layed\x18\x06 \x01(\x03\x12\x0c\n\x04\x61\x64\x64s\x18\x07 \x01(\x03\x12\x0f\n\x07workers\x18\x08 \x01(\x03\x12\x17\n\x0flongest_seconds\x18\t \x01(\x01\"4\n\x07\x46\x61ilure\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05tries\x18\x03 \x01(\x03\"D\n\rResyncRequest\x12\x12\n\ncontroller\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\" \n\x0eResyncResponse\x12\x0e\n\x06queued\x18\x01 \x01(\x03\"H\n\x11\x45xplainKeyRequest\x12\x12\n\ncontroller\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xde\x01\n\x12\x45xplainKeyResponse\x12;\n\x05state\x18\x01 \x01(\x0e\x32,.pilothouse.mesh.v1.ExplainKeyResponse.State\x12\x13\n\x0b\x64ue_seconds\x18\x02 \x01(\x01\x12,\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1b.pilothouse.mesh.v1.Failure\x12\x0f\n\x07summary\x18\x04 \x01(\t\"7\n\x05State\x12\x08\n\x04IDLE\x10\x00\x12\x0b\n\x07\x44\x45LAYED\x10\x01\x12\n\n\x06QUEUED\x10\x02\x12\x0b\n\x07WORKING\x10\x03\x32\x99\x02\n\x0b\x43ontrollers\x12_\n\x04List\x12*.pilothouse.mesh.v1.ListControllersRequest\x1a+.pilothouse.mesh.v1.ListControllersResponse\x12O\n\x06Resync\x12!.pilothouse.mesh.v1.ResyncRequest\x1a\".pilothouse.mesh.v1.ResyncResponse\x12X\n\x07\x45xplain\x12%.pilothouse.mesh.v1.ExplainKeyRequest\x1a&.pilothouse.mesh.v1.ExplainKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+pilothouse/protos/mesh/v1/controllers.proto\x12\x12pilothouse.mesh.v1\"\x18\n\x16ListControllersRequest\"o\n\x17ListControllersResponse\x12\x33\n\x0b\x63ontrollers\x18\x01 \x03(\x0b\x32\x1e.pilothouse.mesh.v1.Controller\x12\x0f\n\x07leading\x18\x02 \x01(\x08\x12\x0e\n\x06leader\x18\x03 \x01(\t\"\xc4\x01\n\nController\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06queued\x18\x02 \x01(\x03\x12\x0f\n\x07working\x18\x03 \x01(\x03\x12\x0f\n\x07retries\x18\x04 \x01(\x03\x12-\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x1b.pilothouse.mesh.v1.Failure\x12\x0f\n\x07\x64\x65layed\x18\x06 \x01(\x03\x12\x0c\n\x04\x61\x64\x64s\x18\x07 \x01(\x03\x12\x0f\n\x07workers\x18\x08 \x01(\x03\x12\x17\n\x0flongest_seconds\x18\t \x01(\x01\"I\n\x07\x46\x61ilure\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05tries\x18\x03 \x01(\x03\x12\x13\n\x0b\x64ue_seconds\x18\x04 \x01(\x01\"D\n\rResyncRequest\x12\x12\n\ncontroller\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\" \n\x0eResyncResponse\x12\x0e\n\x06queued\x18\x01 \x01(\x03\"H\n\x11\x45xplainKeyRequest\x12\x12\n\ncontroller\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xf1\x01\n\x12\x45xplainKeyResponse\x12;\n\x05state\x18\x01 \x01(\x0e\x32,.pilothouse.mesh.v1.ExplainKeyResponse.State\x12\x13\n\x0b\x64ue_seconds\x18\x02 \x01(\x01\x12,\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1b.pilothouse.mesh.v1.Failure\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x11\n\twaits_for\x18\x05 \x01(\t\"7\n\x05State\x12\x08\n\x04IDLE\x10\x00\x12\x0b\n\x07\x44\x45LAYED\x10\x01\x12\n\n\x06QUEUED\x10\x02\x12\x0b\n\x07WORKING\x10\x03\x32\x99\x02\n\x0b\x43ontrollers\x12_\n\x04List\x12*.pilothouse.mesh.v1.ListControllersRequest\x1a+.pilothouse.mesh.v1.ListControllersResponse\x12O\n\x06Resync\x12!.pilothouse.mesh.v1.ResyncRequest\x1a\".pilothouse.mesh.v1.ResyncResponse\x12X\n\x07\x45xplain\x12%.pilothouse.mesh.v1.ExplainKeyRequest\x1a&.pilothouse.mesh.v1.ExplainKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONTROLLERSREQUEST']._serialized_start=67
   _globals['_LISTCONTROLLERSREQUEST']._serialized_end=91
   _globals['_LISTCONTROLLERSRESPONSE']._serialized_start=93
-  _globals['_LISTCONTROLLERSRESPONSE']._serialized_end=171
-  _globals['_CONTROLLER']._serialized_start=174
-  _globals['_CONTROLLER']._serialized_end=370
-  _globals['_FAILURE']._serialized_start=372
-  _globals['_FAILURE']._serialized_end=424
-  _globals['_RESYNCREQUEST']._serialized_start=426
-  _globals['_RESYNCREQUEST']._serialized_end=494
-  _globals['_RESYNCRESPONSE']._serialized_start=496
-  _globals['_RESYNCRESPONSE']._serialized_end=528
-  _globals['_EXPLAINKEYREQUEST']._serialized_start=530
-  _globals['_EXPLAINKEYREQUEST']._serialized_end=602
-  _globals['_EXPLAINKEYRESPONSE']._serialized_start=605
-  _globals['_EXPLAINKEYRESPONSE']._serialized_end=827
-  _globals['_EXPLAINKEYRESPONSE_STATE']._serialized_start=772
-  _globals['_EXPLAINKEYRESPONSE_STATE']._serialized_end=827
-  _globals['_CONTROLLERS']._serialized_start=830
-  _globals['_CONTROLLERS']._serialized_end=1111
+  _globals['_LISTCONTROLLERSRESPONSE']._serialized_end=204
+  _globals['_CONTROLLER']._serialized_start=207
+  _globals['_CONTROLLER']._serialized_end=403
+  _globals['_FAILURE']._serialized_start=405
+  _globals['_FAILURE']._serialized_end=478
+  _globals['_RESYNCREQUEST']._serialized_start=480
+  _globals['_RESYNCREQUEST']._serialized_end=548
+  _globals['_RESYNCRESPONSE']._serialized_start=550
+  _globals['_RESYNCRESPONSE']._serialized_end=582
+  _globals['_EXPLAINKEYREQUEST']._serialized_start=584
+  _globals['_EXPLAINKEYREQUEST']._serialized_end=656
+  _globals['_EXPLAINKEYRESPONSE']._serialized_start=659
+  _globals['_EXPLAINKEYRESPONSE']._serialized_end=900
+  _globals['_EXPLAINKEYRESPONSE_STATE']._serialized_start=845
+  _globals['_EXPLAINKEYRESPONSE_STATE']._serialized_end=900
+  _globals['_CONTROLLERS']._serialized_start=903
+  _globals['_CONTROLLERS']._serialized_end=1184
 # @@protoc_insertion_point(module_scope)

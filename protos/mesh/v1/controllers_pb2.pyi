@@ -39,16 +39,23 @@ class ListControllersResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTROLLERS_FIELD_NUMBER: _builtins.int
+    LEADING_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
+    leading: _builtins.bool
+    """Whether this process leads. Else nothing of it is worked on here: leader is who does that."""
+    leader: _builtins.str
     @_builtins.property
     def controllers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Controller]: ...
     def __init__(
         self,
         *,
         controllers: _abc.Iterable[Global___Controller] | None = ...,
+        leading: _builtins.bool = ...,
+        leader: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["controllers", b"controllers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controllers", b"controllers", "leader", b"leader", "leading", b"leading"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,19 +118,23 @@ class Failure(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     TRIES_FIELD_NUMBER: _builtins.int
+    DUE_SECONDS_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     error: _builtins.str
     tries: _builtins.int
+    due_seconds: _builtins.float
+    """Until the next try."""
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         error: _builtins.str = ...,
         tries: _builtins.int = ...,
+        due_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "key", b"key", "tries", b"tries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_seconds", b"due_seconds", "error", b"error", "key", b"key", "tries", b"tries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -225,10 +236,13 @@ class ExplainKeyResponse(_message.Message):
     DUE_SECONDS_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
     state: Global___ExplainKeyResponse.State.ValueType
     due_seconds: _builtins.float
     summary: _builtins.str
     """All of this as one sentence."""
+    waits_for: _builtins.str
+    """What the last look left it for, if it was anything in particular."""
     @_builtins.property
     def failure(self) -> Global___Failure:
         """Its newest error, if the last try failed."""
@@ -240,10 +254,11 @@ class ExplainKeyResponse(_message.Message):
         due_seconds: _builtins.float = ...,
         failure: Global___Failure | None = ...,
         summary: _builtins.str = ...,
+        waits_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_seconds", b"due_seconds", "failure", b"failure", "state", b"state", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_seconds", b"due_seconds", "failure", b"failure", "state", b"state", "summary", b"summary", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

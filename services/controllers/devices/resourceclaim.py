@@ -131,7 +131,7 @@ class ResourceClaimController:
         if pod is None or not pod.spec.resource_claims:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         todo = plan(pod, *self._cluster.claims(pod))
         failure: ApiError | None = None
         names = list(todo.tell)

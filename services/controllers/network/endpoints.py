@@ -96,7 +96,7 @@ class EndpointsController:
         if not endpoints.is_selecting(service):
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         present = self._cluster.endpoints(key)
         found = self._cluster.pods_of(service)
         todo = plan(service, found, present, self._cluster.trigger(service, found))

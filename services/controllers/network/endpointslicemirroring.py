@@ -119,7 +119,7 @@ class EndpointSliceMirroringController:
 
     async def reconcile(self, key: Key) -> Result:
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         written, service = self._cluster.written(key), self._cluster.service(key)
         mirrors, limit = self._cluster.mirrors(key), self._cluster.limit()
         todo = plan(written, service, mirrors, limit)

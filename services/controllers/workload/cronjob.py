@@ -128,7 +128,7 @@ class CronJobController:
         if cronjob is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         todo = plan(cronjob, await self._cluster.jobs_of(cronjob), self._cluster.now())
         await self._cluster.delete(cronjob, todo)
         status = todo.status

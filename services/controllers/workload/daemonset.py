@@ -130,7 +130,7 @@ class DaemonSetController:
         if daemonset is None or daemonset.metadata.deleting:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
         # A change of the spec is another trial.
         trial = (daemonset.metadata.uid, daemonset.status.observed_generation)

@@ -100,7 +100,7 @@ class DeploymentController:
         if deployment is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         near = self._cluster.replicasets_near(deployment)
         todo = plan(deployment, near, self._cluster.running(deployment), self._cluster.now())
         failure = await self._cluster.roll(deployment, todo)

@@ -124,7 +124,7 @@ class JobController:
         if job is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         near = self._cluster.pods_near(job)
         todo = plan(job, near, self._cluster.history(key), self._cluster.now())
         missing, failure = await self._cluster.staff(job, todo)

@@ -80,7 +80,7 @@ class ReplicaSetController:
         if replicaset is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
         beside = self._cluster.pods_beside(replicaset)
         todo = plan(replicaset, self._cluster.pods_near(replicaset), now, beside)

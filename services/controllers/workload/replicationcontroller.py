@@ -67,7 +67,7 @@ class ReplicationControllerController:
         if controller is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
         todo = plan(controller, self._cluster.pods_near(controller), now)
         await self._cluster.claim(controller, todo)

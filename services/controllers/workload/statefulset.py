@@ -128,7 +128,7 @@ class StatefulSetController:
         if stateful is None:
             return DONE
         if not self._cluster.settled(key):
-            return Result(again_after=UNSEEN_SECONDS_MAX)
+            return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
         # A change of the spec is another trial.
         trial = (stateful.metadata.uid, stateful.status.observed_generation)

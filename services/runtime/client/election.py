@@ -76,6 +76,8 @@ class Term:
     def __init__(self, clock: Clock, lease: Key | None = None) -> None:
         self.slow_paths = 0
         """How often a Lease was read before it was written."""
+        self.holder = ""
+        """Who has the Lease, as far as is known."""
         self._clock = clock
         self._lease = lease
         self._claim: Pairs = ()
@@ -233,6 +235,7 @@ class Election:
             self._see(None)
 
     def _see(self, told: tuple[Record, str] | None) -> None:
+        self._term.holder = "" if told is None else told[0].holder
         if told is None:
             self._observed = None
             return
@@ -250,6 +253,7 @@ class Election:
         else:
             revision = await self._leases.update(act.record, act.revision)
         self._observed = Observed(act.record, revision, sent)
+        self._term.holder = act.record.holder
         self._term.until(sent + self._candidate.timing.renew_seconds, act.record)
         return True
 

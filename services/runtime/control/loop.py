@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pilothouse.services.machinery.errors import ApiError
@@ -18,9 +18,18 @@ DOUBLINGS_MAX = 30
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``again_after`` (seconds) asks for another look later; an error asks for one with backoff."""
+    """``again_after`` (seconds) asks for another look later; an error asks for one with backoff.
+
+    ``waits_for`` is said to people who ask why nothing happens.
+    """
 
     again_after: float | None = None
+    waits_for: str = field(default="", compare=False)
+
+    @classmethod
+    def unseen(cls, seconds: float) -> "Result":
+        """The cache does not show yet what was written last; at the latest look then."""
+        return cls(seconds, "its own last writes to come back through the watch")
 
 
 DONE = Result()
@@ -54,11 +63,16 @@ class Loop:
         self._reconciler = reconciler
         self.workers = workers
         self._failures: OrderedDict[Key, Failure] = OrderedDict()
+        self._waiting: dict[Key, str] = {}
         self._log = telemetry.logger(controller=reconciler.name)
 
     def failure(self, key: Key) -> Failure | None:
         """Why ``key`` waits for another try."""
         return self._failures.get(key)
+
+    def waits_for(self, key: Key) -> str:
+        """What ``key`` was left for when it was looked at last; empty for nothing in particular."""
+        return self._waiting.get(key, "")
 
     def failures(self) -> list[Failure]:
         """Keys that wait for another try, oldest first."""
@@ -76,6 +90,7 @@ class Loop:
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
+            self._waiting.pop(key, None)
             try:
                 result = await self._reconciler.reconcile(key)
             except asyncio.CancelledError:
@@ -88,6 +103,8 @@ class Loop:
                 self._retry(key, error, BUG_RETRY_FIRST_SECONDS)
             else:
                 self._failures.pop(key, None)
+                if result.waits_for:
+                    self._waiting[key] = result.waits_for
                 if result.again_after is not None:
                     self.queue.add_after(key, result.again_after)
             finally:
