@@ -97,7 +97,7 @@ class StatefulSets:
         if failure is not None:
             return failure
         for ownership_ in todo.own:
-            await self._own(ownership_)
+            await self._own(stateful, ownership_)
 
         async def delete(pod: Pod) -> None:
             await self._delete(stateful, pod)
@@ -162,8 +162,12 @@ class StatefulSets:
             raise
         self._say(stateful, "create", f"Claim {birth.name} Pod {pod}", ending="success")
 
-    async def _own(self, change: Ownership) -> None:
+    async def _own(self, stateful: StatefulSet, change: Ownership) -> None:
         metadata = change.claim.metadata
+        if claims.is_controlled_by_another(stateful, change):
+            told = f"PersistentVolumeClaim {metadata.name} has another controller: it is kept"
+            about = reference(STATEFUL_SETS, stateful.metadata)
+            self._recorder.note(about, "Warning", "ConflictingController", told)
         owners: Any = msgspec.to_builtins(change.owners)
         patch = {
             "uid": metadata.uid,

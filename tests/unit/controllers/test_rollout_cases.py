@@ -100,6 +100,13 @@ def progressing(status):
         (20, 0, (10, 10), {"new": 5, "old-1": 3, "old-2": 2}, {"new": 10, "old-1": 6, "old-2": 4}),
         (12, 0, (10, 10), {"new": 5, "old-1": 3, "old-2": 2}, {"new": 6, "old-1": 4, "old-2": 2}),
         (20, 0, (10, 10), {"new": 1, "old-1": 8, "old-2": 1}, {"new": 2, "old-1": 16, "old-2": 2}),
+        (10, 0, (5, 5), {"new": 2, "old-1": 3}, {"new": 4, "old-1": 6}),
+        (3, 0, (5, 5), {"new": 2, "old-1": 3}, {"new": 1, "old-1": 2}),
+        (4, 0, (9, 9), {"new": 8, "old-1": 1}, {"new": 4, "old-1": 0}),
+        (10, 0, (7, 7), {"new": 2, "old-1": 3, "old-2": 2}, {"new": 3, "old-1": 4, "old-2": 3}),
+        (8, 0, (13, 13), {"new": 2, "old-1": 8, "old-2": 3}, {"new": 1, "old-1": 5, "old-2": 2}),
+        (14, 0, (10, 10), {"old-1": 7, "old-2": 3}, {"old-1": 10, "old-2": 4}),
+        (5, 0, (4, 4), {"old-1": 2, "old-2": 2}, {"old-1": 3, "old-2": 2}),
         # The newer of two of a size grows first, the older shrinks first.
         (3, 0, (2, 2), {"new": 1, "old-1": 1}, {"new": 2, "old-1": 1}),
         (2, 0, (4, 4), {"new": 2, "old-1": 2}, {"new": 1, "old-1": 1}),
@@ -110,6 +117,7 @@ def progressing(status):
         # With the surge of now on top.
         (20, 2, (10, 12), {"new": 6, "old-1": 6}, {"new": 11, "old-1": 11}),
         (50, "20%", (10, 12), {"new": 6, "old-1": 6}, {"new": 30, "old-1": 30}),
+        (50, 6, (10, 13), {"new": 5, "old-1": 8}, {"new": 22, "old-1": 34}),
     ],
 )
 def test_a_new_number_is_shared_out_in_proportion(wanted, surge, before, found, after):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilothouse.services.controllers.workload import statefulset
-from pilothouse.services.controllers.workload.stateful import steps
+from pilothouse.services.controllers.workload.stateful import claims, steps
 from pilothouse.services.controllers.workload.statefulset import Observed
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.conditions import Condition
@@ -95,9 +95,9 @@ def pod(ordinal, image="v1", *, ready_ago=100.0, phase="Running", going=False, *
     )
 
 
-def look(stateful, *members, history=None, claims=(), held=None):
+def look(stateful, *members, history=None, found=(), held=None):
     history = [kept("v1", 1), kept("v2", 2)] if history is None else history
-    named = {item.metadata.name: item for item in claims}
+    named = {item.metadata.name: item for item in found}
     return statefulset.plan(stateful, Observed(members, history, named), held or {}, NOW)
 
 
@@ -319,7 +319,7 @@ def of_pod(ordinal, uid=None):
 def test_claims_come_with_their_pods():
     todo = look(keeping())
     assert [(birth.name, birth.owners) for birth in todo.claim] == [("data-db-0", ())]
-    kept_ = look(keeping(), claims=[claim(0)])
+    kept_ = look(keeping(), found=[claim(0)])
     assert (made(kept_), kept_.claim) == ([0], ())
     with_set = look(keeping(when_deleted="Delete"))
     assert with_set.claim[0].owners == (OWNER,)
@@ -331,10 +331,10 @@ def test_a_pending_pod_gets_the_claim_it_waits_for():
 
 
 def test_a_pod_waits_until_its_old_claim_is_gone():
-    assert made(look(keeping(), claims=[claim(0, going=True)])) == []
+    assert made(look(keeping(), found=[claim(0, going=True)])) == []
     left = claim(0, of_pod(0, "earlier"))
-    assert made(look(keeping(when_scaled="Delete"), claims=[left])) == []
-    assert made(look(keeping(), claims=[left])) == [0]
+    assert made(look(keeping(when_scaled="Delete"), found=[left])) == []
+    assert made(look(keeping(), found=[left])) == [0]
 
 
 @pytest.mark.parametrize(
@@ -349,20 +349,25 @@ def test_a_pod_waits_until_its_old_claim_is_gone():
 def test_who_owns_the_claims(policy, kept_owners, condemned_owners):
     stranger = OwnerReference(api_version="v1", kind="Pod", name="db-0", uid="db-0")
     stateful = keeping(*policy, number=1)
-    todo = look(stateful, pod(0), pod(1), claims=[claim(0, stranger), claim(1)])
+    todo = look(stateful, pod(0), pod(1), found=[claim(0, stranger), claim(1)])
     owned = {item.claim.metadata.name: item.owners for item in todo.own}
     assert owned.get("data-db-0", ()) == kept_owners
     assert owned.get("data-db-1", ()) == condemned_owners
     settled = [claim(0, *kept_owners), claim(1, *condemned_owners)]
-    assert look(stateful, pod(0), pod(1), claims=settled).own == ()
+    assert look(stateful, pod(0), pod(1), found=settled).own == ()
 
 
 def test_claims_of_others_are_left_alone():
     other = OwnerReference(api_version="v1", kind="ConfigMap", name="x", uid="x", controller=True)
     stateful = keeping("Delete", "Delete")
-    assert look(stateful, pod(0), pod(1), claims=[claim(0, other)]).own == ()
+    assert look(stateful, pod(0), pod(1), found=[claim(0, other)]).own == ()
     stale = replace(OWNER, uid="earlier")
-    assert look(stateful, pod(0), pod(1), claims=[claim(0, stale)]).own == ()
+    assert look(stateful, pod(0), pod(1), found=[claim(0, stale)]).own == ()
+    [shared] = look(stateful, pod(0), pod(1), found=[claim(0, other, OWNER)]).own
+    assert shared.owners == (other,)
+    assert claims.is_controlled_by_another(stateful, shared)
+    [condemned] = look(keeping("Retain", "Delete", number=1), pod(1), found=[claim(1)]).own
+    assert not claims.is_controlled_by_another(stateful, condemned)
 
 
 class Simulation:

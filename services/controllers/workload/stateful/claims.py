@@ -112,6 +112,14 @@ def ownerships(stateful: StatefulSet, pods: Iterable[Pod], found: Claims) -> lis
     return changes
 
 
+def is_controlled_by_another(stateful: StatefulSet, change: Ownership) -> bool:
+    """Whether the retention policy is passed over, since somebody else looks after the claim."""
+    return any(_policy(stateful)) and any(
+        owner.controller and owner.uid != stateful.metadata.uid and owner.kind != "Pod"
+        for owner in change.owners
+    )
+
+
 def _policy(stateful: StatefulSet) -> tuple[bool, bool]:
     """Whether claims go with the set, and whether they go with pods that are scaled away."""
     policy = stateful.spec.persistent_volume_claim_retention_policy or Retention()
