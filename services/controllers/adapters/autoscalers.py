@@ -1,11 +1,16 @@
 """HorizontalPodAutoscalers, the scales of their targets, and the pods behind those."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes
+from pilothouse.services.controllers.adapters.autoscalermeasures import (
+    AutoscalerMeasures,
+    TimedLooks,
+)
 from pilothouse.services.controllers.adapters.metrics import Metrics
 from pilothouse.services.controllers.adapters.scales import Scales
 from pilothouse.services.controllers.adapters.world import (
@@ -56,6 +61,7 @@ class Autoscalers:
         self._scales = Scales(world)
         self._histories: dict[Key, History] = {}
         self._selectors = Selectors()
+        self.measures = AutoscalerMeasures(lambda: len(self._cache.values()))
         indexes.add_namespace(self._pods)
 
     def find(self, key: Key) -> HorizontalPodAutoscaler | None:
@@ -63,6 +69,7 @@ class Autoscalers:
         if found is None:
             self._histories.pop(key, None)
             self._selectors.pop(key, None)
+            self.measures.forget(key)
         return found
 
     async def target(self, autoscaler: HorizontalPodAutoscaler) -> Found:
@@ -110,6 +117,8 @@ class Autoscalers:
             await self._objects.patch(resource, key, patch, subresource="scale")
         except ApiError as error:
             return error
+        before = todo.status.current_replicas
+        self.measures.acted(autoscaler.metadata.key, before, todo.replicas or 0)
         return None
 
     async def write(
@@ -117,6 +126,7 @@ class Autoscalers:
     ) -> None:
         metadata = autoscaler.metadata
         about = reference(HORIZONTAL_POD_AUTOSCALERS, metadata)
+        self.measures.told(metadata.key, status.desired_replicas, notes)
         for note in notes:
             self._recorder.note(about, note.type, note.reason, note.message)
         if status == autoscaler.status:
@@ -183,4 +193,5 @@ def autoscaler(world: World, metrics: Metrics, settings: Settings) -> Controller
             queue.add(new.metadata.key)
 
     found.on_change(changed)
-    return controller(HorizontalPodAutoscalerController(cluster), queue, found)
+    timed = TimedLooks(HorizontalPodAutoscalerController(cluster), cluster.measures)
+    return replace(controller(timed, queue, found), measured=cluster.measures.families)

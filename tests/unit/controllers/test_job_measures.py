@@ -4,11 +4,16 @@ import msgspec
 import pytest
 
 from pilothouse.services.controllers.adapters import statefulsets
+from pilothouse.services.controllers.adapters.autoscalermeasures import (
+    AutoscalerMeasures,
+    TimedLooks,
+)
 from pilothouse.services.controllers.adapters.jobmeasures import (
     CronJobMeasures,
     JobMeasures,
     Timed,
 )
+from pilothouse.services.controllers.autoscaling.sizes.verdict import Note
 from pilothouse.services.controllers.workload.completion.sizes import Birth
 from pilothouse.services.controllers.workload.job import Plan
 from pilothouse.services.machinery.kinds import jobs
@@ -185,3 +190,37 @@ def test_how_many_pods_of_a_set_are_away_and_may_be():
     labels = 'pod_management_policy="OrderedReady",statefulset_name="s",statefulset_namespace="a"'
     assert f"statefulset_controller_statefulset_max_unavailable{{{labels}}} 2\n" in lines
     assert f"statefulset_controller_statefulset_unavailable_replicas{{{labels}}} 1\n" in lines
+
+
+class Autoscales:
+    name = "horizontal-pod-autoscaler"
+
+    def __init__(self, measures):
+        self.measures = measures
+
+    async def reconcile(self, key):
+        if key.name == "grows":
+            self.measures.acted(key, 2, 5)
+        reasons = {"broken": "FailedGetResourceMetric", "odd": "InvalidMetricSourceType"}
+        notes = [Note("Warning", reasons[key.name], "")] if key.name in reasons else []
+        self.measures.told(key, 5, notes)
+        return DONE
+
+
+async def test_looks_at_autoscalers_are_counted_by_what_came_of_them():
+    measures = AutoscalerMeasures(lambda: 4)
+    timed = TimedLooks(Autoscales(measures), measures)
+    for name in ("grows", "rests", "rests", "broken", "odd"):
+        await timed.reconcile(Key("a", name))
+    for name in ("rests", "broken", "odd"):
+        measures.forget(Key("a", name))
+    head = "horizontal_pod_autoscaler_controller_"
+    found = {name.removeprefix(head): count for name, count in told(measures).items()}
+    assert {name: count for name, count in found.items() if "duration" not in name} == {
+        'reconciliations_total{action="none",error="internal"}': "1",
+        'reconciliations_total{action="none",error="none"}': "2",
+        'reconciliations_total{action="none",error="spec"}': "1",
+        'reconciliations_total{action="scale_up",error="none"}': "1",
+        'desired_replicas{hpa_name="grows",namespace="a"}': "5",
+        "num_horizontal_pod_autoscalers": "4",
+    }
