@@ -1,4 +1,4 @@
-"""The subsets of an Endpoints object: addresses that have the same ports are in one."""
+"""The subsets of an Endpoints object: ports that the same addresses have are in one."""
 
 import math
 from collections.abc import Sequence
@@ -14,26 +14,30 @@ from pilothouse.services.machinery.kinds.services import (
     Service,
 )
 
-_Parted = tuple[list[EndpointAddress], list[EndpointAddress]]
-
 
 def of(service: Service, found: Sequence[Pod]) -> tuple[EndpointSubset, ...]:
     """Of the pods, those that are ready beside those that are not; in the order of addresses."""
     family = endpoints.families(service)[0]
     published = service.spec.publish_not_ready_addresses
     portless = not service.spec.ports and services.is_headless(service)
-    grouped: dict[tuple[EndpointPort, ...], _Parted] = {}
+    known: dict[endpoints.Who, EndpointAddress] = {}
+    told: list[tuple[EndpointPort | None, endpoints.Who, bool]] = []
     for pod in found:
         addressed = endpoints.addresses(pod, family)
-        ports = endpoints.ports(service, pod)
-        if not addressed or not (ports or portless) or (pod.metadata.deleting and not published):
+        if not addressed or (pod.metadata.deleting and not published):
             continue
-        ready, unready = grouped.setdefault(ports, ([], []))
-        chosen = ready if published or pods.is_ready(pod) else unready
-        chosen.append(_address(service, pod, addressed[0]))
+        who = (addressed[0], pod.metadata.uid)
+        known[who] = _address(service, pod, addressed[0])
+        ready = published or pods.is_ready(pod)
+        ports = (None,) if portless else endpoints.ports(service, pod)
+        told += [(port, who, ready) for port in ports]
     return tuple(
-        EndpointSubset(addresses=_sorted(ready), not_ready_addresses=_sorted(unready), ports=ports)
-        for ports, (ready, unready) in grouped.items()
+        EndpointSubset(
+            addresses=tuple(known[who] for who in ready),
+            not_ready_addresses=tuple(known[who] for who in unready),
+            ports=tuple(port for port in ports if port is not None),
+        )
+        for ready, unready, ports in endpoints.repacked(told)
     )
 
 
@@ -76,10 +80,3 @@ def _address(service: Service, pod: Pod, ip: str) -> EndpointAddress:
         node_name=pod.spec.node_name or None,
         target_ref=endpoints.target(pod),
     )
-
-
-def _sorted(found: list[EndpointAddress]) -> tuple[EndpointAddress, ...]:
-    def order(address: EndpointAddress) -> tuple[str, str]:
-        return address.ip, address.target_ref.uid if address.target_ref is not None else ""
-
-    return tuple(sorted(found, key=order))

@@ -1,6 +1,7 @@
 """Facts about which pods stand behind a Service, and under which addresses and ports."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from pilothouse.services.machinery.kinds import pods
 from pilothouse.services.machinery.kinds.pods import Pod
@@ -18,6 +19,10 @@ HEADLESS = "service.kubernetes.io/headless"
 ZONE = "topology.kubernetes.io/zone"
 IPV4 = "IPv4"
 IPV6 = "IPv6"
+
+Port = TypeVar("Port", bound=Hashable)
+Who = tuple[str, str]
+"""An address, and the uid of what has it."""
 
 
 def is_selecting(service: Service) -> bool:
@@ -109,3 +114,27 @@ def target(pod: Pod) -> TargetReference:
     return TargetReference(
         kind="Pod", namespace=metadata.namespace, name=metadata.name, uid=metadata.uid
     )
+
+
+def repacked(
+    told: Iterable[tuple[Port, Who, bool]],
+) -> list[tuple[Sequence[Who], Sequence[Who], Sequence[Port]]]:
+    """Endpoints as few subsets: those ready, those not, and the ports that all of them have.
+
+    Who is told twice of a port, and once as not ready, is not ready.
+    """
+    by_port: dict[Port, dict[Who, bool]] = {}
+    for port, who, ready in told:
+        known = by_port.setdefault(port, {})
+        known[who] = ready and known.get(who, True)
+    grouped: dict[frozenset[tuple[Who, bool]], list[Port]] = {}
+    for port, known in by_port.items():
+        grouped.setdefault(frozenset(known.items()), []).append(port)
+    return [
+        (
+            sorted(who for who, ready in found if ready),
+            sorted(who for who, ready in found if not ready),
+            ports,
+        )
+        for found, ports in grouped.items()
+    ]

@@ -282,3 +282,45 @@ def test_what_is_written_says_when_that_happened_which_it_tells():
     triggers.forget(Key("ns", "web"))
     assert triggers.look(of, both) == BORN
     assert older.plan(of, both, None, FIRST).annotations[ANNOTATION] == FIRST
+
+
+def test_ports_that_the_same_addresses_have_are_in_one_subset():
+    named = service(
+        ServicePort(port=80, name="plain"), ServicePort(port=443, name="named", target_port="tls")
+    )
+    one = Container(name="c", ports=(ContainerPort(container_port=8443, name="tls"),))
+    other = Container(name="c", ports=(ContainerPort(container_port=9443, name="tls"),))
+    found = [pod(1, containers=(one,)), pod(2, containers=(other,)), pod(3, ready=False)]
+    told = older.plan(named, found, None).subsets
+    assert [
+        (
+            [port.port for port in item.ports],
+            [address.ip for address in item.addresses],
+            [address.ip for address in item.not_ready_addresses],
+        )
+        for item in told
+    ] == [
+        ([80], ["10.0.0.1", "10.0.0.2"], ["10.0.0.3"]),
+        ([8443], ["10.0.0.1"], []),
+        ([9443], ["10.0.0.2"], []),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("abcd"), st.booleans()), max_size=12))
+def test_subsets_repacked_are_repacked_and_tell_all(told):
+    given_ = [(port, (who, ""), ready) for port, who, ready in told]
+    packed = endpoints.repacked(given_)
+    expanded = [
+        (port, who, ready)
+        for ready_ones, others, ports in packed
+        for ready, found in ((True, ready_ones), (False, others))
+        for who in found
+        for port in ports
+    ]
+    assert sorted(endpoints.repacked(expanded)) == sorted(packed)
+    wanted = {}
+    for port, who, ready in given_:
+        wanted[port, who] = ready and wanted.get((port, who), True)
+    assert {(port, who): ready for port, who, ready in expanded} == wanted
+    sets = [(tuple(ready), tuple(others)) for ready, others, _ in packed]
+    assert len(set(sets)) == len(sets)

@@ -1,11 +1,13 @@
 """Endpoints, and EndpointSlices after them."""
 
+import json
 from collections.abc import Iterable
 
 from pilothouse.services.apiserver.strategies.network.addresses import check_public_address
 from pilothouse.services.apiserver.strategies.strategy import Body, Strategy, immutable
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
+from pilothouse.services.machinery.kinds import endpoints
 
 ENDPOINTS_MAX = 1000
 PORTS_MAX = 20_000
@@ -20,6 +22,39 @@ def _default(body: Body) -> None:
         for port in subset.get("ports") or ():
             if not port.get("protocol"):
                 port["protocol"] = "TCP"
+    if body.get("subsets") and not _check(body):
+        body["subsets"] = _repacked(body["subsets"])
+
+
+def _repacked(subsets: Iterable[Body]) -> list[Body]:
+    """Ports that the same addresses have are in one subset, addresses in their order."""
+    known: dict[endpoints.Who, Body] = {}
+    ports: dict[str, Body] = {}
+    told: list[tuple[str, endpoints.Who, bool]] = []
+    for subset in subsets:
+        named = {_text(port): port for port in subset.get("ports") or ()} or {"": {}}
+        ports |= named
+        for member, ready in (("addresses", True), ("notReadyAddresses", False)):
+            for address in subset.get(member) or ():
+                who = (address["ip"], (address.get("targetRef") or {}).get("uid", ""))
+                known.setdefault(who, address)
+                told += [(port, who, ready) for port in named]
+    return [
+        {
+            member: found
+            for member, found in (
+                ("addresses", [known[who] for who in ready]),
+                ("notReadyAddresses", [known[who] for who in unready]),
+                ("ports", [ports[port] for port in listed if port]),
+            )
+            if found
+        }
+        for ready, unready, listed in endpoints.repacked(told)
+    ]
+
+
+def _text(port: Body) -> str:
+    return json.dumps(port, sort_keys=True)
 
 
 def _check(body: Body) -> list[Cause]:
