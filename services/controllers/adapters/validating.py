@@ -37,17 +37,23 @@ class Policies:
         return self._policies.get(key)
 
     async def typed(self, kinds: Sequence[Matched]) -> Sequence[Typed]:
-        known = {
-            (resource.group, resource.plural): resource.kind
-            for resource in (*NAMESPACED, *CLUSTER_SCOPED, *self._definitions.served())
-        }
+        served = (*NAMESPACED, *CLUSTER_SCOPED, *self._definitions.served())
+        known = {(resource.group, resource.plural): resource.kind for resource in served}
         found = []
         for matched in kinds:
             kind = known.get((matched.group, matched.plural))
-            typed = None if kind is None else await self._typed(matched, kind)
+            where = (matched.group, matched.version)
+            typed = None if kind is None else await self._typed(*where, kind)
             if typed is not None:
                 found.append(typed)
         return found
+
+    async def params(self, policy: ValidatingAdmissionPolicy) -> Typed | None:
+        wanted = policy.spec.param_kind
+        if wanted is None:
+            return None
+        group, _, version = wanted.api_version.rpartition("/")
+        return await self._typed(group, version, wanted.kind)
 
     async def tell(
         self, policy: ValidatingAdmissionPolicy, warnings: Sequence[ExpressionWarning]
@@ -65,17 +71,17 @@ class Policies:
             VALIDATING_ADMISSION_POLICIES, metadata.key, patch, subresource="status"
         )
 
-    async def _typed(self, matched: Matched, kind: str) -> Typed | None:
-        place = f"apis/{matched.group}" if matched.group else "api"
+    async def _typed(self, group: str, version: str, kind: str) -> Typed | None:
+        place = f"apis/{group}" if group else "api"
         try:
-            answer = await self._door.get(f"/openapi/v3/{place}/{matched.version}", {})
+            answer = await self._door.get(f"/openapi/v3/{place}/{version}", {})
         except Unreachable:
             return None
         if not answer.is_ok:
             return None
         document = msgspec.json.decode(answer.body)
-        schema = schemas.schema_of(document, matched.group, matched.version, kind)
-        return None if schema is None else Typed(matched.group, matched.version, kind, schema)
+        schema = schemas.schema_of(document, group, version, kind)
+        return None if schema is None else Typed(group, version, kind, schema)
 
 
 def status(world: World, server: Server | None) -> Controller:

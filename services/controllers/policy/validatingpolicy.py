@@ -37,6 +37,9 @@ class Cluster(Protocol):
     async def typed(self, kinds: Sequence[Matched]) -> Sequence[Typed]:
         """Those of these kinds whose schema is known."""
 
+    async def params(self, policy: ValidatingAdmissionPolicy) -> Typed | None:
+        """The kind of its parameters, where it has some and their schema is known."""
+
     async def tell(
         self, policy: ValidatingAdmissionPolicy, warnings: Sequence[ExpressionWarning]
     ) -> None: ...
@@ -55,5 +58,6 @@ class ValidatingPolicyController:
         if policy is None or policy.metadata.deleting or is_seen(policy):
             return DONE
         kinds = await self._cluster.typed(checking.matched(policy))
-        await self._cluster.tell(policy, checking.warnings(policy, kinds))
+        params = await self._cluster.params(policy)
+        await self._cluster.tell(policy, checking.warnings(policy, kinds, params))
         return DONE

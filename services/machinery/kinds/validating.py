@@ -22,8 +22,24 @@ class Validation(View, frozen=True, kw_only=True):
     message_expression: str = ""
 
 
+class ParamKind(View, frozen=True, kw_only=True):
+    """The kind of what a binding gives it as ``params``."""
+
+    api_version: str = ""
+    kind: str = ""
+
+
+class Variable(View, frozen=True, kw_only=True):
+    """What later expressions know as ``variables.NAME``."""
+
+    name: str = ""
+    expression: str = ""
+
+
 class Spec(View, frozen=True, kw_only=True):
+    param_kind: ParamKind | None = None
     match_constraints: MatchConstraints = MatchConstraints()
+    variables: tuple[Variable, ...] = ()
     validations: tuple[Validation, ...] = ()
 
 

@@ -39,8 +39,9 @@ DOCUMENT = {
 RULE = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["things"]}
 
 
-def policy(*expressions, rules=(RULE,)):
+def policy(*expressions, rules=(RULE,), **more):
     spec = {
+        **more,
         "matchConstraints": {"resourceRules": list(rules)},
         "validations": [{"expression": text} for text in expressions],
     }
@@ -63,7 +64,9 @@ def kind():
         "object.spec.names.all(name, name.startsWith('a'))",
         "object.spec.free.anything",
         "object.metadata.name == 'x' && object.kind == 'Thing'",
-        "oldObject == null || variables.x == params.y && request.name != ''",
+        "oldObject == null || params.y == 1 && request.userInfo.groups.exists(g, g == 'a')",
+        "namespaceObject.metadata.labels['a'] == request.resource.resource",
+        "authorizer.group('apps').resource('deployments').check('get').allowed()",
     ],
 )
 def test_what_fits_or_may_be_anything_is_not_spoken_of(expression):
@@ -76,6 +79,8 @@ def test_what_fits_or_may_be_anything_is_not_spoken_of(expression):
         ("object.size < 5", "undefined field 'size'"),
         ("object.spec.size == 'a'", "found no matching overload for '_==_'"),
         ("object.spec.names.startsWith('a')", "found no matching overload"),
+        ("request.nam == ''", "undefined field 'nam'"),
+        ("namespaceObject.metadata.labels == 'a'", "found no matching overload"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(expression, told):
@@ -85,9 +90,34 @@ def test_what_does_not_fit_is_told_with_its_place(expression, told):
     assert told in warning.warning
 
 
+def said(*expressions, params=None, **more):
+    found = checking.warnings(policy(*expressions, **more), [kind()], params)
+    return [(item.field_ref, item.warning.partition("ERROR: ")[2].split("\n")[0]) for item in found]
+
+
+def test_variables_have_the_types_of_their_expressions():
+    variables = [
+        {"name": "size", "expression": "object.spec.size"},
+        {"name": "twice", "expression": "variables.size * 2"},
+        {"name": "odd", "expression": "object.no.such.thing"},
+    ]
+    fits = ("variables.twice < 5", "variables.odd == 'anything'", "variables.size == 1")
+    assert said(*fits, variables=variables) == []
+    [overload, unknown] = said("variables.twice == 'a'", "variables.other", variables=variables)
+    assert "found no matching overload for '_==_'" in overload[1]
+    assert "undefined field 'other'" in unknown[1]
+
+
+def test_parameters_have_their_kind():
+    assert said("params.spec.size < 5 && params.spec.labels['a'] == 'b'", params=kind()) == []
+    [(place, told)] = said("params.size < 5", params=kind())
+    assert (place, "undefined field 'size'" in told) == ("spec.validations[0].expression", True)
+
+
 def test_kinds_are_those_named_one_by_one():
-    many = {**RULE, "apiVersions": ["v1", "v2"], "resources": ["things", "things/status"]}
-    everything = {**RULE, "resources": ["*"]}
+    resources = ["things", "things/status", "*", "*/*"]
+    many = {**RULE, "apiVersions": ["v1", "v2"], "resources": resources}
+    everything = {**RULE, "apiGroups": ["*"]}
     assert checking.matched(policy(rules=[everything, many])) == [
         Matched("example.com", "v1", "things"),
         Matched("example.com", "v2", "things"),

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pilothouse.services.controllers.policy.typechecking import known
 from pilothouse.services.machinery.cel import types
 from pilothouse.services.machinery.cel.environment import Environment
 from pilothouse.services.machinery.cel.errors import CompileErrors
+from pilothouse.services.machinery.cel.escaping import escape
 from pilothouse.services.machinery.cel.program import compile_expression
 from pilothouse.services.machinery.cel.schema import declare, schema_type
 from pilothouse.services.machinery.kinds.validating import (
@@ -15,7 +17,6 @@ from pilothouse.services.machinery.kinds.validating import (
 )
 
 KINDS_MAX = 10
-_FREE = ("request", "authorizer", "namespaceObject", "params", "variables")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,24 +48,23 @@ def matched(policy: ValidatingAdmissionPolicy) -> list[Matched]:
     """The kinds that its rules name one by one, so many that they can all be looked at."""
     found: set[Matched] = set()
     for rule in policy.spec.match_constraints.resource_rules:
-        words = (*rule.api_groups, *rule.api_versions, *rule.resources)
-        if any("*" in word for word in words):
+        if any("*" in word for word in (*rule.api_groups, *rule.api_versions)):
             continue
         found |= {
             Matched(group, version, plural)
             for group in rule.api_groups
             for version in rule.api_versions
             for plural in rule.resources
-            if "/" not in plural
+            if "/" not in plural and "*" not in plural
         }
     return sorted(found)[:KINDS_MAX]
 
 
 def warnings(
-    policy: ValidatingAdmissionPolicy, kinds: Sequence[Typed]
+    policy: ValidatingAdmissionPolicy, kinds: Sequence[Typed], params: Typed | None = None
 ) -> tuple[ExpressionWarning, ...]:
-    """Of each expression that does not fit one of ``kinds``."""
-    environments = [(kind.name, _environment(kind)) for kind in kinds]
+    """Of each expression that does not fit one of ``kinds``, or ``params``."""
+    environments = [(kind.name, _environment(policy, kind, params)) for kind in kinds]
     found = []
     for index, validation in enumerate(policy.spec.validations):
         for field, text in (
@@ -86,8 +86,27 @@ def _faults(text: str, environments: Iterable[tuple[str, Environment]]) -> Itera
             yield f"{name}: {errors}"
 
 
-def _environment(kind: Typed) -> Environment:
+def _environment(
+    policy: ValidatingAdmissionPolicy, kind: Typed, params: Typed | None
+) -> Environment:
     anything = declare(types.DYN)
     object_ = schema_type(kind.schema, root=True, name=kind.kind) or anything
-    free = dict.fromkeys(_FREE, anything)
-    return Environment({"object": object_, "oldObject": object_, **free})
+    given = schema_type(params.schema, root=True, name=params.kind) if params else None
+    free = {
+        "object": object_,
+        "oldObject": object_,
+        "params": given or anything,
+        "request": known.REQUEST,
+        "namespaceObject": known.NAMESPACE,
+        "authorizer": declare(types.AUTHORIZER),
+    }
+    named: dict[str, types.Type] = {}
+    for variable in policy.spec.variables:
+        # Each sees those before it; one that does not fit may be anything to those after it.
+        environment = Environment({**free, "variables": known.struct("variables", named)})
+        try:
+            found = compile_expression(variable.expression, environment, None).result
+        except CompileErrors:
+            found = types.DYN
+        named[escape(variable.name) or variable.name] = found
+    return Environment({**free, "variables": known.struct("variables", named)})
