@@ -114,13 +114,16 @@ class Budgets:
         if resource is None:
             version = owner.api_version
             raise NotFound(f'no matches for kind "{owner.kind}" in version "{version}"')
+        name = ".".join(filter(None, (resource.plural, resource.group)))
+        unscaled = NotFound(f"{name} does not implement the scale subresource")
+        if resource in UNSCALED:
+            raise unscaled
         try:
             scale = await self._scales.read(resource, key)
         except NotFound:
-            if resource not in UNSCALED and not await self._is_there(resource, key):
-                return None
-            name = ".".join(filter(None, (resource.plural, resource.group)))
-            raise NotFound(f"{name} does not implement the scale subresource") from None
+            if await self._is_there(resource, key):
+                raise unscaled from None
+            return None
         return (owner.uid, scale.spec.replicas) if scale.metadata.uid == owner.uid else None
 
     async def _is_there(self, resource: Resource, key: Key) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, wiring
-from pilothouse.services.controllers.adapters.jobmeasures import CronJobMeasures
+from pilothouse.services.controllers.adapters.jobmeasures import CronJobMeasures, TTLMeasures
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import (
     Controller,
@@ -15,6 +15,7 @@ from pilothouse.services.controllers.adapters.world import (
     controller,
     reference,
 )
+from pilothouse.services.controllers.workload import ttlafterfinished
 from pilothouse.services.controllers.workload.cron import starts
 from pilothouse.services.controllers.workload.cronjob import CronJobController, Plan, Start
 from pilothouse.services.controllers.workload.ttlafterfinished import TTLController
@@ -193,6 +194,7 @@ class Remains:
     """What the TTL controller asks for."""
 
     def __init__(self, world: World) -> None:
+        self.measures = TTLMeasures()
         self._objects = world.objects
         self._clock = world.clock
         self._jobs = world.cache(JOBS, Job)
@@ -211,6 +213,7 @@ class Remains:
 
     async def delete(self, job: Job) -> None:
         await remove(self._objects, JOBS, job.metadata, propagation_policy="Foreground")
+        self.measures.deleted(-(ttlafterfinished.seconds_left(job, self.now()) or 0.0))
 
 
 def ttl_after_finished(world: World) -> Controller:
@@ -223,4 +226,6 @@ def ttl_after_finished(world: World) -> Controller:
             queue.add(new.metadata.key)
 
     found.on_change(changed)
-    return controller(TTLController(Remains(world)), queue, found)
+    cluster = Remains(world)
+    made = controller(TTLController(cluster), queue, found)
+    return replace(made, measured=cluster.measures.families)

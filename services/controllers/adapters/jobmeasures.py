@@ -16,7 +16,8 @@ from pilothouse.services.runtime.exposition import Family
 
 SYNC_BOUNDS = tuple(0.004 * 2**power for power in range(15))
 SKEW_BOUNDS = tuple(float(2**power) for power in range(10))
-"""Both are seconds, as upstream's."""
+LATE_BOUNDS = tuple(0.1 * 2**power for power in range(14))
+"""All are seconds, as upstream's."""
 
 _RECONCILING = "reconciling"
 _TRACKING = "tracking"
@@ -193,6 +194,27 @@ class CronJobMeasures:
         )
         skew.observe(SKEW_BOUNDS, self._skew.counts, self._skew.total, ())
         yield skew
+
+
+class TTLMeasures:
+    """Of the TTL controller: how long after its time a Job was deleted."""
+
+    def __init__(self) -> None:
+        self._late = Spans(LATE_BOUNDS)
+
+    def deleted(self, late_seconds: float) -> None:
+        """A Job went."""
+        self._late.observe(late_seconds)
+
+    def families(self) -> Iterator[Family]:
+        """Upstream's one."""
+        late = Family(
+            "ttl_after_finished_controller_job_deletion_duration_seconds",
+            "histogram",
+            "From the end of a Job's time to its deletion.",
+        )
+        late.observe(LATE_BOUNDS, self._late.counts, self._late.total, ())
+        yield late
 
 
 def _total(job: Job, indexes: str) -> int:

@@ -12,6 +12,7 @@ from pilothouse.services.controllers.adapters.jobmeasures import (
     CronJobMeasures,
     JobMeasures,
     Timed,
+    TTLMeasures,
 )
 from pilothouse.services.controllers.autoscaling.sizes.verdict import Note
 from pilothouse.services.controllers.workload.completion.sizes import Birth
@@ -177,6 +178,14 @@ def test_how_late_a_job_was_made():
     found = told(measures)
     assert (found[f'{name}_bucket{{le="2"}}'], found[f'{name}_bucket{{le="4"}}']) == ("0", "1")
     assert found[f"{name}_sum"] == "3"
+
+
+def test_how_late_a_job_was_deleted():
+    measures = TTLMeasures()
+    measures.deleted(0.3)
+    found = told(measures)
+    name = "ttl_after_finished_controller_job_deletion_duration_seconds"
+    assert (found[f"{name}_count"], found[f"{name}_sum"]) == ("1", "0.3")
 
 
 def test_how_many_pods_of_a_set_are_away_and_may_be():
