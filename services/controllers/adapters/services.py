@@ -47,15 +47,14 @@ class _Behind:
         self._services = world.cache(SERVICES, Service)
         self._pods = world.cache(PODS, Pod)
         self._triggers = Triggers()
-        indexes.add_namespace(self._services)
-        indexes.add_namespace(self._pods)
+        indexes.add_selector(self._services)
+        indexes.add_label(self._pods)
 
     def service(self, key: Key) -> Service | None:
         return self._services.get(key)
 
     def pods_of(self, service: Service) -> Sequence[Pod]:
-        beside = self._pods.by_index(indexes.NAMESPACE, service.metadata.namespace)
-        return endpoints.behind(service, beside)
+        return indexes.labelled(self._pods, service.metadata.namespace, service.spec.selector)
 
     def tell(self, queue: WorkQueue[Key]) -> None:
         """Queue Services that changed, and those whose pods changed in a way that matters."""
@@ -67,20 +66,14 @@ class _Behind:
                 return
             for pod in (old, new):
                 if pod is not None:
-                    self._queue_selecting(queue, pod)
+                    for service in indexes.selecting(self._services, pod.metadata):
+                        queue.add(service.metadata.key)
 
         self._services.on_change(wiring.itself(queue))
         self._pods.on_change(pod_changed)
 
     def controller(self, reconciler: Any, queue: WorkQueue[Key]) -> Controller:
         return controller(reconciler, queue, self._services)
-
-    def _queue_selecting(self, queue: WorkQueue[Key], pod: Pod) -> None:
-        labels = pod.metadata.labels.items()
-        for service in self._services.by_index(indexes.NAMESPACE, pod.metadata.namespace):
-            selector = service.spec.selector
-            if selector and selector.items() <= labels:
-                queue.add(service.metadata.key)
 
 
 def _seen(pod: Pod) -> tuple[object, ...]:

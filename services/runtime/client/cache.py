@@ -77,6 +77,10 @@ class Cache(Generic[V]):
     def by_index(self, name: str, value: str) -> list[V]:
         return list(self._indexes[name].get(value, {}).values())
 
+    def count(self, name: str, value: str) -> int:
+        """How many :meth:`by_index` would give."""
+        return len(self._indexes[name].get(value, ()))
+
     async def wait_synced(self) -> None:
         """Until the present state has been seen once."""
         await self._synced.wait()
@@ -180,15 +184,17 @@ class Cache(Generic[V]):
     def _reindex(self, key: Key, old: V | None, new: V | None) -> None:
         for name, indexer in self._indexers.items():
             index = self._indexes[name]
-            if old is not None:
-                for value in indexer(old):
+            before = tuple(indexer(old)) if old is not None else ()
+            after = tuple(indexer(new)) if new is not None else ()
+            if before != after:
+                for value in before:
                     bucket = index.get(value)
                     if bucket is not None:
                         bucket.pop(key, None)
                         if not bucket:
                             del index[value]
             if new is not None:
-                for value in indexer(new):
+                for value in after:
                     index.setdefault(value, {})[key] = new
 
 
