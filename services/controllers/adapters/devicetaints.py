@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -222,7 +223,14 @@ def eviction(world: World) -> Controller:
     _look_at_taints(found, queue)
     cluster = DeviceTaints(world, found, queue)
     reconciler = DeviceTaintEvictionController(cluster, DeviceTaintRuleController(Rules(found)))
-    return controller(reconciler, queue, found.pods)
+    made = controller(reconciler, queue, found.pods)
+
+    def keys() -> list[Key]:
+        users = (pod for claim in found.claims.values() for pod in found.users(claim))
+        rules = [rule.metadata.key for rule in found.rules.values()]
+        return [*rules, *sorted({pod.metadata.key for pod in users})]
+
+    return replace(made, keys=keys)
 
 
 def _look_at_users(found: Devices, queue: WorkQueue[Key]) -> None:

@@ -1,6 +1,8 @@
 """Claims of devices: those that pods are given, and those that they let go."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,6 +31,7 @@ from pilothouse.services.machinery.resources import (
 from pilothouse.services.runtime.client.cache import Cache
 from pilothouse.services.runtime.control.queue import WorkQueue
 from pilothouse.services.runtime.control.settled import Settled
+from pilothouse.services.runtime.exposition import Family
 
 NAMED = "resource-claim"
 TEMPLATED = "resource-claim-template"
@@ -47,6 +50,7 @@ class Claims:
         self._claims = world.cache(RESOURCE_CLAIMS, ResourceClaim)
         self._templates = world.cache(RESOURCE_CLAIM_TEMPLATES, ResourceClaimTemplate)
         self._settled = Settled(self._claims)
+        self._made: Counter[str] = Counter()
         indexes.add_controller(self._claims)
 
     def pod(self, key: Key) -> Pod | None:
@@ -75,7 +79,9 @@ class Claims:
             text = f"PodResourceClaim {wanted.name}: {error.message}"
             about = reference(PODS, pod.metadata)
             self._recorder.note(about, "Warning", "FailedResourceClaimCreation", text)
+            self._made["failure"] += 1
             raise
+        self._made["success"] += 1
         return self._settled.wrote(pod.metadata.key, answer).name
 
     async def tell(self, pod: Pod, names: Sequence[tuple[str, str]]) -> None:
@@ -88,6 +94,9 @@ class Claims:
         mine = {"resource": PODS.plural, "name": pod.metadata.name, "uid": pod.metadata.uid}
         held = [_shown(item) for item in claim.status.reserved_for]
         await _write(self._objects.patch, claim, {"reservedFor": [*held, mine]})
+
+    def measured(self) -> Iterator[Family]:
+        return families(self._made, self._claims.values())
 
     def _template(self, pod: Pod, wanted: PodClaim) -> ResourceClaimTemplate:
         name = wanted.resource_claim_template_name or ""
@@ -136,6 +145,32 @@ class Reservations:
 
     async def delete(self, claim: ResourceClaim) -> None:
         await remove(self._objects, RESOURCE_CLAIMS, claim.metadata)
+
+
+def families(made: Mapping[str, int], claims: Iterable[ResourceClaim]) -> Iterator[Family]:
+    """How many claims were ``made`` for pods, by success or failure, and how many there are."""
+    name = "dynamic_resource_allocation_resource"
+    created = Family(f"{name}claim_creates_total", "counter", "Claims that were made for pods.")
+    for status, count in made.items():
+        created.add(count, ("status", status), ("admin_access", "false"))
+    there = Family(f"{name}_claims", "gauge", "Claims of devices.")
+    for labels, count in Counter(map(_sort, claims)).items():
+        there.add(count, *labels)
+    return iter((created, there))
+
+
+def _sort(claim: ResourceClaim) -> tuple[tuple[str, str], ...]:
+    notes = claim.metadata.annotations
+    source = "resource_claim_template" if devices.CLAIM_NAME in notes else ""
+    if notes.get(devices.EXTENDED) == "true":
+        source = "extended_resource"
+    allocation = claim.status.allocation
+    given = allocation.devices.results if allocation is not None else ()
+    return (
+        ("allocated", str(allocation is not None).lower()),
+        ("admin_access", str(any(item.admin_access for item in given)).lower()),
+        ("source", source),
+    )
 
 
 async def _write(patch: Any, claim: ResourceClaim, said: dict[str, Any]) -> ResourceClaim:
@@ -210,7 +245,12 @@ def creation(world: World) -> Controller:
     claims.on_change(claim_changed)
     claims.on_change(wiring.its_controller(queue, PODS))
     templates.on_change(template_changed)
-    return controller(ResourceClaimController(cluster), queue, found)
+    made = controller(ResourceClaimController(cluster), queue, found)
+
+    def keys() -> list[Key]:
+        return [pod.metadata.key for pod in found.values() if pod.spec.resource_claims]
+
+    return replace(made, keys=keys, measured=cluster.measured)
 
 
 def release(world: World) -> Controller:

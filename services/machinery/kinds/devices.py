@@ -12,6 +12,8 @@ from pilothouse.services.machinery.objects import Metadata, View, controller_of
 FINALIZER = "resource.kubernetes.io/delete-protection"
 CLAIM_NAME = "resource.kubernetes.io/pod-claim-name"
 """Annotation of a claim that was made for a pod: the name that the pod's spec has for it."""
+EXTENDED = "resource.kubernetes.io/extended-resource-claim"
+"""Annotation of a claim that a scheduler made for what a pod asks of extended resources."""
 RESERVED_MAX = 256
 
 
@@ -30,6 +32,7 @@ class Result(View, frozen=True, kw_only=True):
     driver: str = ""
     pool: str = ""
     device: str = ""
+    admin_access: bool | None = None
     tolerations: tuple[Toleration, ...] = ()
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.controllers import names
+from pilothouse.services.controllers.adapters.resourceclaims import families
 from pilothouse.services.controllers.devices import reservations, resourceclaim
 from pilothouse.services.controllers.devices.reservations import ReservationController
 from pilothouse.services.controllers.devices.resourceclaim import (
@@ -19,6 +20,7 @@ from pilothouse.services.machinery.kinds import devices
 from pilothouse.services.machinery.kinds.devices import Allocation, Consumer, ResourceClaim
 from pilothouse.services.machinery.kinds.pods import ClaimStatus, Pod, PodClaim, Spec, Status
 from pilothouse.services.machinery.objects import Key, Metadata, OwnerReference
+from pilothouse.services.runtime import exposition
 
 replace = msgspec.structs.replace
 GONE = timestamps.render(1_900_000_000.0)
@@ -273,3 +275,22 @@ def test_the_parts_of_a_controller_go_with_it():
     assert CONTROLLERS.keys() - left == {
         "resourceclaim", "resourceclaim-reservations", "job", "job-untracking", *names.ON_REQUEST,
     }  # fmt: skip
+
+
+def test_claims_are_counted_as_they_came_to_be():
+    noted = Metadata(name="e", annotations={devices.EXTENDED: "true"})
+    watching = devices.Devices(results=(devices.Result(admin_access=True),))
+    admin = devices.Status(allocation=Allocation(devices=watching))
+    claims = [
+        claim("a", mark="gpu"), claim("b", mark="gpu"), claim("c", allocated=True),
+        ResourceClaim(metadata=noted), ResourceClaim(status=admin),
+    ]  # fmt: skip
+    lines = exposition.render(families({"success": 2, "failure": 1}, claims)).decode().split("\n")
+    name = "dynamic_resource_allocation_resource"
+    assert f'{name}claim_creates_total{{status="failure",admin_access="false"}} 1' in lines
+    for allocated, access, source, count in (
+        ("false", "false", "resource_claim_template", 2), ("true", "false", "", 1),
+        ("false", "false", "extended_resource", 1), ("true", "true", "", 1),
+    ):  # fmt: skip
+        labels = f'allocated="{allocated}",admin_access="{access}",source="{source}"'
+        assert f"{name}_claims{{{labels}}} {count}" in lines
