@@ -3,7 +3,7 @@ Pod certificate cleaning: requests for pods' certificates go when they are old.
 
 Reads   PodCertificateRequest
 Writes  PodCertificateRequest (delete)
-Again   when half an hour after its creation has passed
+Again   when a quarter of an hour after its creation has passed
 """
 
 from typing import Protocol
@@ -12,7 +12,7 @@ from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.objects import Key, Object
 from pilothouse.services.runtime.control.loop import DONE, Result
 
-KEPT_SECONDS = 30 * 60.0
+KEPT_SECONDS = 15 * 60.0
 
 
 def seconds_left(request: Object, now: float) -> float:

@@ -35,10 +35,10 @@ def test_there_is_one_bundle_and_it_is_the_right_one():
     assert trustbundles.plan("new", [bundle(name, "other")]).write
 
 
-def test_requests_of_pods_go_after_half_an_hour():
+def test_requests_of_pods_go_after_a_quarter_of_an_hour():
     request = Object(metadata=Metadata(creation_timestamp=timestamps.render(NOW - 600)))
-    assert podcertificatecleaning.seconds_left(request, NOW) == 1200
-    assert podcertificatecleaning.seconds_left(request, NOW + 1200) <= 0
+    assert podcertificatecleaning.seconds_left(request, NOW) == 300
+    assert podcertificatecleaning.seconds_left(request, NOW + 300) <= 0
 
 
 @given(st.lists(st.integers(0, 12_000), max_size=20))
