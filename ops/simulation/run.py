@@ -11,10 +11,11 @@ from structlog.typing import EventDict
 
 from pilothouse.ops.simulation import loop, members, scene
 from pilothouse.ops.simulation.faults import Script
-from pilothouse.ops.simulation.invariants import identity, rest
+from pilothouse.ops.simulation.invariants import identity, kept, rest
 from pilothouse.ops.simulation.invariants.guards import Budgets, Leadership, Quotas
 from pilothouse.ops.simulation.invariants.jobs import Jobs
 from pilothouse.ops.simulation.invariants.replicas import Replicas
+from pilothouse.ops.simulation.invariants.sets import Places
 from pilothouse.ops.simulation.loop import VirtualClock, VirtualLoop
 from pilothouse.ops.simulation.members import Member
 from pilothouse.ops.simulation.network import Network
@@ -92,6 +93,7 @@ class _Run:
             Jobs(self._state),
             Budgets(self._state, nodes_fail=chosen.nodes_fail),
             Quotas(),
+            Places(self._state),
         )
         self._leadership = Leadership(self._state)
         self._runtimes: members.Runtimes = {}
@@ -172,7 +174,8 @@ class _Run:
         until, left, calm = self._clock.monotonic() + REST_SECONDS, [""], 0
         while calm < CALM_LOOKS and self._clock.monotonic() < until:
             await self._clock.sleep(CALM_SECONDS)
-            left = [*rest.unfinished(self._state), *rest.slices(self._state)]
+            state = self._state
+            left = [*rest.unfinished(state), *rest.slices(state), *kept.unkept(state)]
             calm = 0 if left else calm + 1
         return left
 

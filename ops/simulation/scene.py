@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pilothouse.ops.simulation.faults import Weather
-from pilothouse.ops.simulation.people import batch, limits, owners, workloads
+from pilothouse.ops.simulation.people import batch, limits, machines, network, owners, workloads
 from pilothouse.ops.simulation.people.person import Person
 
 NODES = (3, 4)
@@ -31,7 +31,12 @@ _ACTS: Sequence[Act] = (
     batch.cronjobs,
     limits.drains,
     limits.quotas,
+    limits.autoscalers,
+    machines.taints,
+    network.services,
     owners.namespaces,
+    owners.owners,
+    workloads.replicationcontrollers,
 )
 
 

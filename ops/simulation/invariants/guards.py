@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pilothouse.ops.simulation.state import State, Step, is_ready
+from pilothouse.ops.simulation.state import Span, State, Step, is_ready
 from pilothouse.ops.simulation.trace import parts_of
 from pilothouse.services.machinery.objects import Key
 
@@ -44,17 +44,23 @@ class Budgets:
 
 
 class Quotas:
-    """What is used is never more than what is allowed."""
+    """What is used does not grow over what is allowed, or was when it was let in."""
+
+    def __init__(self) -> None:
+        self._hard: dict[tuple[Key, str], Span] = {}
 
     def see(self, step: Step, now: float) -> Iterator[str]:
         """What this commit breaks."""
         if step.plural != "resourcequotas" or step.new is None:
             return
-        status = step.new.get("status", {})
+        status, before = step.new.get("status", {}), (step.old or {}).get("status", {})
         for name, hard in status.get("hard", {}).items():
-            used = status.get("used", {}).get(name, "0")
-            if int(used) > int(hard):
-                yield f"quota {step.key}: {used} {name} are used where {hard} may be"
+            limits = self._hard.setdefault((step.key, name), Span())
+            limits.put(now, int(hard))
+            used = int(status.get("used", {}).get(name, "0"))
+            most = max(limits.recent(now))
+            if used > most and used > int(before.get("used", {}).get(name, "0")):
+                yield f"quota {step.key}: {used} {name} are used where {most} may be"
 
 
 class Leadership:

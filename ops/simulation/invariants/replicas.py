@@ -14,10 +14,13 @@ from pilothouse.ops.simulation.state import (
     is_active,
     is_deleting,
     is_ready,
+    is_true,
 )
 from pilothouse.services.machinery.objects import Key
 
 CONTROLLERS = "controllers"
+_KEEPERS = frozenset({"ReplicaSet", "ReplicationController"})
+_DRIVEN = "DisruptionTarget"
 
 
 def scaled(told: int | str, whole: int, rounded: Callable[[float], int]) -> int:
@@ -49,7 +52,7 @@ class Replicas:
         match step.plural:
             case "deployments":
                 self._deployment(step.document, now)
-            case "replicasets":
+            case "replicasets" | "replicationcontrollers":
                 yield from self._replicaset(step, now)
             case "pods":
                 yield from self._pod(step, now)
@@ -86,7 +89,7 @@ class Replicas:
     def _pod(self, step: Step, now: float) -> Iterator[str]:
         pod = step.document
         owner = controller(pod)
-        if owner is None or owner["kind"] != "ReplicaSet":
+        if owner is None or owner["kind"] not in _KEEPERS:
             return
         if step.old is None:
             yield from self._born(owner, now)
@@ -99,7 +102,8 @@ class Replicas:
         if not was_ready:
             return
         above = self._above(pod, owner)
-        deleted = step.new is not None and is_deleting(step.new)
+        # By whom drives pods away it is marked: a taint, a node that died, an eviction.
+        deleted = step.new is not None and is_deleting(step.new) and not is_true(pod, _DRIVEN)
         if not deleted or not self._deleters.get(step.key, "").startswith(CONTROLLERS):
             self._lost.setdefault(above, []).append(now)
         elif now - since > MEMORY_SECONDS:
@@ -112,7 +116,7 @@ class Replicas:
         active = sum(map(is_active, self._state.owned("pods", owner["uid"])))
         most = max(wanted.recent(now))
         if active > most:
-            yield f"ReplicaSet {owner['name']} has {active} pods where {most} are wanted"
+            yield f"{owner['kind']} {owner['name']} has {active} pods where {most} are wanted"
 
     def _above(self, pod: Document, owner: Document) -> str:
         replicaset = self._state.get(

@@ -6,12 +6,37 @@ from pilothouse.ops.simulation.people.person import Person, take_pod
 from pilothouse.services.machinery.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
     POD_DISRUPTION_BUDGETS,
     REPLICA_SETS,
     Resource,
 )
 
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
+
+
+async def autoscalers(person: Person) -> None:
+    """Two who size one Deployment; no metric can be read, so that only bounds count."""
+    await person.settle()
+    labels = {"app": "wide"}
+    made = bodies.deployment(person.draw, "wide", labels)
+    made["spec"]["template"] = bodies.template(labels, 1)
+    await person.create(DEPLOYMENTS, made)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "wide"}
+    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 4}
+    await person.create(
+        HORIZONTAL_POD_AUTOSCALERS,
+        bodies.workload("HorizontalPodAutoscaler", "wide", spec, "autoscaling/v2"),
+    )
+    while await person.another():
+        if person.draw.choice((True, False)):
+            least = person.draw.randint(1, 4)
+            most = least + person.draw.randint(0, 2)
+            bounds = {"spec": {"minReplicas": least, "maxReplicas": most}}
+            await person.patch(HORIZONTAL_POD_AUTOSCALERS, "wide", bounds)
+        else:
+            replicas = person.draw.randint(0, 7)
+            await person.patch(DEPLOYMENTS, "wide", {"spec": {"replicas": replicas}})
 
 
 async def drains(person: Person) -> None:
@@ -22,6 +47,8 @@ async def drains(person: Person) -> None:
     made = bodies.deployment(person.draw, "guarded", labels)
     made["spec"] |= {"replicas": person.draw.randint(least, 5), "minReadySeconds": 0}
     made["spec"]["template"] = bodies.template(labels, 1)
+    # Somebody else may close nodes.
+    made["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
     await person.create(DEPLOYMENTS, made)
     budget = {"minAvailable": least, "selector": bodies.selector(labels)}
     await person.create(
@@ -48,7 +75,10 @@ async def quotas(person: Person) -> None:
     count = 0
     while await person.another():
         count += 1
-        match person.draw.choice(("more", "pod", "less")):
+        match person.draw.choice(("more", "pod", "less", "bounds")):
+            case "bounds":
+                hard = {"pods": str(person.draw.randint(0, 5))}
+                await person.patch(RESOURCE_QUOTAS, "most", {"spec": {"hard": hard}})
             case "more":
                 await person.create(CONFIG_MAPS, bodies.config(f"one-{count}"))
             case "pod":

@@ -57,9 +57,20 @@ class Person:
         namespace = self.name if resource.namespaced else ""
         await self._patiently(lambda: self.objects.create(resource, namespace, body))
 
+    async def get(self, resource: Resource, name: str) -> Body | None:
+        """None where it is not."""
+        texts: list[str] = []
+
+        async def look() -> None:
+            namespace = self.name if resource.namespaced else ""
+            texts.append(await self.objects.get(resource, Key(namespace, name)))
+
+        await self._patiently(look)
+        return msgspec.json.decode(texts[0]) if texts else None
+
     async def patch(self, resource: Resource, name: str, patch: Body) -> None:
         """Fine where it is gone."""
-        key = Key(self.name, name)
+        key = Key(self.name if resource.namespaced else "", name)
         await self._patiently(lambda: self.objects.patch(resource, key, patch))
 
     async def delete(self, resource: Resource, name: str, how: str = "") -> None:

@@ -6,6 +6,8 @@ from pilothouse.ops.simulation.people.person import HEALED, Person, heal, take_p
 from pilothouse.services.machinery.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
+    PODS,
+    REPLICATION_CONTROLLERS,
     SERVICES,
     STATEFUL_SETS,
 )
@@ -100,3 +102,30 @@ async def daemonsets(person: Person) -> None:
             case _:
                 await take_pod(person)
     await heal(person, DAEMON_SETS, name, bodies.template(labels, version + 1))
+
+
+async def replicationcontrollers(person: Person) -> None:
+    """Scale, let a pod go by its labels, delete without the pods and take them up again."""
+    await person.settle()
+    name, labels = "old", {"app": "old"}
+    spec: Body = {"replicas": 3, "selector": labels, "template": bodies.template(labels, 1)}
+    first = bodies.workload("ReplicationController", name, spec, "v1")
+    await person.create(REPLICATION_CONTROLLERS, first)
+    while await person.another():
+        match person.draw.choice(("scale", "scale", "free", "pod", "go")):
+            case "scale":
+                replicas = person.draw.randint(0, 5)
+                await person.patch(REPLICATION_CONTROLLERS, name, {"spec": {"replicas": replicas}})
+            case "free":
+                found = await person.pods()
+                if found:
+                    other = {"metadata": {"labels": {"app": "free"}}}
+                    await person.patch(PODS, person.draw.choice(found), other)
+            case "pod":
+                await take_pod(person)
+            case _:
+                how = person.draw.choice(("Background", "Foreground", "Orphan"))
+                await person.delete(REPLICATION_CONTROLLERS, name, how)
+                await person.another()
+                await person.create(REPLICATION_CONTROLLERS, first)
+    await person.create(REPLICATION_CONTROLLERS, first)
