@@ -7,7 +7,12 @@ import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, nodecapacity, wiring
 from pilothouse.services.controllers.adapters.removal import remove
-from pilothouse.services.controllers.adapters.world import Controller, World, controller
+from pilothouse.services.controllers.adapters.world import (
+    Controller,
+    World,
+    controller,
+    reference,
+)
 from pilothouse.services.controllers.network import endpoints as older
 from pilothouse.services.controllers.network import endpointslice as newer
 from pilothouse.services.controllers.network import hints
@@ -97,6 +102,7 @@ class Slices(_Behind):
         super().__init__(world)
         self._queue = queue
         self._limit = limit
+        self._recorder = world.recorder("endpoint-slice-controller")
         self._astray: set[Key] = set()
         self._automatic: set[Key] = set()
         self._slices = world.cache(ENDPOINT_SLICES, EndpointSlice)
@@ -132,6 +138,8 @@ class Slices(_Behind):
             self._astray.add(key)
         else:
             self._astray.discard(key)
+        for note in todo.notes:
+            self._recorder.note(reference(SERVICES, service.metadata), *note)
         for content in todo.write:
             self._settled.wrote(key, await self._write(service, content, todo))
         for item in todo.delete:

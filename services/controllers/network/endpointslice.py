@@ -10,6 +10,7 @@ How endpoints are laid out over slices is in :mod:`…network.slices`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from pilothouse.services.controllers.network import hints, slices
@@ -40,13 +41,17 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``astray``: there are pods on nodes that are not there, which are left out until they are."""
+    """``astray``: there are pods on nodes that are not there, which are left out until they are.
+
+    ``notes`` are what people are told of the Service.
+    """
 
     write: tuple[Content, ...]
     delete: tuple[EndpointSlice, ...]
     labels: Mapping[str, str]
     trigger: str | None = None
     astray: bool = False
+    notes: tuple[hints.Note, ...] = ()
 
 
 def plan(
@@ -67,18 +72,22 @@ def plan(
     families = endpoints.families(service)
     write: list[Content] = []
     delete = [item for item in staying if item not in own or item.address_type not in families]
+    notes: list[hints.Note] = []
     for family in families:
-        grouped = {
-            ports: hints.hinted(service, all_, around.capacity)
-            for ports, all_ in slices.wanted(service, family, placed, around.zones).items()
-        }
         of_family = [item for item in own if item.address_type == family]
+        wanted = slices.wanted(service, family, placed, around.zones)
+        every = [endpoint for all_ in wanted.values() for endpoint in all_]
+        before = [endpoint for item in of_family for endpoint in item.endpoints or ()]
+        notes += hints.notes(service, family, (before, every), around.capacity)
+        hinted = iter(hints.hinted(service, every, around.capacity))
+        grouped = {ports: list(islice(hinted, len(all_))) for ports, all_ in wanted.items()}
         layout = slices.lay_out(family, grouped, of_family, labels, around.limit)
         write += [item for item in layout.contents if slices.changed(item, labels)]
         delete += layout.delete
     if service.metadata.deleting:
         write = [item for item in write if item.present is not None]
-    return Plan(tuple(write), tuple(delete), labels, around.trigger, placed != found)
+    astray = placed != found
+    return Plan(tuple(write), tuple(delete), labels, around.trigger, astray, tuple(notes))
 
 
 def _is_own(item: EndpointSlice, service: Service) -> bool:

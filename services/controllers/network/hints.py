@@ -7,6 +7,7 @@ where that would load some too much.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import structs
 
@@ -19,6 +20,9 @@ SAME_NODE = "PreferSameNode"
 OVERLOAD = 0.2
 """By how much more than its part an endpoint may have to bear."""
 _ZONES_MIN = 2
+
+Note: TypeAlias = tuple[str, str, str]
+"""Normal or Warning, a reason, and a sentence."""
 
 
 def is_automatic(service: Service) -> bool:
@@ -47,6 +51,57 @@ def hinted(
     return [structs.replace(item, hints=_near(item, wanted)) for item in found]
 
 
+def notes(
+    service: Service,
+    family: str,
+    change: tuple[Sequence[Endpoint], Sequence[Endpoint]],
+    capacity: Mapping[str, float] | None,
+) -> list[Note]:
+    """That endpoints are shared out from now on, or why they are not, in upstream's words.
+
+    ``change``: those that are told of now, and those that shall be.
+    """
+    if not is_automatic(service):
+        return []
+    before, found = change
+    refused = _refusal(found, capacity)
+    if refused:
+        text = f"{refused}, addressType: {family}"
+        return [("Warning", "TopologyAwareHintsDisabled", text)]
+    if any(item.hints for item in before):
+        return []
+    text = f"Topology Aware Hints has been enabled, addressType: {family}"
+    return [("Normal", "TopologyAwareHintsEnabled", text)]
+
+
+def _refusal(found: Sequence[Endpoint], capacity: Mapping[str, float] | None) -> str:
+    if capacity is None or len(capacity) < _ZONES_MIN:
+        return (
+            "Insufficient Node information: allocatable CPU or zone not specified on one or more "
+            "nodes"
+        )
+    ready = _ready(found)
+    sizes = f"({len(ready)} endpoints, {len(capacity)} zones)"
+    if len(ready) < len(capacity):
+        return f"Insufficient number of endpoints {sizes}"
+    if sum(_least(capacity, len(ready)).values()) > len(ready):
+        return (
+            "Unable to allocate minimum required endpoints to each zone without exceeding "
+            f"overload threshold {sizes}"
+        )
+    if any(found[index].zone not in capacity for index in ready):
+        return "One or more endpoints do not have a zone specified"
+    return ""
+
+
+def _ready(found: Sequence[Endpoint]) -> list[int]:
+    return [index for index, item in enumerate(found) if item.conditions.ready is not False]
+
+
+def _least(capacity: Mapping[str, float], many: int) -> dict[str, int]:
+    return {zone: math.ceil(part * many / (1 + OVERLOAD)) for zone, part in capacity.items()}
+
+
 def _near(endpoint: Endpoint, wanted: str | None) -> Hints | None:
     if endpoint.conditions.ready is False:
         return None
@@ -65,15 +120,11 @@ def _zone(name: str) -> Hints:
 
 def _shared_out(found: Sequence[Endpoint], capacity: Mapping[str, float]) -> dict[int, str] | None:
     """The zone of each ready endpoint, by its place; None where they can not be shared out."""
-    ready = [index for index, item in enumerate(found) if item.conditions.ready is not False]
-    if len(capacity) < _ZONES_MIN or len(ready) < len(capacity):
+    if _refusal(found, capacity):
         return None
-    if any(found[index].zone not in capacity for index in ready):
-        return None
-    least = {zone: math.ceil(part * len(ready) / (1 + OVERLOAD)) for zone, part in capacity.items()}
+    ready = _ready(found)
+    least = _least(capacity, len(ready))
     spare = len(ready) - sum(least.values())
-    if spare < 0:
-        return None
     most = {zone: count + spare for zone, count in least.items()}
     given: dict[int, str] = {}
     counts = dict.fromkeys(capacity, 0)

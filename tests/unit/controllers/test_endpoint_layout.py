@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pilothouse.services.controllers.network import endpoints as older
-from pilothouse.services.controllers.network import endpointslice, slices, subsets
+from pilothouse.services.controllers.network import endpointslice, hints, slices, subsets
 from pilothouse.services.controllers.network.endpointslice import Around
 from pilothouse.services.controllers.network.triggers import ANNOTATION, Triggers
 from pilothouse.services.machinery.conditions import Condition
@@ -263,6 +263,28 @@ def test_endpoints_that_were_cut_say_so_until_they_are_whole_again():
     fewer = older.plan(service(), many[:1000], present)
     assert fewer.write
     assert fewer.annotations[older.OVER_CAPACITY] is None
+
+
+def test_people_are_told_when_endpoints_begin_to_be_shared_out_and_why_they_are_not():
+    automatic = service()
+    notes = {hints.MODE: "Auto"}
+    automatic = replace(automatic, metadata=replace(automatic.metadata, annotations=notes))
+    found = [pod(1), pod(2, node="node-2")]
+    zones = {"node-1": "a", "node-2": "b"}
+
+    def told(present, capacity):
+        around = Around(zones, capacity)
+        todo = endpointslice.plan(automatic, found, present, around)
+        return [note[1] for note in todo.notes], todo
+
+    told_of, todo = told([], {"a": 0.5, "b": 0.5})
+    assert told_of == ["TopologyAwareHintsEnabled"]
+    present = [owned("a", found=todo.write[0].endpoints)]
+    assert told(present, {"a": 0.5, "b": 0.5})[0] == []
+    told_of, todo = told(present, None)
+    assert told_of == ["TopologyAwareHintsDisabled"]
+    assert todo.notes[0][2].endswith("nodes, addressType: IPv4")
+    assert planned(found, zones=zones).notes == ()
 
 
 BORN, FIRST, SECOND = (f"2026-01-01T00:00:0{second}Z" for second in (1, 2, 3))

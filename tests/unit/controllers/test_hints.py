@@ -69,6 +69,29 @@ def test_the_annotation_comes_before_the_field():
     assert [item.hints for item in none] == [None, None]
 
 
+ZONES = {"a": 0.5, "b": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("found", "capacity", "why"),
+    [
+        ("ab", ZONES, ""),
+        ("ab", None, "Insufficient Node information"),
+        ("a", ZONES, "Insufficient number of endpoints (1 endpoints, 2 zones)"),
+        ("ab", {"a": 0.1, "b": 0.9}, "Unable to allocate minimum required endpoints"),
+        (["a", None, "b", "b"], ZONES, "One or more endpoints do not have a zone specified"),
+    ],
+)
+def test_people_are_told_why_endpoints_are_not_shared_out(found, capacity, why):
+    all_ = [endpoint(zone) for zone in found]
+    [(_, reason, text)] = hints.notes(service(mode="Auto"), "IPv4", ([], all_), capacity)
+    assert reason == f"TopologyAwareHints{'Disabled' if why else 'Enabled'}"
+    assert text.startswith(why)
+    assert not hints.notes(service("PreferClose"), "IPv4", ([], all_), capacity)
+    given_ = hints.hinted(service(mode="Auto"), all_, capacity)
+    assert any(item.hints for item in given_) == (not why)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=40),
     st.lists(st.integers(1, 20), min_size=3, max_size=3),
