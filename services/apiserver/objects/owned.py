@@ -90,6 +90,18 @@ _UNBORN: dict[str, Document] = {
 }
 
 
+def _date_taints(document: Document) -> None:
+    """Taints of devices say since when they are there."""
+    spec = document.get("spec") or {}
+    devices = spec.get("devices") or ()
+    for taint in (
+        spec.get("taint"),
+        *(one for item in devices for one in item.get("taints") or ()),
+    ):
+        if taint and not taint.get("timeAdded"):
+            taint["timeAdded"] = document["metadata"]["creationTimestamp"]
+
+
 def born(kind: Kind, document: Document) -> list[str]:
     """What a new object gets after its defaults; the warnings to give."""
     match kind.native:
@@ -104,6 +116,8 @@ def born(kind: Kind, document: Document) -> list[str]:
             own_selector(document)
         case "persistentvolumes" | "persistentvolumeclaims":
             document["status"] = {"phase": "Pending"}
+        case "devicetaintrules" | "resourceslices":
+            _date_taints(document)
         case _:
             if kind.custom is None and ways_of(kind).has_status:
                 document.setdefault("status", {**_UNBORN.get(kind.native, {})})

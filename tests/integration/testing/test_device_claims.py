@@ -102,6 +102,8 @@ def test_a_pod_leaves_a_device_that_broke(control_plane, control_plane_namespace
     wait = ("wait", "--timeout=20s")
     kubectl(*wait, "--for=jsonpath={.status.reservedFor[0].name}=user", "resourceclaim/shared")
     kubectl("create", "-f", "-", text=yaml.safe_dump(RULE))
+    rule = json.loads(kubectl("get", "devicetaintrule", "broken", "-o", "json"))
+    assert rule["spec"]["taint"]["timeAdded"] == rule["metadata"]["creationTimestamp"]
     reason = '{.status.conditions[?(@.type=="DisruptionTarget")].reason}'
     kubectl(*wait, f"--for=jsonpath={reason}=DeletionByDeviceTaintManager", "pod/user")
     kubectl(*wait, "--for=jsonpath={.metadata.deletionTimestamp}", "pod/user")
