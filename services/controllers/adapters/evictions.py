@@ -1,6 +1,7 @@
 """Pods that their node's taints drive away."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pilothouse.services.controllers.adapters import indexes
 from pilothouse.services.controllers.adapters.disruption import disrupt
@@ -18,6 +19,7 @@ from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import NODES, PODS
 from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.exposition import Family
 
 
 class Taints:
@@ -31,6 +33,7 @@ class Taints:
         self._pods = world.cache(PODS, Pod)
         self._since: dict[tuple[str, Taint], float] = {}
         self._waiting: set[Key] = set()
+        self._evicted = 0
         indexes.add_node(self._pods)
 
     def pod(self, key: Key) -> Pod | None:
@@ -51,7 +54,13 @@ class Taints:
         self._recorder.note(about, "Normal", "TaintManagerEviction", text)
         message = "Taint manager: deleting due to NoExecute taint"
         await disrupt(self._objects, pod, self._clock.now(), "DeletionByTaintManager", message)
-        await remove(self._objects, PODS, pod.metadata)
+        if await remove(self._objects, PODS, pod.metadata):
+            self._evicted += 1
+
+    def families(self) -> Iterable[Family]:
+        """What upstream counts of this controller."""
+        name = "taint_eviction_controller_pod_deletions_total"
+        return (Family(name, "counter", "Pods driven away by taints.").add(self._evicted),)
 
     def note(self, key: Key, *, waits: bool) -> None:
         if waits:
@@ -106,4 +115,5 @@ def taints(world: World) -> Controller:
 
     all_nodes.on_change(node_changed)
     found.on_change(pod_changed)
-    return controller(TaintEvictionController(cluster), queue, found)
+    made = controller(TaintEvictionController(cluster), queue, found)
+    return replace(made, measured=cluster.families)

@@ -11,6 +11,7 @@ from pilothouse.services.runtime.exposition import Family
 
 REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
+_OLDER = "failure-domain.beta.kubernetes.io/"
 EXCLUDED = "node.kubernetes.io/exclude-disruption"
 """A node with this label says nothing of its zone, whatever becomes of it."""
 
@@ -115,7 +116,8 @@ class _Counted(NamedTuple):
 def zone_of(node: Node) -> str:
     """Region and zone, as upstream's metrics write them; empty where the node says neither."""
     labels = node.metadata.labels
-    region, zone = labels.get(REGION, ""), labels.get(ZONE, "")
+    region = labels.get(_OLDER + "region", labels.get(REGION, ""))
+    zone = labels.get(_OLDER + "zone", labels.get(ZONE, ""))
     return f"{region}:\x00:{zone}" if region or zone else ""
 
 

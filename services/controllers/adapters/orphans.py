@@ -1,6 +1,9 @@
 """Pods that no kubelet will ever delete: of nodes that are gone or out of service, and of none."""
 
 import contextlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 
 from pilothouse.services.controllers.adapters import indexes
 from pilothouse.services.controllers.adapters.disruption import disrupt
@@ -15,6 +18,7 @@ from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import NODES, PODS
 from pilothouse.services.runtime.control.queue import WorkQueue
+from pilothouse.services.runtime.exposition import Family
 
 _EVICTED = "Evicted"
 
@@ -31,6 +35,7 @@ class Orphans:
         self._ended_max = ended_max
         self._ended: dict[Key, tuple[bool, str]] = {}
         self._surplus: set[Key] = set()
+        self._deleted: Counter[tuple[str, str]] = Counter()
         indexes.add_node(self._pods)
 
     def pod(self, key: Key) -> Pod | None:
@@ -88,7 +93,23 @@ class Orphans:
             await self._objects.patch(PODS, pod.metadata.key, patch, subresource="status")
 
     async def delete(self, pod: Pod) -> None:
+        self._deleted[pod.metadata.namespace, self._why(pod)] += 1
         await remove(self._objects, PODS, pod.metadata, grace_period_seconds=0)
+
+    def families(self) -> Iterable[Family]:
+        """What upstream counts of this controller."""
+        name = "pod_gc_collector_force_delete_pods_total"
+        family = Family(name, "counter", "Pods that nobody else would have deleted.")
+        for (namespace, reason), count in sorted(self._deleted.items()):
+            family.add(count, ("namespace", namespace), ("reason", reason))
+        return (family,)
+
+    def _why(self, pod: Pod) -> str:
+        if self.is_surplus(pod):
+            return "terminated"
+        if not pod.spec.node_name:
+            return "unscheduled"
+        return "out-of-service" if self.is_out_of_service(pod) else "orphaned"
 
 
 def is_out_of_service(node: Node) -> bool:
@@ -125,4 +146,5 @@ def podgc(world: World, ended_max: int) -> Controller:
 
     all_nodes.on_change(node_changed)
     found.on_change(pod_changed)
-    return controller(PodGCController(cluster), queue, found)
+    made = controller(PodGCController(cluster), queue, found)
+    return replace(made, measured=cluster.families)

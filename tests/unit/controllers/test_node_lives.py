@@ -268,7 +268,8 @@ async def test_a_pod_without_a_node_fails_by_its_loss_unless_it_has_ended(world,
 
 
 async def test_a_pod_of_a_node_out_of_service_fails_without_being_disrupted(world):
-    controller = PodGCController(orphans.Orphans(world, 0))
+    cluster = orphans.Orphans(world, 0)
+    controller = PodGCController(cluster)
     off = Taint(key="node.kubernetes.io/out-of-service", effect="NoExecute")
     lost = replace(node(ready="False"), spec=NodeSpec(taints=(off,)))
     world.caches[NODES].hear(lost)
@@ -281,3 +282,7 @@ async def test_a_pod_of_a_node_out_of_service_fails_without_being_disrupted(worl
     (_, _, body), (_, verb, _) = world.written
     assert body["status"] == {"phase": "Failed"}
     assert verb == "delete"
+    [family] = cluster.families()
+    assert [sample[1:3] for sample in family.samples] == [
+        ((("namespace", "ns"), ("reason", "out-of-service")), 1)
+    ]

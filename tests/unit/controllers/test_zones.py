@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters.nodezones import EXCLUDED, Zones
+from pilothouse.services.controllers.adapters.nodezones import EXCLUDED, Zones, zone_of
 from pilothouse.services.controllers.node import lifecycle, podgc, zones
 from pilothouse.services.controllers.node.zones import Census, Rates, State
 from pilothouse.services.machinery.conditions import Condition
@@ -80,6 +80,16 @@ def test_turns_come_one_after_the_other_and_are_kept_until_used():
     told = {family.name: family.samples for family in counted.families()}
     assert told["node_collector_zone_size"][0][1:3] == ((("zone", ":\x00:z"),), 4)
     assert told["node_collector_evictions_total"][0][2] == 2
+
+
+def test_a_zone_is_known_by_its_older_names_too():
+    older = "failure-domain.beta.kubernetes.io"
+    found = node("a", zone="")
+    labels = {f"{older}/zone": "z", f"{older}/region": "r"}
+    found = msgspec.structs.replace(found, metadata=Metadata(name="a", labels=labels))
+    assert zone_of(found) == "r:\x00:z"
+    assert zone_of(node("a")) == ":\x00:z"
+    assert zone_of(node("a", zone="")) == ""
 
 
 def test_a_zone_that_is_disrupted_in_part_stops():
