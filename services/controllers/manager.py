@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pilothouse.services.controllers import names
 from pilothouse.services.controllers.adapters import (
     accounts,
+    attachments,
     autoscalers,
     binding,
     budgets,
@@ -26,6 +27,7 @@ from pilothouse.services.controllers.adapters import (
     devicetaints,
     ephemeral,
     evictions,
+    expansion,
     garbage,
     jobpods,
     jobs,
@@ -84,6 +86,7 @@ class Settings:
     workers: Mapping[str, int] = field(default_factory=dict)
 
 
+MANAGER = "kube-controller-manager"
 PEM = "-----BEGIN CERTIFICATE-----"
 
 Build = Callable[[World, Settings], Controller | None]
@@ -136,6 +139,8 @@ CONTROLLERS: Mapping[str, Build] = {
         world, provision=told.provision_volumes
     ),
     "ephemeral-volume": lambda world, _: ephemeral.ephemeral(world),
+    "attachdetach": lambda world, _: attachments.attachdetach(world),
+    "persistentvolume-expander": lambda world, _: expansion.expander(world),
     "persistentvolumeclaim-protection": lambda world, _: protections.claims(world),
     "persistentvolume-protection": lambda world, _: protections.persistent_volumes(world),
     "volumeattributesclass-protection": lambda world, _: protections.classes(world),
@@ -177,6 +182,10 @@ def measured(controllers: Mapping[str, Controller]) -> Callable[[], Iterable[Fam
 
     def told() -> Iterable[Family]:
         yield from measures.families(loops, asyncio.get_running_loop().time())
+        running = Family("running_managed_controllers", "gauge", "1 for each that runs here.")
+        for name, item in controllers.items():
+            running.add(item.loop.running, ("manager", MANAGER), ("name", names.full(name)))
+        yield running
         for item in controllers.values():
             yield from item.measured()
 

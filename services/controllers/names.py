@@ -56,6 +56,8 @@ LONG = {
 }
 """Upstream's names of today, and ours where they differ."""
 
+_FULL = {ours: theirs for theirs, ours in LONG.items()}
+
 SHORT = {
     "endpoint": "endpoints",
     "horizontalpodautoscaling": "horizontal-pod-autoscaler",
@@ -70,10 +72,9 @@ SHORT = {
 
 ABSENT = frozenset(
     {
-        "attachdetach", "cloud-node-lifecycle",
+        "cloud-node-lifecycle",
         "cloud-node-lifecycle-controller",
         "node-route-controller",
-        "persistentvolume-expander",
         "resourcepoolstatusrequest-controller", "route", "selinux-warning-controller",
         "service", "service-lb-controller", "storage-version-gc",
         "storageversion-garbage-collector-controller",
@@ -106,6 +107,7 @@ QUEUES = {
     "nodeipam": "cidrallocator-node",
     "nodelifecycle": "node_lifecycle_controller",
     "persistentvolume-binder": "claims",
+    "persistentvolume-expander": "volume_expand",
     "persistentvolume-protection": "pvprotection",
     "persistentvolumeclaim-protection": "pvcprotection",
     "podgc": "orphaned_pods_nodes",
@@ -127,6 +129,11 @@ QUEUES = {
 def queue(name: str) -> str:
     """The queue of the controller ``name``, as metrics call it."""
     return QUEUES.get(name, name)
+
+
+def full(name: str) -> str:
+    """Upstream's name of today for the controller ``name``; ours where it has none."""
+    return _FULL.get(name, name)
 
 
 def ours(word: str) -> str:

@@ -21,7 +21,13 @@ from typing_extensions import override
 
 from pilothouse.protos.mesh.v1 import objects_pb2 as pb
 from pilothouse.services.machinery.errors import ApiError, ServiceUnavailable, from_status
-from pilothouse.services.runtime.client.objects import CALL_SECONDS_MAX, CREATED, OK, Objects
+from pilothouse.services.runtime.client.objects import (
+    CALL_SECONDS_MAX,
+    CREATED,
+    OK,
+    Objects,
+    time,
+)
 from pilothouse.services.runtime.rpc.claims import Pairs
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
@@ -91,15 +97,16 @@ class GatheredObjects(Objects):
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(max(self._next, loop.time()), self._send)
+        began = time()
         try:
             answer = await mine.answer
         except ApiError as error:
-            self.calls[verb, error.http] += 1
+            self._count(verb, error.http, began)
             raise
         if answer is None:
             alone = method(request, timeout=CALL_SECONDS_MAX, metadata=mine.claim)
             return await self._answer(verb, alone)
-        self.calls[verb, CREATED if verb == "POST" else OK] += 1
+        self._count(verb, CREATED if verb == "POST" else OK, began)
         return answer
 
     def _send(self) -> None:

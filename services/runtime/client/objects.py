@@ -1,6 +1,7 @@
 """Calls on the API server's ``mesh.v1.Objects``: JSON text out, dicts or patches in."""
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -13,11 +14,15 @@ from pilothouse.protos.mesh.v1.objects_pb2_grpc import ObjectsStub
 from pilothouse.services.machinery.errors import ApiError, from_status
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import Resource
+from pilothouse.services.runtime.control.measures import Spans
 from pilothouse.services.runtime.rpc.claims import Pairs
 from pilothouse.services.runtime.rpc.errors import from_rpc
 
 CALL_SECONDS_MAX = 30.0
 OK, CREATED = 200, 201
+
+BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""Seconds that a call takes, as client-go sorts them."""
 
 T = TypeVar("T")
 _Method: TypeAlias = Callable[..., Awaitable[T]]
@@ -73,7 +78,8 @@ class Objects:
     """The API server over one channel. Every call raises :class:`ApiError` and nothing else.
 
     ``before_write`` is asked before each write and refuses by raising ApiError; ``claim`` says
-    under which term it is made. ``calls`` counts what was answered, by verb and HTTP code.
+    under which term it is made. ``calls`` counts what was answered, by verb and HTTP code;
+    ``took`` is how long that took, by verb.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Objects:
         claim: Callable[[], Pairs] = tuple,
     ) -> None:
         self.calls: Counter[tuple[str, int]] = Counter()
+        self.took: defaultdict[str, Spans] = defaultdict(_spans)
         self._stub = ObjectsStub(channel)
         self._before_write = before_write or _allow
         self._claim = claim
@@ -208,14 +215,28 @@ class Objects:
         return await self._answer(verb, call)
 
     async def _answer(self, verb: str, call: Awaitable[T]) -> T:
+        began = time()
         try:
             answer = await call
         except aio.AioRpcError as error:
             refusal = from_rpc(error)
-            self.calls[verb, refusal.http] += 1
+            self._count(verb, refusal.http, began)
             raise refusal from None
-        self.calls[verb, CREATED if verb == "POST" else OK] += 1
+        self._count(verb, CREATED if verb == "POST" else OK, began)
         return answer
+
+    def _count(self, verb: str, code: int, began: float) -> None:
+        self.calls[verb, code] += 1
+        self.took[verb].observe(time() - began)
+
+
+def time() -> float:
+    """On the event loop's clock, seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def _spans() -> Spans:
+    return Spans(BOUNDS)
 
 
 def _allow() -> None:

@@ -60,6 +60,7 @@ class Loop:
         self.name = reconciler.name
         self.queue = queue
         self.retries = 0
+        self.running = False
         self._reconciler = reconciler
         self.workers = workers
         self._failures: OrderedDict[Key, Failure] = OrderedDict()
@@ -80,11 +81,13 @@ class Loop:
 
     async def run(self) -> None:
         """Work until cancelled; may be run again, and then finds what it left undone."""
+        self.running = True
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.workers):
                     group.create_task(self._work())
         finally:
+            self.running = False
             self.queue.close()
 
     async def _work(self) -> None:

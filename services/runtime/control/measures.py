@@ -28,6 +28,13 @@ class Spans:
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
 
+    def include(self, other: "Spans") -> None:
+        """What another of the same bounds observed."""
+        self.counts = [
+            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
+        ]
+        self.total += other.total
+
 
 def families(loops: Mapping[str, "Loop"], now: float) -> Iterator[Family]:
     """Of the queues of all loops, by name; ``now`` on the event loop's clock."""

@@ -9,6 +9,7 @@ from typing import Any
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.runtime import proc, web
 from pilothouse.services.runtime.clock import Clock, SystemClock
+from pilothouse.services.runtime.exposition import Family
 
 WARNING = (
     "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility "
@@ -64,6 +65,14 @@ class Pages:
         if structured is not None:
             return structured
         return self._page("flagz", [f"{name}={text}" for name, text in sorted(self.flags.items())])
+
+    def built(self) -> tuple[Family]:
+        """Which version it is, as a metric."""
+        major, minor, _ = self.version.removeprefix("v").split(".", 2)
+        family = Family("kubernetes_build_info", "gauge", "Always 1; the version in its labels.")
+        python = ("go_version", f"python{platform.python_version()}")
+        labels = (("git_version", self.version), python, ("major", major), ("minor", minor))
+        return (family.add(1, *labels),)
 
     def configz(self) -> web.Response:
         """Its configuration as an object."""

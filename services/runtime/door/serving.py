@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
@@ -15,9 +16,10 @@ from pilothouse.services.machinery.errors import (
 )
 from pilothouse.services.runtime import proc, telemetry, web
 from pilothouse.services.runtime.client.election import Term
-from pilothouse.services.runtime.client.objects import Objects
+from pilothouse.services.runtime.client.objects import BOUNDS, Objects
 from pilothouse.services.runtime.clientcerts import Judge, defer, shown_over
 from pilothouse.services.runtime.clock import Clock
+from pilothouse.services.runtime.control.measures import Spans
 from pilothouse.services.runtime.door.access import Access
 from pilothouse.services.runtime.door.flags import Secured
 from pilothouse.services.runtime.door.pages import Pages
@@ -52,7 +54,7 @@ class Door:
         self._judge = judge
         self._open_paths = frozenset(open_paths)
         self._checks = {"ping": _fine, **checks}
-        self._sources = (proc.families, *sources)
+        self._sources = (proc.families, pages.built, *sources)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request; whatever is refused is a Status."""
@@ -161,17 +163,22 @@ def election(component: str, term: Term) -> Source:
 
 
 def calls(host: str, clients: Iterable[Objects]) -> Source:
-    """What the API server answered ``clients``."""
+    """What the API server answered ``clients``, and how long it took."""
 
     def told() -> Iterable[Family]:
         family = Family("rest_client_requests_total", "counter", "Requests, by verb and code.")
-        sums: dict[tuple[str, int], int] = {}
+        sums: Counter[tuple[str, int]] = Counter()
+        took: dict[str, Spans] = {}
         for client in clients:
-            for key, count in client.calls.items():
-                sums[key] = sums.get(key, 0) + count
+            sums.update(client.calls)
+            for verb, spans in client.took.items():
+                took.setdefault(verb, Spans(BOUNDS)).include(spans)
         for (verb, code), count in sorted(sums.items()):
             family.add(count, ("code", str(code)), ("host", host), ("method", verb))
-        return (family,)
+        lasting = Family("rest_client_request_duration_seconds", "histogram", "By verb.")
+        for verb, spans in sorted(took.items()):
+            lasting.observe(BOUNDS, spans.counts, spans.total, (("host", host), ("verb", verb)))
+        return (family, lasting)
 
     return told
 

@@ -12,9 +12,11 @@ from pilothouse.ops.pki.plan import Certificate
 from pilothouse.services.machinery.errors import ServiceUnavailable
 from pilothouse.services.machinery.resources import TOKEN_REVIEWS
 from pilothouse.services.runtime.client.election import Term
+from pilothouse.services.runtime.client.objects import BOUNDS
 from pilothouse.services.runtime.clock import SystemClock
 from pilothouse.services.runtime.control import measures
 from pilothouse.services.runtime.control.loop import Loop, Result
+from pilothouse.services.runtime.control.measures import Spans
 from pilothouse.services.runtime.control.queue import WorkQueue
 from pilothouse.services.runtime.door.flags import Secured
 from pilothouse.services.runtime.door.pages import Pages
@@ -27,6 +29,9 @@ class Reviews:
     def __init__(self):
         self.asked = []
         self.calls = {("GET", 200): 3}
+        self.took = {"GET": Spans(BOUNDS)}
+        for seconds in (0.001, 0.02, 90.0):
+            self.took["GET"].observe(seconds)
 
     async def create(self, resource, namespace, body):
         self.asked.append(body["spec"])
@@ -132,9 +137,12 @@ async def test_metrics_have_kubernetes_names(pki, door):
         'leader_election_master_status{name="kube-controller-manager"} 0',
         'leader_election_slowpath_total{name="kube-controller-manager"} 0',
         'rest_client_requests_total{code="200",host="somewhere",method="GET"} 3',
+        'rest_client_request_duration_seconds_bucket{host="somewhere",verb="GET",le="0.025"} 2',
+        'rest_client_request_duration_seconds_count{host="somewhere",verb="GET"} 3',
     ):
         assert line in text.splitlines()
     assert "process_cpu_seconds_total " in text
+    assert 'kubernetes_build_info{git_version="v1.37.0",' in text
     term.until(float("inf"))
     _, text = await get(pki, port, "/metrics", "admin")
     assert 'leader_election_master_status{name="kube-controller-manager"} 1' in text
