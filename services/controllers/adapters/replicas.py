@@ -27,7 +27,7 @@ from pilothouse.services.machinery.kinds.workloads import (
     ReplicationController,
 )
 from pilothouse.services.machinery.labels import Selector
-from pilothouse.services.machinery.objects import Key, controller_of, owner_reference
+from pilothouse.services.machinery.objects import Key, Metadata, controller_of, owner_reference
 from pilothouse.services.machinery.resources import (
     PODS,
     REPLICA_SETS,
@@ -71,24 +71,20 @@ class Replicas(Generic[R]):
             self._settled.forget(key)
         return owner
 
-    def pods_near(self, owner: R) -> Sequence[Pod]:
-        free = indexes.free(owner.metadata.namespace)
-        return [
-            *self._pods.by_index(indexes.CONTROLLER, owner.metadata.uid),
-            *self._pods.by_index(indexes.CONTROLLER, free),
-        ]
-
-    def pods_beside(self, owner: R) -> Sequence[Pod]:
-        """Of siblings under the same controller; only asked for when some of its own must go."""
-        above = controller_of(owner.metadata)
+    def pods_near(self, owner: R) -> tuple[Sequence[Pod], Sequence[Pod]]:
+        """Its own and those that nobody controls; those beside it if some of its own must go."""
         own = self._pods.by_index(indexes.CONTROLLER, owner.metadata.uid)
-        if above is None or len(own) <= owner.spec.replicas:
-            return ()
-        siblings = self._owners.by_index(indexes.CONTROLLER, above.uid)
+        free = self._pods.by_index(indexes.CONTROLLER, indexes.free(owner.metadata.namespace))
+        crowded = len(own) + len(free) > owner.spec.replicas
+        return [*own, *free], self._beside(owner.metadata) if crowded else ()
+
+    def _beside(self, owner: Metadata) -> Sequence[Pod]:
+        above = controller_of(owner)
+        siblings = self._owners.by_index(indexes.CONTROLLER, above.uid) if above is not None else ()
         return [
             pod
             for item in siblings
-            if item.metadata.uid != owner.metadata.uid
+            if item.metadata.uid != owner.uid
             for pod in self._pods.by_index(indexes.CONTROLLER, item.metadata.uid)
         ]
 

@@ -50,9 +50,8 @@ class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def find(self, key: Key) -> ReplicaSet | None: ...
-    def pods_near(self, owner: ReplicaSet) -> Sequence[Pod]: ...
-    def pods_beside(self, owner: ReplicaSet) -> Sequence[Pod]:
-        """Those of its siblings, where that matters."""
+    def pods_near(self, owner: ReplicaSet) -> tuple[Sequence[Pod], Sequence[Pod]]:
+        """Also those of its siblings, where that matters."""
 
     def now(self) -> float: ...
     def settled(self, key: Key) -> bool:
@@ -82,8 +81,8 @@ class ReplicaSetController:
         if not self._cluster.settled(key):
             return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
-        beside = self._cluster.pods_beside(replicaset)
-        todo = plan(replicaset, self._cluster.pods_near(replicaset), now, beside)
+        near, beside = self._cluster.pods_near(replicaset)
+        todo = plan(replicaset, near, now, beside)
         await self._cluster.claim(replicaset, todo)
         failure = await self._cluster.scale(replicaset, todo)
         status = replicas.with_failure(todo.status, failure, now, creating=not todo.delete)

@@ -40,7 +40,9 @@ class Cluster(Protocol):
     """What this controller asks of the API."""
 
     def find(self, key: Key) -> ReplicationController | None: ...
-    def pods_near(self, owner: ReplicationController) -> Sequence[Pod]: ...
+    def pods_near(self, owner: ReplicationController) -> tuple[Sequence[Pod], Sequence[Pod]]:
+        """Also those of its siblings, of which it has none."""
+
     def now(self) -> float: ...
     def settled(self, key: Key) -> bool:
         """Whether our own last writes for ``key`` have come back to us."""
@@ -69,7 +71,8 @@ class ReplicationControllerController:
         if not self._cluster.settled(key):
             return Result.unseen(UNSEEN_SECONDS_MAX)
         now = self._cluster.now()
-        todo = plan(controller, self._cluster.pods_near(controller), now)
+        near, _ = self._cluster.pods_near(controller)
+        todo = plan(controller, near, now)
         await self._cluster.claim(controller, todo)
         failure = await self._cluster.scale(controller, todo)
         status = replicas.with_failure(todo.status, failure, now, creating=not todo.delete)
