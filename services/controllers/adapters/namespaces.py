@@ -19,6 +19,7 @@ from pilothouse.services.machinery import conditions
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.errors import (
     ApiError,
+    Conflict,
     MethodNotAllowed,
     NotFound,
     ServiceUnavailable,
@@ -80,6 +81,8 @@ class Namespaces:
                 await remove(
                     self._objects, item.resource, metadata, propagation_policy="Background"
                 )
+            except Conflict:
+                return  # another has its name by now: the next look finds it
             except ApiError as error:
                 failures.setdefault(item.resource, error)
 
