@@ -68,7 +68,9 @@ def read(path: Path, scratch: Path) -> Way:
     try:
         document = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+        # Not the text itself: it may be a key's.
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"is no YAML, line {mark.line + 1 if mark else 1}") from None
     if not isinstance(document, dict):
         raise ValueError("is no kubeconfig")  # noqa: TRY004 - of the file, not of a caller's value
     context = _named(document, "contexts", document.get("current-context"), "context")

@@ -133,7 +133,7 @@ def test_each_signer_may_have_files_of_its_own(tmp_path, pki, capsys):
 def test_data_in_a_kubeconfig_is_base64(tmp_path, pki):
     path = tmp_path / "admin.conf"
     kubeconfig.write(path, cluster="c", server="https://h:1", pki=pki, stem="controllers")
-    text = path.read_text().replace(base64.b64encode(b"-----").decode()[:4], "****")
+    text = path.read_text().replace(base64.b64encode(b"-----").decode()[:4], "~~~~")
     path.write_text(text)
     with pytest.raises(SystemExit):
         scheduler.parse([f"--kubeconfig={path}", f"--run-dir={tmp_path}"])
