@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,6 +35,8 @@ def main(argv: Sequence[str]) -> int:
     if not verbs or not set(verbs) <= set(VERBS) or (flags and verbs not in SIZED):
         sys.stderr.write(USAGE)
         return 2
+    # Its notices about processes that are started while it is in use are no news.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for verb in verbs:
         module = importlib.import_module(f"pilothouse.ops.bench.{verb}")
         work = module.run(module.parse(flags)) if flags else module.run()
