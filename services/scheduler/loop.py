@@ -12,7 +12,7 @@ from pilothouse.services.machinery.errors import ApiError
 from pilothouse.services.runtime import telemetry
 from pilothouse.services.runtime.clock import Clock
 from pilothouse.services.scheduler.ports import Cluster
-from pilothouse.services.scheduler.scheduler import Outcome, Scheduler
+from pilothouse.services.scheduler.scheduler import Outcome, Scheduler, Undecided
 
 BINDS_TOGETHER_MAX = 64
 MESSAGES_AT_A_TIME_MAX = 4
@@ -68,7 +68,12 @@ class Loop:
     async def _decide(self) -> None:
         decided = 0
         while True:
-            outcome = self._scheduler.decide(self._clock.monotonic())
+            try:
+                outcome = self._scheduler.decide(self._clock.monotonic())
+            except Undecided as error:  # a bug in a rule delays one pod only
+                self.attempts["error"] += 1
+                self._log.error("not decided", pod=str(error.key), exc_info=error.__cause__)
+                continue
             if outcome is None:
                 await self._wait()
                 continue

@@ -57,6 +57,14 @@ class Explanation:
     nodes: tuple[NodeAnswer, ...]
 
 
+class Undecided(Exception):
+    """A rule failed on the pod ``key``, which waits for a while; no other has to."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(str(key))
+        self.key = key
+
+
 class Scheduler:
     """``now`` is a monotonic count of seconds everywhere."""
 
@@ -141,7 +149,7 @@ class Scheduler:
         self._queue.move(Change.VOLUME, now)
 
     def decide(self, now: float) -> Outcome | None:
-        """The next decision, already counted in; None while nobody is ready."""
+        """The next decision, already counted in; None while nobody is ready. Undecided."""
         if self._preparing:
             for late in self._preparing.overdue(now):
                 self.bind_failed(late.pod, now)
@@ -152,7 +160,11 @@ class Scheduler:
         if key is None:
             return None
         pod = self._waiting[key]
-        decision = cycle.schedule(pod, self.table, self._profile, self._last_row)
+        try:
+            decision = cycle.schedule(pod, self.table, self._profile, self._last_row)
+        except Exception as error:
+            self._queue.failed(key, now)
+            raise Undecided(key) from error
         if decision.refusals is None:
             self._last_row = decision.row
             self._assumed[key] = pod.uid

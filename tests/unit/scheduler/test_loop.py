@@ -7,6 +7,7 @@ from kit.scheduling import node, pod
 
 from pilothouse.services.machinery.errors import NotFound, ServiceUnavailable
 from pilothouse.services.runtime.clock import SystemClock
+from pilothouse.services.scheduler import cycle
 from pilothouse.services.scheduler import loop as loops
 from pilothouse.services.scheduler.loop import Loop
 from pilothouse.services.scheduler.scheduler import Scheduler
@@ -130,3 +131,24 @@ async def test_what_was_decided_and_not_bound_waits_for_the_next_run():
     cluster.gate.set()
     async with running(scheduler, cluster):
         await until(lambda: sorted(name for name, _ in cluster.bound) == names)
+
+
+async def test_a_pod_on_which_a_rule_fails_delays_only_itself(monkeypatch):
+    schedule, cluster, tries = cycle.schedule, FakeCluster(), []
+
+    def failing(candidate, *rest):
+        if candidate.key.name == "poisoned" and len(tries) < 2:
+            tries.append(candidate.key)
+            raise KeyError("never foreseen")
+        return schedule(candidate, *rest)
+
+    monkeypatch.setattr(cycle, "schedule", failing)
+    scheduler = scheduler_with(node("a"))
+    for name in ("poisoned", "one", "two"):
+        scheduler.put_waiting(pod(name))
+    async with running(scheduler, cluster) as loop:
+        await until(lambda: len(cluster.bound) == 2)
+        assert {name for name, _ in cluster.bound} == {"one", "two"}
+        assert loop.attempts["error"] == len(tries) == 1
+        await until(lambda: len(cluster.bound) == 3)
+        assert loop.attempts["error"] == len(tries) == 2
