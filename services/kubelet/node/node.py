@@ -8,6 +8,7 @@ from pilothouse.services.kubelet.ports import RuntimeState
 from pilothouse.services.kubelet.resources import allocatable as rest
 from pilothouse.services.machinery import conditions, timestamps
 from pilothouse.services.machinery.conditions import Condition
+from pilothouse.services.machinery.kinds.attachments import BY_CONTROLLER
 from pilothouse.services.machinery.kinds.nodes import HOSTNAME
 
 VERSION = "v1.37.0"
@@ -69,6 +70,7 @@ class Identity:
     pods_max: int
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Mapping[str, str]] = ()
+    annotations: Mapping[str, str] = field(default_factory=lambda: {BY_CONTROLLER: "true"})
 
 
 def labels(identity: Identity, machine: Machine) -> dict[str, str]:

@@ -157,6 +157,7 @@ class Registration:
             "metadata": {
                 "name": self._identity.name,
                 "labels": node.labels(self._identity, self._machine),
+                "annotations": dict(self._identity.annotations),
             },
             "spec": {"taints": taints} if taints else {},
             "status": status,

@@ -40,12 +40,18 @@ class DaemonEndpoints(View, frozen=True, kw_only=True):
     kubelet_endpoint: KubeletEndpoint = KubeletEndpoint()
 
 
+class AttachedVolume(View, frozen=True, kw_only=True):
+    name: str = ""
+
+
 class Status(View, frozen=True, kw_only=True):
     capacity: dict[str, str | int | float] = {}
     allocatable: dict[str, str | int | float] = {}
     conditions: tuple[Condition, ...] = ()
     addresses: tuple[Address, ...] = ()
     daemon_endpoints: DaemonEndpoints = DaemonEndpoints()
+    volumes_in_use: tuple[str, ...] = ()
+    volumes_attached: tuple[AttachedVolume, ...] = ()
 
 
 class Node(View, frozen=True, kw_only=True):

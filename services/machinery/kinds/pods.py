@@ -111,8 +111,9 @@ class Terminated(View, frozen=True, kw_only=True):
 
 
 class ContainerState(View, frozen=True, kw_only=True):
-    """What others than the kubelet ask of a container's state: how it ended."""
+    """What others than the kubelet ask of a container's state: whether it runs, how it ended."""
 
+    running: View | None = None
     terminated: Terminated | None = None
 
 
@@ -161,6 +162,14 @@ class PodTemplate(View, frozen=True, kw_only=True):
 def is_terminal(pod: Pod) -> bool:
     """Whether its containers have ended for good."""
     return pod.status.phase in {"Succeeded", "Failed"}
+
+
+def uses_volumes(pod: Pod) -> bool:
+    """Whether volumes are to be had on its node: until it has ended, or stands still to go."""
+    if is_terminal(pod):
+        return False
+    statuses = pod.status.container_statuses
+    return not pod.metadata.deleting or any(item.state.running is not None for item in statuses)
 
 
 def is_active(pod: Pod) -> bool:

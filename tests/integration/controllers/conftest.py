@@ -40,7 +40,7 @@ PATIENCE_SECONDS = 20.0
 
 def meant_for(pod):
     """The node that a daemon's pod is made for; empty for others."""
-    spec = msgspec.convert(pod["spec"], pods.Spec)
+    spec = msgspec.json.decode(json.dumps(pod["spec"]), type=pods.Spec)
     return affinity.named_node(spec.affinity)
 
 

@@ -3,9 +3,12 @@
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     EVENTS,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
+    PODS,
     STORAGE_CLASSES,
+    VOLUME_ATTACHMENTS,
 )
 
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
@@ -115,6 +118,89 @@ async def test_a_volume_kept_by_name_and_a_claim_that_names_one_find_each_other(
     assert (await phase(cluster, "b", "Bound"))["spec"]["volumeName"] == "named"
     await cluster.objects.delete(PERSISTENT_VOLUME_CLAIMS, key("a"))
     await volume_phase(cluster, "kept", "Released")
+
+
+def driver_volume(name, **spec):
+    return volume(name, hostPath=None, csi={"driver": "x.io", "volumeHandle": name}, **spec)
+
+
+def user(name, claimed):
+    source = {"persistentVolumeClaim": {"claimName": claimed}}
+    containers = [{"name": "c", "image": "c:1"}]
+    spec = {"containers": containers, "volumes": [{"name": "data", **source}]}
+    return {"metadata": {"name": name}, "spec": {**spec, "terminationGracePeriodSeconds": 0}}
+
+
+async def test_a_drivers_volume_is_attached_while_a_pod_uses_it(cluster):
+    notes = {"annotations": {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}}
+    await cluster.patch(NODES, "node-1", {"metadata": notes}, "")
+    await cluster.create(PERSISTENT_VOLUMES, driver_volume("v"), "")
+    await cluster.create(PERSISTENT_VOLUME_CLAIMS, claim("data"))
+    await phase(cluster, "data", "Bound")
+    await cluster.create(PODS, user("p", "data"))
+    [made] = await cluster.wait(lambda: cluster.list(VOLUME_ATTACHMENTS, ""))
+    source = {"persistentVolumeName": "v"}
+    assert made["spec"] == {"attacher": "x.io", "nodeName": "node-1", "source": source}
+    attached = Key("", made["metadata"]["name"])
+    say = {"status": {"attached": True}}
+    await cluster.objects.patch(VOLUME_ATTACHMENTS, attached, say, subresource="status")
+
+    async def reported():
+        found = await cluster.get(NODES, "node-1", "")
+        return [item["name"] for item in found["status"].get("volumesAttached", ())]
+
+    assert await cluster.wait(reported) == ["kubernetes.io/csi/x.io^v"]
+    assert "succeeded" in await told(cluster, "p", "SuccessfulAttachVolume")
+    using = {"status": {"volumesInUse": ["kubernetes.io/csi/x.io^v"]}}
+    node = Key("", "node-1")
+    await cluster.objects.patch(NODES, node, using, subresource="status")
+    await cluster.objects.delete(PODS, Key("default", "p"), grace_period_seconds=0)
+    await cluster.create(PODS, user("q", "data"))
+    # It is wanted again before the node let go of it: it stays.
+    await phase(cluster, "q", "Running", PODS)
+    await cluster.objects.delete(PODS, Key("default", "q"), grace_period_seconds=0)
+    assert await cluster.list(VOLUME_ATTACHMENTS, "")
+    free = {"status": {"volumesInUse": None}}
+    await cluster.objects.patch(NODES, node, free, subresource="status")
+
+    async def detached():
+        return not await cluster.list(VOLUME_ATTACHMENTS, "") and not await reported()
+
+    await cluster.wait(detached)
+
+
+async def test_an_attachment_that_a_person_made_is_left_alone(cluster):
+    source = {"persistentVolumeName": "none"}
+    spec = {"attacher": "x.io", "nodeName": "node-1", "source": source}
+    await cluster.create(VOLUME_ATTACHMENTS, {"metadata": {"name": "mine"}, "spec": spec}, "")
+    await cluster.create(PERSISTENT_VOLUMES, driver_volume("v"), "")
+    await volume_phase(cluster, "v", "Available")
+    [found] = await cluster.list(VOLUME_ATTACHMENTS, "")
+    assert found["metadata"]["name"] == "mine"
+
+
+async def test_a_claim_that_wants_more_waits_for_its_driver(cluster):
+    await cluster.create(STORAGE_CLASSES, storage_class("x", allowVolumeExpansion=True), "")
+    await cluster.create(PERSISTENT_VOLUMES, driver_volume("v", storageClassName="x"), "")
+    await volume_phase(cluster, "v", "Available")
+    await cluster.create(PERSISTENT_VOLUME_CLAIMS, claim("data", storageClassName="x"))
+    await phase(cluster, "data", "Bound")
+    more = {"spec": {"resources": {"requests": {"storage": "3Gi"}}}}
+    await cluster.patch(PERSISTENT_VOLUME_CLAIMS, "data", more)
+    message = await told(cluster, "data", "ExternalExpanding")
+    assert message == "waiting for an external controller to expand this PVC"
+
+
+async def test_a_pod_gets_a_claim_of_its_own(cluster):
+    asked = claim("", storageClassName="x")["spec"]
+    own = {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": asked}}
+    body = user("p", "")
+    body["spec"]["volumes"] = [{"name": "data", "ephemeral": own}]
+    pod = await cluster.create(PODS, body)
+    made = await cluster.wait(lambda: cluster.get(PERSISTENT_VOLUME_CLAIMS, "p-data"))
+    assert made["metadata"]["ownerReferences"][0]["uid"] == pod["metadata"]["uid"]
+    assert made["metadata"]["labels"] == {"a": "b"}
+    assert made["spec"]["storageClassName"] == "x"
 
 
 def key(name):
