@@ -28,6 +28,7 @@ STRUCK: Sequence[tuple[str, How]] = (
     ("controllers-a", "lag"),
     ("scheduler", "kill"),
     (SERVER, "kill"),
+    ("node-0", "kill"),
 )
 MEMBERS = ("controllers-a", "scheduler", "node-0", "node-1", "node-2")
 STANDBY = "controllers-b"

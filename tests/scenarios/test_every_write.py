@@ -11,7 +11,7 @@ import pytest
 from pilothouse.ops.simulation import sweep
 from pilothouse.ops.simulation.run import play
 
-STEP = int(os.environ.get("SIMULATION_STEP", "80"))
+STEP = int(os.environ.get("SIMULATION_STEP", "100"))
 LINES_SHOWN = 60
 FOUND = {
     "rollout/controllers-a/lag/71": "one ReplicaSet was sized by the size another had before",
