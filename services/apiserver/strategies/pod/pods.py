@@ -1,5 +1,6 @@
 """Pods: defaults and rules of the spec; after creation almost nothing of it may change."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,8 @@ from pilothouse.services.apiserver.strategies.strategy import Body, Strategy
 from pilothouse.services.machinery import names
 from pilothouse.services.machinery.errors import Cause
 
+_COST = "controller.kubernetes.io/pod-deletion-cost"
+_NUMBER = re.compile(r"0|-[0-9]+|[1-9][0-9]*")
 _FREE = frozenset({"activeDeadlineSeconds", "tolerations", "schedulingGates"})
 _FORBIDDEN = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -30,7 +33,7 @@ def check(body: Body) -> list[Cause]:
 def check_create(body: Body) -> list[Cause]:
     """What only a new pod may not have."""
     spec = body["spec"]
-    causes = []
+    causes = _deletion_cost(body, {})
     if spec.get("ephemeralContainers"):
         causes.append(names.forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("nodeName") and spec.get("schedulingGates"):
@@ -43,12 +46,12 @@ def check_update(new: Body, old: Body) -> list[Cause]:
     """Images, tolerations (added), the deadline (lowered), gates (removed) and nothing else."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if after == before:
-        return []
+        return _deletion_cost(new, old)
     for field in ("containers", "initContainers"):
         if len(after.get(field) or ()) != len(before.get(field) or ()):
             detail = "pod updates may not add or remove containers"
             return [names.forbidden(f"spec.{field}", detail)]
-    causes = _deadline(after, before)
+    causes = _deletion_cost(new, old) + _deadline(after, before)
     causes += _tolerations(after.get("tolerations") or [], before.get("tolerations") or [])
     causes += _gates(after.get("schedulingGates") or (), before.get("schedulingGates") or ())
     munged = _munged(after, before)
@@ -58,6 +61,18 @@ def check_update(new: Body, old: Body) -> list[Cause]:
         detail = f"{_FORBIDDEN}\n{differences(before, munged)}"
         causes.append(names.forbidden("spec", detail))
     return causes
+
+
+def _deletion_cost(new: Body, old: Body) -> list[Cause]:
+    """What the pod's loss costs is a number; one that was none before may stay."""
+    before, after = (
+        ((body.get("metadata") or {}).get("annotations") or {}).get(_COST) for body in (old, new)
+    )
+    if after is None or after == before:
+        return []
+    if _NUMBER.fullmatch(after) and -(2**31) <= int(after) < 2**31:
+        return []
+    return [names.invalid(f"metadata.annotations[{_COST}]", after, "must be a 32bit integer")]
 
 
 def _munged(after: Body, before: Body) -> Body:

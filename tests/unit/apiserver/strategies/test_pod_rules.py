@@ -294,3 +294,18 @@ def test_a_container_that_ended_for_good_does_not_run_again():
         "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated "
         "state"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cost", "fine"),
+    [("5", True), ("-5", True), ("0", True), ("2147483647", True), ("2147483648", False),
+     ("+5", False), ("05", False), ("five", False), ("", False)],
+)  # fmt: skip
+def test_what_a_pods_loss_costs_is_a_number(cost, fine):
+    key = "controller.kubernetes.io/pod-deletion-cost"
+    new = pod()
+    new["metadata"]["annotations"] = {key: cost}
+    said = f'metadata.annotations[{key}]: Invalid value: "{cost}": must be a 32bit integer'
+    assert wrong(new) == ([] if fine else [said])
+    assert told(pods.check_update(new, pod())) == ([] if fine else [said])
+    assert pods.check_update(new, new) == []
