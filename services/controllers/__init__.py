@@ -7,6 +7,7 @@
                           └──────────── what the writes changed comes back ────────┘
 
 One file a controller (``workload/``, ``autoscaling/``, ``network/``, ``node/``, ``storage/``,
-``devices/``, ``policy/``, ``identity/``, ``namespace/``, ``garbage/``), strangers to each other. ``adapters/`` answers their questions from shared caches,
-``manager`` is the list of them. Nothing here polls: at rest there is nothing in any queue.
+``devices/``, ``policy/``, ``identity/``, ``namespace/``, ``garbage/``), strangers to each other.
+``adapters/`` answers their questions from shared caches, ``manager`` is the list of them. Nothing
+here polls: at rest there is nothing in any queue.
 """
