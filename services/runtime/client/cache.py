@@ -179,13 +179,23 @@ class Cache(Generic[V]):
             self._items[key] = new
         self._reindex(key, old, new)
         for handler in self._handlers:
-            handler(old, new)
+            try:
+                handler(old, new)
+            except Exception as error:  # noqa: BLE001 - one object is no other's failure
+                self._log.error("change passed over", key=str(key), exc_info=error)
+
+    def _indexed(self, key: Key, indexer: Indexer[V], item: V) -> tuple[str, ...]:
+        try:
+            return tuple(indexer(item))
+        except Exception as error:  # noqa: BLE001 - one object is no other's failure
+            self._log.error("object not indexed", key=str(key), exc_info=error)
+            return ()
 
     def _reindex(self, key: Key, old: V | None, new: V | None) -> None:
         for name, indexer in self._indexers.items():
             index = self._indexes[name]
-            before = tuple(indexer(old)) if old is not None else ()
-            after = tuple(indexer(new)) if new is not None else ()
+            before = self._indexed(key, indexer, old) if old is not None else ()
+            after = self._indexed(key, indexer, new) if new is not None else ()
             if before != after:
                 for value in before:
                     bucket = index.get(value)
