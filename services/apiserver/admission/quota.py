@@ -55,9 +55,7 @@ async def charge(request: Admission, write: Write, *, dry_run: bool, refund: boo
         Forbidden: a quota would be exceeded, or its present use is not known yet.
     """
     asked = _delta(request)
-    if refund:
-        asked = {name: -amount for name, amount in asked.items()}
-    if not any(asked.values()):
+    if not any(asked.values()) and not _moves(request):
         return
     done: set[str] = set()
     for _ in range(RACES_MAX):
@@ -65,7 +63,7 @@ async def charge(request: Admission, write: Write, *, dry_run: bool, refund: boo
             (stored, document)
             for stored in request.live.objects("", "resourcequotas", request.key.namespace)
             if stored.key.name not in done
-            and (document := _charged(request, stored, asked)) is not None
+            and (document := _charged(request, stored, asked, refund=refund)) is not None
         ]
         if dry_run or not todo:
             return
@@ -82,10 +80,32 @@ async def charge(request: Admission, write: Write, *, dry_run: bool, refund: boo
     )
 
 
-def _charged(request: Admission, stored: Stored, asked: Amounts) -> Document | None:
+def _moves(request: Admission) -> bool:
+    """Whether a change may bring the object under a quota that it was not under before."""
+    kind = request.kind
+    return request.old is not None and (kind.group, kind.plural) == ("", "persistentvolumeclaims")
+
+
+def _asked(request: Admission, quota: Document, delta: Amounts, *, refund: bool) -> Amounts:
+    """What one quota is charged: all of an object that it did not count before."""
+    kind, old, asked = request.kind, request.old, delta
+    if (
+        old is not None
+        and _moves(request)
+        and not quotas.applies(quota, kind.group, kind.plural, old)
+    ):
+        asked = quotas.usage(kind.group, kind.plural, request.document)
+    return {name: -amount for name, amount in asked.items()} if refund else asked
+
+
+def _charged(
+    request: Admission, stored: Stored, delta: Amounts, *, refund: bool
+) -> Document | None:
     """The quota with the object in it; None when it does not count there."""
     quota = msgspec.json.decode(stored.json)
-    kind = request.kind
+    kind, asked = request.kind, _asked(request, quota, delta, refund=refund)
+    if not any(asked.values()):
+        return None
     spec_hard = (quota.get("spec") or {}).get("hard") or {}
     touched = asked.keys() & spec_hard.keys()
     bounded = quotas.COMPUTE & spec_hard.keys() if _is_new_pod(request) else frozenset()

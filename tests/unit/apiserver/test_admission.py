@@ -153,6 +153,31 @@ async def test_services_are_charged_for_node_ports_when_they_become_open(client)
         await client.patch("services", "s", {"spec": {"type": "NodePort"}})
 
 
+async def test_a_claim_that_comes_under_a_quota_is_charged_for_all_of_it(client):
+    gold = {"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["gold"]}
+    await quota(
+        client,
+        {"persistentvolumeclaims": "1", "requests.storage": "5Gi"},
+        scopeSelector={"matchExpressions": [gold]},
+    )
+    asked = {"requests": {"storage": "3Gi"}}
+    for name in ("one", "two"):
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": asked, "volumeName": f"v-{name}"}
+        body = {"metadata": {"name": name}, "spec": spec}
+        await client.create("persistentvolumeclaims", body)
+        bound = {"status": {"phase": "Bound"}}
+        await client.patch("persistentvolumeclaims", name, bound, sub="status")
+    move = {"spec": {"volumeAttributesClassName": "gold"}}
+    await client.patch("persistentvolumeclaims", "one", {"metadata": {"labels": {"a": "b"}}})
+    used = (await client.get("resourcequotas", "q"))["status"]["used"]
+    assert used == {"persistentvolumeclaims": "0", "requests.storage": "0"}
+    await client.patch("persistentvolumeclaims", "one", move)
+    used = (await client.get("resourcequotas", "q"))["status"]["used"]
+    assert used == {"persistentvolumeclaims": "1", "requests.storage": "3Gi"}
+    with pytest.raises(Forbidden, match="exceeded quota: q"):
+        await client.patch("persistentvolumeclaims", "two", move)
+
+
 async def secure(client, name="secure", **labels):
     prefixed = {f"pod-security.kubernetes.io/{key}": value for key, value in labels.items()}
     await client.create("namespaces", {"metadata": {"name": name, "labels": prefixed}})
