@@ -34,6 +34,10 @@ QUEUE = {
         "target": {"type": "AverageValue", "averageValue": "10"},
     },
 }
+WHOLE = {
+    "type": "External",
+    "external": {"metric": {"name": "jobs"}, "target": {"type": "Value", "value": "50"}},
+}
 CPU = {
     "type": "Resource",
     "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
@@ -145,10 +149,12 @@ def test_parts_are_rounded_as_upstream_rounds_them(percent, current, wanted, rep
         (None, 0, QUEUE, 25, None),
         (None, 2, QUEUE, 25, None),
         (True, 0, CPU, 25, None),
+        (True, 0, WHOLE, 200, 4),
+        (True, 0, WHOLE, 3000, 4),
     ],
 )
 def test_only_who_left_no_pod_makes_pods_again(zero, least, metric, jobs, replicas):
-    reading = Total(jobs * 1000) if metric is QUEUE else {}
+    reading = {} if metric is CPU else Total(jobs * 1000)
     todo = plan(autoscaler(metric, least=least, zero=zero), found(0), reading)
     assert todo.replicas == replicas
     if replicas:
