@@ -1,17 +1,23 @@
 """A write whose term is over when it arrives is refused by the API server, whatever its verb."""
 
+import asyncio
+
 import pytest
 
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import CONFIG_MAPS, LEASES
-from pilothouse.services.runtime.client.objects import Birth, Change, Objects
+from pilothouse.services.runtime.client.gathered import GatheredObjects
+from pilothouse.services.runtime.client.objects import Birth, Change, Objects, Selection
 from pilothouse.services.runtime.rpc.channel import open_channel
 from pilothouse.services.runtime.rpc.claims import METADATA, Claim
 
 LEASE = Key("kube-system", "work")
 OURS = Claim(LEASE, "host_a", 0)
-OVER = pytest.raises(ServiceUnavailable, match="is not held by host_a")
+
+
+def over():
+    return pytest.raises(ServiceUnavailable, match="is not held by host_a")
 
 
 def config_map(name):
@@ -26,17 +32,17 @@ async def give(objects, holder, transitions):
 async def writes(objects, name):
     """One of each kind, none of which may pass."""
     key = Key("default", "here")
-    with OVER:
+    with over():
         await objects.create(CONFIG_MAPS, "default", config_map(name))
-    with OVER:
+    with over():
         await objects.create_many([Birth(CONFIG_MAPS, "default", config_map(name))])
-    with OVER:
+    with over():
         await objects.update(CONFIG_MAPS, key, config_map("here"))
-    with OVER:
+    with over():
         await objects.patch(CONFIG_MAPS, key, {"data": {"a": "b"}})
-    with OVER:
+    with over():
         await objects.patch_many([Change(CONFIG_MAPS, key, {"data": {"a": "b"}})])
-    with OVER:
+    with over():
         await objects.delete(CONFIG_MAPS, key)
 
 
@@ -61,3 +67,27 @@ async def test_what_was_decided_in_a_term_that_is_over_is_not_written(stage, tmp
             await unread.create(CONFIG_MAPS, "default", config_map("unread"))
         # Who claims nothing may write.
         await free.delete(CONFIG_MAPS, Key("default", "here"))
+
+
+async def test_what_goes_together_is_refused_together(stage, tmp_path):
+    free = stage.objects
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+    await free.create(LEASES, LEASE.namespace, {**lease, "metadata": {"name": LEASE.name}})
+    await give(free, "host_b", 1)
+    async with (
+        open_channel(f"unix://{tmp_path}/run/apiserver.sock") as channel,
+        asyncio.TaskGroup() as group,
+    ):
+        gathered = GatheredObjects(channel, claim=OURS.pairs)
+        running = group.create_task(gathered.run())
+
+        async def refused(name):
+            with over():
+                await gathered.create(CONFIG_MAPS, "default", config_map(name))
+
+        async with asyncio.TaskGroup() as writing:
+            for number in range(20):
+                writing.create_task(refused(f"late-{number}"))
+        running.cancel()
+    found, _ = await free.list(CONFIG_MAPS, Selection("default"))
+    assert not any("late-" in text for text in found)
