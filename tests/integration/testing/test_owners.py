@@ -68,3 +68,64 @@ def test_an_owner_in_another_namespace_is_none(control_plane, control_plane_name
     eventually(warned)
     kubectl("delete", "priorityclass", "owned")
     kubectl("delete", "configmap", "owner", namespace="default")
+
+
+def test_owners_that_are_deleted_wait_for_those_that_block_them(
+    control_plane, control_plane_namespace
+):
+    def kubectl(*words, **more):
+        return control_plane.kubectl(*words, "-n", control_plane_namespace, **more)
+
+    def create(name, *owners, held=False):
+        body = configmap(name, *owners)
+        body["metadata"]["finalizers"] = ["example.com/held"] if held else []
+        made = kubectl("create", "-o", "json", "-f", "-", text=yaml.safe_dump(body))
+        uid = json.loads(made)["metadata"]["uid"]
+        return {"kind": "ConfigMap", "name": name, "uid": uid}
+
+    def left():
+        found = json.loads(kubectl("get", "configmaps", "-o", "json"))["items"]
+        return {
+            item["metadata"]["name"]: [one["name"] for one in item["metadata"]["ownerReferences"]]
+            if "ownerReferences" in item["metadata"]
+            else []
+            for item in found
+        }
+
+    def blocked(owner):
+        return {**owner, "blockOwnerDeletion": True}
+
+    free, tied, one, two = (create(name) for name in ("free", "tied", "one", "two"))
+    create("loose", free, held=True)
+    create("tight", blocked(tied), held=True)
+    create("shared", blocked(one), two)
+    kubectl("delete", "configmap", "free", "tied", "one", "--cascade=foreground", "--wait=false")
+    for name in ("free", "one"):
+        kubectl("wait", "--for=delete", f"configmap/{name}", "--timeout=20s")
+    going = "--for=jsonpath={.metadata.deletionTimestamp}"
+    kubectl("wait", going, "configmap/loose", "configmap/tight", "--timeout=20s")
+    found = left()
+    assert found["shared"] == ["two"]
+    assert {"tied", "tight", "loose"} <= found.keys()
+    release = '{"metadata": {"finalizers": null}}'
+    for name in ("loose", "tight"):
+        kubectl("patch", "configmap", name, "--type=merge", "-p", release)
+    kubectl("wait", "--for=delete", "configmap/tied", "--timeout=20s")
+
+
+def test_an_owner_of_the_cluster_takes_its_own_along(control_plane, control_plane_namespace):
+    def kubectl(*words, **more):
+        return control_plane.kubectl(*words, "-n", control_plane_namespace, **more)
+
+    body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1,
+            "metadata": {"name": "owning"}}  # fmt: skip
+    made = kubectl("create", "-o", "json", "-f", "-", text=yaml.safe_dump(body))
+    uid = json.loads(made)["metadata"]["uid"]
+    owner = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "name": "owning"}
+    for name, found in (("valid", uid), ("invalid", "no-such-uid")):
+        body = configmap(name, {**owner, "uid": found})
+        kubectl("create", "-f", "-", text=yaml.safe_dump(body))
+    kubectl("wait", "--for=delete", "configmap/invalid", "--timeout=20s")
+    kubectl("get", "configmap", "valid")
+    kubectl("delete", "priorityclass", "owning")
+    kubectl("wait", "--for=delete", "configmap/valid", "--timeout=20s")
