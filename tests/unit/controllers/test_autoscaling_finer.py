@@ -301,6 +301,18 @@ def test_what_failed_is_told_by_the_resource_or_the_container(container, error):
     assert error + "unable to get metrics for resource cpu: gone" in todo.notes[-1].message
 
 
+@pytest.mark.parametrize(
+    ("metric", "inner"), [(QUEUE, "jobs external metric"), (WHOLE, "external metric jobs")]
+)
+def test_an_external_metric_that_failed_is_named(metric, inner):
+    todo = plan(autoscaler(metric), found(1), Unread("gone"))
+    assert todo.notes[0].message == "unable to get external metric default/jobs/nil: gone"
+    assert todo.notes[-1].message == (
+        "invalid metrics (1 invalid out of 1), first error is: failed to get jobs external metric "
+        f"value: failed to get {inner}: {todo.notes[0].message}"
+    )
+
+
 def test_a_pod_that_requests_only_something_else_is_named():
     behind = [pod("a", own={"memory": "1Gi"}, main="")]
     with pytest.raises(Unanswered, match="missing pod-level request for cpu in Pod a"):

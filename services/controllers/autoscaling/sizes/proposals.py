@@ -205,8 +205,10 @@ def _external(
         replicas, current = _of_total(source, _total(reading, words), target, rates)
     except Unanswered as error:
         cause = str(error)
-        full = f"failed to get {name} external metric value: failed to get {name} external metric"
-        return Failure("FailedGetExternalMetric", cause, f"{full}: {cause}")
+        what = f"{name} external metric"
+        inner = f"external metric {name}" if source.target.average_value is None else what
+        full = f"failed to get {what} value: failed to get {inner}: {cause}"
+        return Failure("FailedGetExternalMetric", cause, full)
     told = MetricSourceStatus(metric=source.metric, current=current)
     words = f"external metric {name}({_selector(source)})"
     return Proposal(replicas, words, MetricStatus(type="External", external=told))
