@@ -1,6 +1,5 @@
 """``pilothouse simulate``: many nodes in one process."""
 
-import asyncio
 import gc
 import sys
 
@@ -19,10 +18,8 @@ async def run(config: Config, ready: process.Ready) -> None:
     """Simulate until cancelled."""
     async with open_channel(config.server, config.identity) as mesh:
         objects = GatedObjects(mesh)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(objects.run())
-            ready.ready()
-            await Fleet(config, objects, SystemClock()).run()
+        ready.ready()
+        await objects.gather_beside(Fleet(config, objects, SystemClock()).run())
 
 
 def main(argv: list[str]) -> int:

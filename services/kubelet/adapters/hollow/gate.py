@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,13 @@ class GatedObjects(GatheredObjects):
         self._room = asyncio.Semaphore(WRITES_AT_ONCE)
         self._messages = asyncio.Semaphore(MESSAGES_AT_ONCE)
         self._patches: deque[_Patch] = deque()
+
+    async def gather_beside(self, work: Awaitable[None]) -> None:
+        """Creations and deletions go together while ``work`` goes on."""
+        async with asyncio.TaskGroup() as group:
+            gathering = group.create_task(self.run())
+            await work
+            gathering.cancel()
 
     @override
     async def create(
