@@ -4,7 +4,7 @@ A pod that was given a node counts on it at once (it is *assumed*), long before 
 said yes; what is seen of the pod until then changes nothing, and a failed bind takes it back.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -20,8 +20,8 @@ from pilothouse.services.scheduler.nodetable import NodeTable
 from pilothouse.services.scheduler.preparing import Preparing
 from pilothouse.services.scheduler.profile import DEFAULT
 from pilothouse.services.scheduler.queue import Change, Place, Queue
+from pilothouse.services.scheduler.stored import Stored
 from pilothouse.services.scheduler.volumechoice import Preparation
-from pilothouse.services.scheduler.volumetable import VolumeTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Scheduler:
         self._told: dict[Key, str] = {}
         self._last_row = -1
         self._preparing: Preparing[Outcome] = Preparing()
-        self._wanting: dict[Key, dict[Key, None]] = {}
+        self.stored = Stored(self.table.volumes, self._queue, self._claim_seen)
 
     def put_node(self, node: Node, now: float) -> None:
         """A node is there, or changed."""
@@ -104,8 +104,8 @@ class Scheduler:
             self._forget(pod.key)
             self.table.remove(pod.key)
         self._waiting[pod.key] = pod
-        for need in pod.claims:
-            self._wanting.setdefault(need.claim, {})[pod.key] = None
+        if pod.claims:
+            self.stored.want(pod)
         self._queue.add(pod.key, pod.priority)
 
     def confirm(self, pod: Metadata, node: str) -> bool:
@@ -134,19 +134,9 @@ class Scheduler:
         if self.table.remove(key):
             self._queue.move(Change.POD_GONE, now)
 
-    def put_claim(self, claim: Claim, now: float) -> None:
-        """A claim is there, or changed: who wants it is decided on at once."""
-        self.table.volumes.claims[claim.metadata.key] = claim
+    def _claim_seen(self, claim: Claim, now: float) -> None:
         for outcome in self._preparing.seen(claim):
             self.bind_failed(outcome.pod, now)
-        for key in self._wanting.get(claim.metadata.key, ()):
-            if key not in self._assumed:
-                self._queue.add(key, self._waiting[key].priority)
-
-    def put_volumes(self, change: Callable[[VolumeTable], None], now: float) -> None:
-        """Volumes, classes or claims changed in a way that may help whoever waits for some."""
-        change(self.table.volumes)
-        self._queue.move(Change.VOLUME, now)
 
     def decide(self, now: float) -> Outcome | None:
         """The next decision, already counted in; None while nobody is ready. Undecided."""
@@ -248,11 +238,7 @@ class Scheduler:
         if pod.claims:
             self._preparing.drop(key)
             self.table.volumes.release(key)
-            for need in pod.claims:
-                wanting = self._wanting.get(need.claim, {})
-                wanting.pop(key, None)
-                if not wanting:
-                    self._wanting.pop(need.claim, None)
+            self.stored.unwant(pod)
 
 
 def _answer(node: str, verdicts: list[Verdict]) -> NodeAnswer:

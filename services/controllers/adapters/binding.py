@@ -86,10 +86,11 @@ class Volumes:
         kind = PERSISTENT_VOLUME_CLAIMS if isinstance(about, Claim) else PERSISTENT_VOLUMES
         self._recorder.note(reference(kind, about.metadata), say.type, say.reason, say.message)
 
-    def wake(self, claim: Key) -> None:
-        self._queue.add(claim)
+    async def held(self, name: str) -> tuple[PersistentVolume | None, Claim | None]:
+        volume = self.volume(name)
+        return volume, None if volume is None else await self._claimant(volume)
 
-    async def claimant(self, volume: PersistentVolume) -> Claim | None:
+    async def _claimant(self, volume: PersistentVolume) -> Claim | None:
         wanted = volume.spec.claim_ref
         if wanted is None or not wanted.uid:
             return None
@@ -139,7 +140,7 @@ class Volumes:
     async def tell(self, claim: Claim, plan: claiming.Plan) -> None:
         if plan.storage_class:
             await self._patch_claim(claim, {}, {"storageClassName": plan.storage_class})
-            self.wake(claim.metadata.key)
+            self._queue.add(claim.metadata.key)
             return
         if plan.provisioner:
             keys = (binding.STORAGE_PROVISIONER, binding.BETA_STORAGE_PROVISIONER)
@@ -158,6 +159,8 @@ class Volumes:
         if plan.act is Act.DELETE and volume.spec.host_path is not None:
             await asyncio.to_thread(_clear, Path(volume.spec.host_path.path))
             await remove(self._objects, PERSISTENT_VOLUMES, volume.metadata)
+        if plan.wake and volume.spec.claim_ref is not None:
+            self._queue.add(volume.spec.claim_ref.key)
 
     async def _patch_volume(
         self, volume: PersistentVolume, metadata: dict[str, Any], spec: dict[str, Any]

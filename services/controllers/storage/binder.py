@@ -12,7 +12,6 @@ from typing import Protocol
 
 from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
 from pilothouse.services.controllers.storage.pairing.claiming import Observed, Say
-from pilothouse.services.controllers.storage.pairing.reclaiming import Act
 from pilothouse.services.machinery.kinds import binding
 from pilothouse.services.machinery.kinds.volumes import Claim, PersistentVolume
 from pilothouse.services.machinery.objects import Key
@@ -25,12 +24,10 @@ class Cluster(Protocol):
     """What the binder asks of the API. Writes fail with Conflict when what was seen is old."""
 
     def claim(self, key: Key) -> Claim | None: ...
-    def volume(self, name: str) -> PersistentVolume | None: ...
     def observe(self, claim: Claim) -> Observed: ...
     def say(self, about: Claim | PersistentVolume, say: Say) -> None: ...
-    def wake(self, claim: Key) -> None: ...
-    async def claimant(self, volume: PersistentVolume) -> Claim | None:
-        """The claim of the name in claimRef, asked for anew when none is known by its uid."""
+    async def held(self, name: str) -> tuple[PersistentVolume | None, Claim | None]:
+        """A volume, and the claim that claimRef means: asked for anew when it is not known."""
 
     async def bind(self, claim: Claim, volume: PersistentVolume) -> None: ...
     async def tell(self, claim: Claim, plan: claiming.Plan) -> None: ...
@@ -65,15 +62,11 @@ class Binder:
         return Result(again_after=REMIND_SECONDS)
 
     async def _volume(self, key: Key) -> Result:
-        volume = self._cluster.volume(key.name)
+        volume, claim = await self._cluster.held(key.name)
         if volume is None:
             return DONE
-        claim = await self._cluster.claimant(volume)
         todo = reclaiming.plan(volume, claim)
         if todo.say is not None:
             self._cluster.say(volume, todo.say)
-        if todo.phase or todo.act is not Act.NOTHING:
-            await self._cluster.apply(volume, todo)
-        if todo.wake and volume.spec.claim_ref is not None:
-            self._cluster.wake(volume.spec.claim_ref.key)
+        await self._cluster.apply(volume, todo)
         return DONE

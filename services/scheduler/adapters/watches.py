@@ -143,7 +143,7 @@ class Watches:
             else:
                 volumes.classes[name] = new
 
-        self._scheduler.put_volumes(change, self._clock.monotonic())
+        self._scheduler.stored.change(change, self._clock.monotonic())
         self._wake()
 
     def _volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> None:
@@ -158,16 +158,16 @@ class Watches:
             else:
                 volumes.put_volume(new)
 
-        self._scheduler.put_volumes(change, self._clock.monotonic())
+        self._scheduler.stored.change(change, self._clock.monotonic())
         self._wake()
 
     def _claim(self, old: Claim | None, new: Claim | None) -> None:
         now = self._clock.monotonic()
         if new is not None:
-            self._scheduler.put_claim(new, now)
+            self._scheduler.stored.put_claim(new, now)
         elif old is not None:
             key = old.metadata.key
-            self._scheduler.put_volumes(lambda volumes: volumes.forget_claim(key), now)
+            self._scheduler.stored.change(lambda volumes: volumes.forget_claim(key), now)
         self._wake()
 
 

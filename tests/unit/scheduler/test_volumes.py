@@ -55,7 +55,7 @@ def cluster(*volumes, classes=(), names=("a", "b", "c")):
     for name in names:
         scheduler.put_node(node(name), 0)
     for item in volumes:
-        scheduler.put_volumes(lambda table, item=item: table.put_volume(item), 0)
+        scheduler.stored.change(lambda table, item=item: table.put_volume(item), 0)
     for item in classes:
         scheduler.table.volumes.classes[item.metadata.name] = item
     return scheduler
@@ -70,19 +70,19 @@ def test_a_pod_waits_for_its_claim_to_be_there_and_to_be_bound():
     scheduler = cluster()
     told = refusal(scheduler, user())
     assert told == '0/3 nodes are available: persistentvolumeclaim "data" not found.'
-    scheduler.put_claim(claim(), 1)
+    scheduler.stored.put_claim(claim(), 1)
     told = scheduler.decide(1).decision.refusals.sentence()
     unbound = "pod has unbound immediate PersistentVolumeClaims"
     assert told == f"0/3 nodes are available: {unbound}."
     assert unbound in {item.reason for item in scheduler.explain(user()).nodes[0].verdicts}
-    scheduler.put_volumes(lambda table: table.put_volume(volume("v")), 2)
-    scheduler.put_claim(claim(volume="v", bound=True), 2)
+    scheduler.stored.change(lambda table: table.put_volume(volume("v")), 2)
+    scheduler.stored.put_claim(claim(volume="v", bound=True), 2)
     assert scheduler.decide(2).decision.node
 
 
 def test_a_pod_goes_where_its_bound_volume_is():
     scheduler = cluster(volume("v", "b"))
-    scheduler.put_claim(claim(volume="v", bound=True), 0)
+    scheduler.stored.put_claim(claim(volume="v", bound=True), 0)
     scheduler.put_waiting(user())
     assert scheduler.decide(0).decision.node == "b"
     told = refusal(scheduler, user("other", nodeSelector={"kubernetes.io/hostname": "a"}))
@@ -93,16 +93,16 @@ def test_a_pod_goes_where_its_bound_volume_is():
 def test_a_volume_is_chosen_with_the_node_and_written_before_the_pod_is_bound():
     late = storage_class("late", **LATE)
     scheduler = cluster(volume("v", "b", storage_class="late"), classes=[late])
-    scheduler.put_claim(claim(storageClassName="late"), 0)
+    scheduler.stored.put_claim(claim(storageClassName="late"), 0)
     scheduler.put_waiting(user())
     outcome = scheduler.decide(0)
     assert outcome.decision.node == "b"
     [(_, chosen)] = outcome.preparation.reserve
     assert chosen.metadata.name == "v"
-    scheduler.put_claim(claim("more", storageClassName="late"), 0)
+    scheduler.stored.put_claim(claim("more", storageClassName="late"), 0)
     told = refusal(scheduler, user("other", "more"))
     assert "3 node(s) didn't find available persistent volumes to bind" in told
-    scheduler.put_claim(claim(volume="v", bound=True, storageClassName="late"), 1)
+    scheduler.stored.put_claim(claim(volume="v", bound=True, storageClassName="late"), 1)
     again = scheduler.decide(1)
     assert (again.pod.key.name, again.decision.node, again.preparation) == ("p", "b", None)
 
@@ -117,23 +117,23 @@ def test_a_volume_that_is_to_be_made_is_made_for_the_node():
     )
     scheduler = cluster(classes=[made])
     wanted = claim(storageClassName="made")
-    scheduler.put_claim(wanted, 0)
+    scheduler.stored.put_claim(wanted, 0)
     scheduler.put_waiting(user())
     outcome = scheduler.decide(0)
     assert outcome.preparation.node == "c"
     assert outcome.preparation.select == (wanted,)
     selected = {"volume.kubernetes.io/selected-node": "c"}
-    scheduler.put_claim(claim(storageClassName="made", notes=selected), 1)
+    scheduler.stored.put_claim(claim(storageClassName="made", notes=selected), 1)
     assert scheduler.decide(1) is None
     # Nobody can make it there: the pod is decided on anew.
-    scheduler.put_claim(claim(storageClassName="made"), 2)
+    scheduler.stored.put_claim(claim(storageClassName="made"), 2)
     assert scheduler.decide(60).preparation is not None
 
 
 def test_who_waits_in_vain_gives_the_node_and_the_volume_back():
     late = storage_class("late", **LATE)
     scheduler = cluster(volume("v", storage_class="late"), classes=[late])
-    scheduler.put_claim(claim(storageClassName="late"), 0)
+    scheduler.stored.put_claim(claim(storageClassName="late"), 0)
     scheduler.put_waiting(user())
     assert scheduler.decide(0).preparation
     assert scheduler.next_due() == 600
@@ -144,7 +144,7 @@ def test_who_waits_in_vain_gives_the_node_and_the_volume_back():
 
 def test_a_claim_for_one_pod_is_used_by_one_pod():
     scheduler = cluster(volume("v"))
-    scheduler.put_claim(claim(volume="v", bound=True, modes=("ReadWriteOncePod",)), 0)
+    scheduler.stored.put_claim(claim(volume="v", bound=True, modes=("ReadWriteOncePod",)), 0)
     scheduler.put_waiting(user("first"))
     assert scheduler.decide(0).decision.node
     told = refusal(scheduler, user("second"))
@@ -158,7 +158,7 @@ def test_a_volume_of_a_zone_is_had_there():
     scheduler = cluster(volume("v", labels=labels), names=())
     for name, zone in (("a", "z3"), ("b", "z2")):
         scheduler.put_node(node(name, labels={"topology.kubernetes.io/zone": zone}), 0)
-    scheduler.put_claim(claim(volume="v", bound=True), 0)
+    scheduler.stored.put_claim(claim(volume="v", bound=True), 0)
     scheduler.put_waiting(user())
     assert scheduler.decide(0).decision.node == "b"
 
@@ -167,7 +167,7 @@ def test_a_pod_of_its_own_claim_waits_until_that_is_its_own():
     scheduler = cluster(volume("v"))
     mine = pod("p", volumes=[{"name": "v", "ephemeral": {}}])
     assert "waiting for ephemeral volume controller to create" in refusal(scheduler, mine)
-    scheduler.put_claim(claim("p-v", volume="v", bound=True), 1)
+    scheduler.stored.put_claim(claim("p-v", volume="v", bound=True), 1)
     told = scheduler.decide(1).decision.refusals.sentence()
     assert "was not created for pod default/p (pod is not owner)" in told
 
@@ -184,7 +184,7 @@ def test_no_two_claims_of_a_pod_get_one_volume_on_any_node(places, wanted, maker
     names = [f"c{i}" for i in range(wanted)]
     claims = [claim(name, storageClassName="s") for name in names]
     for item in claims:
-        scheduler.put_claim(item, 0)
+        scheduler.stored.put_claim(item, 0)
     choice = volumechoice.choose(claims, scheduler.table)
     for row in range(3):
         here = "abc"[row]
