@@ -1,12 +1,14 @@
 """Services with the pods behind them, and the two kinds that tell of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from pilothouse.services.controllers.adapters import indexes, nodecapacity, wiring
 from pilothouse.services.controllers.adapters.removal import remove
+from pilothouse.services.controllers.adapters.slicemeasures import Measures
 from pilothouse.services.controllers.adapters.world import (
     Controller,
     World,
@@ -109,6 +111,7 @@ class Slices(_Behind):
         self._slices.add_index(_SERVICE, _service_of)
         self._nodes = world.cache(NODES, Node)
         self._settled = Settled(self._slices)
+        self.measures = Measures(self._slices, limit)
         self._zones: dict[str, str] = {}
         self._nodes.on_change(self._node_changed)
         self._services.on_change(self._service_changed)
@@ -142,9 +145,11 @@ class Slices(_Behind):
             self._recorder.note(reference(SERVICES, service.metadata), *note)
         for content in todo.write:
             self._settled.wrote(key, await self._write(service, content, todo))
+            self.measures.changes["create" if content.present is None else "update"] += 1
         for item in todo.delete:
             if await remove(self._objects, ENDPOINT_SLICES, item.metadata):
                 self._settled.deleted(key, item.metadata)
+                self.measures.changes["delete"] += 1
 
     async def _write(self, service: Service, content: Content, todo: newer.Plan) -> str:
         metadata, labels = service.metadata, todo.labels
@@ -299,7 +304,8 @@ def endpointslice(world: World, limit: int = ENDPOINTS_MAX) -> Controller:
                 queue.add(Key(namespace, service))
 
     world.cache(ENDPOINT_SLICES, EndpointSlice).on_change(slice_changed)
-    return cluster.controller(newer.EndpointSliceController(cluster), queue)
+    made = cluster.controller(newer.EndpointSliceController(cluster), queue)
+    return replace(made, measured=cluster.measures.families)
 
 
 def endpoints_controller(world: World) -> Controller:
