@@ -74,7 +74,7 @@ def parse(argv: list[str]) -> Config:
     more.add_autoscaling(parser)
     more.add_works(parser)
     more.add_unused(parser)
-    commandline.add_verbosity(parser)
+    commandline.add_common(parser)
     candidacy.add_election(parser, COMPONENT)
     door.add_door(parser, SECURE_PORT)
     flags = parser.parse_args(argv)

@@ -69,7 +69,6 @@ _UNUSED: Mapping[str, str] = {
 
 def add_unused(parser: argparse.ArgumentParser) -> None:
     """Flags of upstream's that ask for nothing which is not so here, or which is not here."""
-    commandline.add_unused(parser)
     commandline.add_unused(parser, _UNUSED)
 
 

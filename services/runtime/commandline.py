@@ -8,13 +8,15 @@ import argparse
 from collections.abc import Mapping
 from types import MappingProxyType
 
+VERSION = "v1.37.0"
+"""The Kubernetes that components are like."""
 DEBUG_VERBOSITY = 4
 
 UNUSED: Mapping[str, str] = MappingProxyType({
     "the API server itself holds back whom it can not serve; clients have no limit of their own":
         "kube-api-qps kube-api-burst master-qps",
     "objects travel as JSON text in gRPC messages":
-        "kube-api-content-type http2-max-streams-per-connection",
+        "kube-api-content-type disable-http2-serving http2-max-streams-per-connection",
     "who calls and what they may do is asked of the API server, over the component's own way there":
         "authentication-kubeconfig authentication-skip-lookup "
         "authentication-token-webhook-cache-ttl authentication-tolerate-lookup-failure "
@@ -42,7 +44,7 @@ UNUSED: Mapping[str, str] = MappingProxyType({
 """By the reason why nothing comes of them."""
 
 
-def add_unused(parser: argparse.ArgumentParser, unused: Mapping[str, str] = UNUSED) -> None:
+def add_unused(parser: argparse.ArgumentParser, unused: Mapping[str, str]) -> None:
     """Flags of upstream's that nothing comes of, under the reason for that."""
     for reason, names in unused.items():
         group = parser.add_argument_group(f"taken without effect: {reason}")
@@ -50,10 +52,12 @@ def add_unused(parser: argparse.ArgumentParser, unused: Mapping[str, str] = UNUS
             group.add_argument(f"--{name}", nargs="?", default="", metavar="…")
 
 
-def add_verbosity(parser: argparse.ArgumentParser) -> None:
-    """``-v``, as klog has it."""
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """``-v`` as klog has it, ``--version``, and what no component does anything about."""
+    parser.add_argument("--version", action="version", version=f"Kubernetes {VERSION}")
     text = f"what is logged: {DEBUG_VERBOSITY} and more is everything"
     parser.add_argument("-v", "--v", dest="v", type=int, default=0, metavar="LEVEL", help=text)
+    add_unused(parser, UNUSED)
 
 
 def log_level(flags: argparse.Namespace) -> str:

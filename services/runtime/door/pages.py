@@ -9,13 +9,13 @@ from typing import Any
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.runtime import proc, web
 from pilothouse.services.runtime.clock import Clock, SystemClock
+from pilothouse.services.runtime.commandline import VERSION
 from pilothouse.services.runtime.exposition import Family
 
 WARNING = (
     "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility "
     "guarantees and is for debugging purposes only."
 )
-VERSION = "v1.37.0"
 _GROUP = "config.k8s.io"
 _VERSIONS = ("v1beta1", "v1alpha1")
 _HOUR, _MINUTE = 3600, 60

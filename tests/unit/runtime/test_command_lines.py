@@ -107,6 +107,14 @@ def test_flags_without_effect_say_why(component, capsys):
         assert len(group.split()) > 3, flag
 
 
+@pytest.mark.parametrize("component", [controllers, scheduler])
+def test_the_version_is_told_in_kubernetes_words(component, capsys):
+    with pytest.raises(SystemExit) as ended:
+        component.parse(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "Kubernetes v1.37.0\n"
+
+
 def test_switches_that_turn_controllers_off():
     told = [*SERVER, "--cluster-cidr=10.0.0.0/8"]
     assert controllers.parse(told).settings.cluster_cidr
