@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pilothouse.services.controllers.adapters import wiring
+from pilothouse.services.controllers.adapters import bindingmeasures, wiring
 from pilothouse.services.controllers.adapters.newest import Newest
 from pilothouse.services.controllers.adapters.removal import remove
 from pilothouse.services.controllers.adapters.world import Controller, World, reference
@@ -286,7 +286,11 @@ def binder(world: World, *, provision: bool = True) -> Controller:
     classes.on_change(wakes.storage_class)
     # One worker: two that choose at once only get in each other's way.
     loop = Loop(Binder(Volumes(world, queue, provision=provision)), queue, workers=1)
-    return Controller(loop, lambda: [*_keys(claims), *_keys(held)])
+    return Controller(
+        loop,
+        keys=lambda: [*_keys(claims), *_keys(held)],
+        measured=lambda: bindingmeasures.families(claims.values(), held.values()),
+    )
 
 
 def _keys(cache: Cache[Any]) -> list[Key]:

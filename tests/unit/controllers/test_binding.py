@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pilothouse.services.controllers.adapters import bindingmeasures
 from pilothouse.services.controllers.storage import ephemeral
 from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
 from pilothouse.services.controllers.storage.pairing.claiming import Observed
@@ -18,6 +19,7 @@ from pilothouse.services.machinery.kinds.volumes import (
     ClaimSpec,
     ClaimStatus,
     HostPath,
+    LocalPath,
     PersistentVolume,
     StorageClass,
     VolumeSpec,
@@ -317,3 +319,18 @@ def test_a_pod_gets_the_claims_of_its_own_once():
 def test_a_claim_of_somebody_else_is_in_the_way():
     [text] = ephemeral.plan(user("a"), {"p-a": owned("p-a", "other")}).say
     assert text == "ephemeral volume a: PVC ns/p-a was not created for pod ns/p (pod is not owner)"
+
+
+def test_claims_and_volumes_are_counted_under_kubernetes_names():
+    bound = volume("b", phase="Bound", storage_class_name="fast")
+    local = volume("l", local=LocalPath(path="/x"))
+    asked = claim("c", storage_class_name="fast")
+    told = {item.name: item for item in bindingmeasures.families([asked], [bound, local])}
+    assert told.keys() == {
+        "pv_collector_bound_pv_count",
+        "pv_collector_bound_pvc_count",
+        "pv_collector_total_pv_count",
+        "pv_collector_unbound_pv_count",
+        "pv_collector_unbound_pvc_count",
+    }
+    assert bindingmeasures.plugin(local) == "kubernetes.io/local-volume"
