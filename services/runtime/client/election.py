@@ -202,14 +202,19 @@ class Election:
                 working.cancel()
 
     async def _renew(self) -> None:
-        """Until the term is over, or another's."""
+        """Until the term is over, or another's; or was, for what was decided before is too old."""
+        began = self._transitions()
         while (left := self._term.left_seconds) > 0:
             await self._clock.sleep(min(self._candidate.timing.retry_seconds, left))
             try:
-                if not await self._try():
+                if not await self._try() or self._transitions() != began:
                     return
             except (ApiError, TimeoutError) as error:
                 self._log.warning("lease not renewed", error=str(error))
+
+    def _transitions(self) -> int:
+        """How often the Lease has changed hands."""
+        return self._observed.record.transitions if self._observed is not None else -1
 
     async def _try(self) -> bool:
         """Take or keep the Lease; whether it is ours. Optimistic while it is: one write."""

@@ -197,11 +197,13 @@ class Standing:
         self.leases.told = told
         self.term = Term(time)
         self.working = False
+        self.starts = 0
         election = Election(self.leases, Candidate(name), time, self.term)
         self.task = group.create_task(election.run(self.work))
 
     async def work(self):
         self.working = True
+        self.starts += 1
         try:
             await asyncio.Event().wait()
         finally:
@@ -314,6 +316,18 @@ async def test_who_sees_another_hold_it_stops_at_once():
         assert not first.working
         with pytest.raises(Exception, match="does not lead"):
             first.term.check()
+
+
+async def test_who_finds_that_another_led_meanwhile_begins_its_work_anew():
+    async with two() as (store, time, first, second):
+        second.task.cancel()
+        await time.pass_until(60.0)
+        assert first.starts == 1
+        # Somebody took it and gave it back, between two looks.
+        await first.leases.update(Record("", 1, 0, 0, 4), str(store.revision))
+        await time.pass_until(62.1)
+        assert (store.record.holder, store.record.transitions) == ("first", 5)
+        assert (first.working, first.starts) == (True, 2)
 
 
 async def test_who_was_stopped_may_write_nothing_when_it_goes_on():
