@@ -31,7 +31,7 @@ from pilothouse.services.machinery.storage import Change
 
 REST_SECONDS = 1500.0
 """The longest backoff of a loop, the longest patience of a pod on a dead node, and then some."""
-CALM_SECONDS, CALM_LOOKS = 40.0, 3
+CALM_LOOKS = 3
 LOOK_SECONDS = 1.0
 WRITES_MAX = 20_000
 TIME_WIDTH = 12
@@ -173,7 +173,7 @@ class _Run:
         """What is unfinished after all that time, if it is not finished, and stays so, earlier."""
         until, left, calm = self._clock.monotonic() + REST_SECONDS, [""], 0
         while calm < CALM_LOOKS and self._clock.monotonic() < until:
-            await self._clock.sleep(CALM_SECONDS)
+            await self._clock.sleep(self._scene.calm_seconds)
             state = self._state
             left = [*rest.unfinished(state), *rest.slices(state), *kept.unkept(state)]
             calm = 0 if left else calm + 1

@@ -14,6 +14,8 @@ TROUBLE_SECONDS = (60.0, 300.0)
 IDLE_SECONDS = 3600.0
 IDLE_EVERY = 16
 """Seeds that also sit through an idle hour; it costs as much as two others."""
+CALM_SECONDS = 40.0
+"""Between two looks at what is left; all must be well three times in a row."""
 ACTS_MAX = 4
 
 SERVER = "server"
@@ -68,6 +70,7 @@ class Scene:
     acts: Sequence[Act]
     trouble_seconds: float
     idle_seconds: float = 0.0
+    calm_seconds: float = CALM_SECONDS
     blow: Blow | None = None
 
 

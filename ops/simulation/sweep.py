@@ -32,14 +32,16 @@ STRUCK: Sequence[tuple[str, How]] = (
 )
 MEMBERS = ("controllers-a", "scheduler", "node-0", "node-1", "node-2")
 STANDBY = "controllers-b"
-SEED, TROUBLE_SECONDS = 1, 10.0
+SEED, TROUBLE_SECONDS, CALM_SECONDS = 1, 10.0, 12.0
 
 
 def scene_of(life: Act, blow: Blow | None) -> Scene:
     """Nothing goes wrong in it but the blow; one who is cut off has somebody who stands by."""
     members = [*MEMBERS, STANDBY] if blow is not None and blow.how == "part" else MEMBERS
     nodes_fail = blow is not None and blow.victim.startswith("node")
-    return Scene(SEED, CLEAR, members, nodes_fail, (life,), TROUBLE_SECONDS, blow=blow)
+    return Scene(
+        SEED, CLEAR, members, nodes_fail, (life,), TROUBLE_SECONDS, 0.0, CALM_SECONDS, blow
+    )
 
 
 def named(name: str) -> Scene:
