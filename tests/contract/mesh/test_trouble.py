@@ -108,14 +108,15 @@ async def trouble(tmp_path):
 
         await until(ready)
 
-        async def leading(socket):
-            told = await call(socket, "List")
-            return bool(told and told["leading"])
+        async def leader():
+            """Once both answer, and one of them leads."""
+            told = {socket: await call(socket, "List") for socket in (one, two)}
+            if not all(told.values()):
+                return None
+            return next((socket for socket, answer in told.items() if answer["leading"]), None)
 
-        sockets = sorted([one, two], key=lambda item: item == two)
-        if await leading(two):
-            sockets.reverse()
-        yield Trouble(objects, *sockets)
+        found = await until(leader)
+        yield Trouble(objects, found, one if found == two else two)
 
 
 async def test_a_quota_in_the_way_is_told_in_its_own_words(trouble):
@@ -168,9 +169,15 @@ async def test_who_stands_by_says_who_leads(trouble):
         await trouble.objects.get(LEASES, Key("kube-system", "kube-controller-manager"))
     )
     holder = lease["spec"]["holderIdentity"]
-    there, here = await call(trouble.leader, "List"), await call(trouble.standby, "List")
-    assert (there["leading"], there["leader"]) == (True, holder)
-    assert (here["leading"], here["leader"]) == (False, holder)
+    told = await call(trouble.leader, "List")
+    assert (told["leading"], told["leader"]) == (True, holder)
+
+    async def knows():
+        told = await call(trouble.standby, "List")
+        assert not told["leading"]
+        return told["leader"] == holder
+
+    await until(knows)
     await trouble.replicaset("web", 1)
     told = await trouble.explain("replicaset", "web", lambda told: True, trouble.standby)
     assert told["summary"].startswith(f"this process stands by, {holder} leads")
