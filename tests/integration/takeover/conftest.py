@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,9 @@ class Component:
 class Stage:
     """What candidates act on, and who did what: pods by who made them, in the order they came."""
 
-    def __init__(self, folder, objects, mesh, serving):
-        self.folder, self.objects, self.mesh = folder, objects, mesh
+    def __init__(self, folder, objects, process, serving):
+        self.folder, self.objects, self.mesh = folder, objects, process.mesh
+        self._pid = process.pid
         self.private = f"unix://{folder}/run/apiserver.sock"
         self._serving = serving
         self.makers = []
@@ -77,6 +79,14 @@ class Stage:
         await self._serving.aclose()
         await asyncio.sleep(seconds)
         await self._serving.enter_async_context(server.running(self.folder))
+
+    async def standstill(self, seconds):
+        """The API server says nothing, and goes on."""
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
 
     @contextlib.asynccontextmanager
     async def component(self, service, name, *more, mesh=""):
@@ -207,4 +217,4 @@ async def stage(tmp_path):
         open_channel(f"unix://{tmp_path}/run/apiserver.sock") as channel,
     ):
         process, _ = await serving.enter_async_context(server.running(tmp_path))
-        yield Stage(tmp_path, Objects(channel), process.mesh, serving)
+        yield Stage(tmp_path, Objects(channel), process, serving)

@@ -13,7 +13,7 @@ MANAGER_LEASE, SCHEDULER_LEASE = "kube-controller-manager", "kube-scheduler"
 PATIENT = "--node-monitor-grace-period=600s"
 
 
-async def outlives(stage, seconds, times):
+async def outlives(stage, away, seconds, times):
     clock = SystemClock()
     async with (
         asyncio.TaskGroup() as group,
@@ -28,7 +28,7 @@ async def outlives(stage, seconds, times):
         await stage.deploy(3)
         await stage.bound(3)
         watching.cancel()
-        await stage.outage(seconds)
+        await away(seconds)
         began = clock.monotonic()
         await stage.scale(5)
         await stage.settled(5)
@@ -42,9 +42,14 @@ async def outlives(stage, seconds, times):
 
 
 async def test_who_loses_the_lease_with_the_server_pauses_and_goes_on(stage):
-    await outlives(stage, 3.0, SHORT)
+    await outlives(stage, stage.outage, 3.0, SHORT)
 
 
 @pytest.mark.long
 async def test_thirty_seconds_without_a_server_end_no_process(stage):
-    await outlives(stage, 30.0, [])
+    await outlives(stage, stage.outage, 30.0, [])
+
+
+@pytest.mark.long
+async def test_a_server_that_stands_still_ends_no_process(stage):
+    await outlives(stage, stage.standstill, 30.0, [])
