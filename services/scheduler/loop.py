@@ -15,6 +15,9 @@ from pilothouse.services.scheduler.ports import Cluster
 from pilothouse.services.scheduler.scheduler import Outcome, Scheduler, Undecided
 
 BINDS_TOGETHER_MAX = 64
+PAUSE_SECONDS_EACH = 0.004
+"""After a message of binds, for each of them: what comes faster goes in larger messages."""
+PAUSE_SECONDS_MAX = 0.03
 MESSAGES_AT_A_TIME_MAX = 4
 BINDS_DECIDED_MAX = 256
 REFUSALS_AT_A_TIME_MAX = 4
@@ -36,6 +39,8 @@ class Loop:
         self._cluster = cluster
         self._clock = clock
         self._changed = asyncio.Event()
+        self._gathering = asyncio.Lock()
+        self._bind_next = 0.0
         self._binds: asyncio.Queue[Outcome] = asyncio.Queue(BINDS_DECIDED_MAX)
         self._refusals: asyncio.Queue[Outcome] = asyncio.Queue(REFUSALS_DECIDED_MAX)
         self._preparations: asyncio.Queue[Outcome] = asyncio.Queue(BINDS_DECIDED_MAX)
@@ -111,11 +116,22 @@ class Loop:
                 await self._changed.wait()
         self._changed.clear()
 
-    async def _bind(self) -> None:
-        while True:
+    async def _together(self) -> list[Outcome]:
+        """What is to be bound in one message: the faster pods come, the more."""
+        async with self._gathering:
+            left = self._bind_next - self._clock.monotonic()
+            if left > 0:
+                await self._clock.sleep(left)
             outcomes = [await self._binds.get()]
             while len(outcomes) < BINDS_TOGETHER_MAX and not self._binds.empty():
                 outcomes.append(self._binds.get_nowait())
+            pause = min(PAUSE_SECONDS_EACH * len(outcomes), PAUSE_SECONDS_MAX)
+            self._bind_next = self._clock.monotonic() + pause
+            return outcomes
+
+    async def _bind(self) -> None:
+        while True:
+            outcomes = await self._together()
             pairs = [(outcome.pod, outcome.decision.node) for outcome in outcomes]
             try:
                 refusals = await self._cluster.bind(pairs)

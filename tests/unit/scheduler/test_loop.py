@@ -48,8 +48,8 @@ class FakeCluster:
 
 
 @contextlib.asynccontextmanager
-async def running(scheduler, cluster):
-    loop = Loop(scheduler, cluster, SystemClock())
+async def running(scheduler, cluster, clock=None):
+    loop = Loop(scheduler, cluster, clock or SystemClock())
     task = asyncio.create_task(loop.run())
     try:
         yield loop
@@ -152,3 +152,36 @@ async def test_a_pod_on_which_a_rule_fails_delays_only_itself(monkeypatch):
         assert loop.attempts["error"] == len(tries) == 1
         await until(lambda: len(cluster.bound) == 3)
         assert loop.attempts["error"] == len(tries) == 2
+
+
+class HeldClock(SystemClock):
+    """Who sleeps waits for ``go``."""
+
+    def __init__(self):
+        self.go = asyncio.Event()
+
+    async def sleep(self, seconds):
+        await self.go.wait()
+
+
+async def test_what_comes_while_a_message_leaves_goes_together():
+    scheduler, cluster, clock = scheduler_with(node("a")), FakeCluster(), HeldClock()
+    sizes = []
+
+    async def bind(pairs, bind=cluster.bind):
+        sizes.append(len(pairs))
+        return await bind(pairs)
+
+    cluster.bind = bind
+    async with running(scheduler, cluster, clock) as loop:
+        scheduler.put_waiting(pod("first"))
+        loop.wake()
+        await until(lambda: cluster.bound)
+        for name in ("one", "two", "three"):
+            scheduler.put_waiting(pod(name))
+        loop.wake()
+        await until(lambda: len(scheduler.table.on_node("a")) == 4)
+        assert sizes == [1]
+        clock.go.set()
+        await until(lambda: len(cluster.bound) == 4)
+    assert sizes == [1, 3]
