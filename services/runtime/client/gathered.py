@@ -101,12 +101,12 @@ class GatheredObjects(Objects):
         try:
             answer = await mine.answer
         except ApiError as error:
-            self._count(verb, error.http, began)
+            self._answered(verb, error.http, began)
             raise
         if answer is None:
             alone = method(request, timeout=CALL_SECONDS_MAX, metadata=mine.claim)
             return await self._answer(verb, alone)
-        self._count(verb, CREATED if verb == "POST" else OK, began)
+        self._answered(verb, CREATED if verb == "POST" else OK, began)
         return answer
 
     def _send(self) -> None:

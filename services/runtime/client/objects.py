@@ -220,12 +220,12 @@ class Objects:
             answer = await call
         except aio.AioRpcError as error:
             refusal = from_rpc(error)
-            self._count(verb, refusal.http, began)
+            self._answered(verb, refusal.http, began)
             raise refusal from None
-        self._count(verb, CREATED if verb == "POST" else OK, began)
+        self._answered(verb, CREATED if verb == "POST" else OK, began)
         return answer
 
-    def _count(self, verb: str, code: int, began: float) -> None:
+    def _answered(self, verb: str, code: int, began: float) -> None:
         self.calls[verb, code] += 1
         self.took[verb].observe(time() - began)
 
