@@ -1,8 +1,9 @@
-"""The controllers' table: 2,000 Deployments of 10,000 pods come, are rolled over, rest, and go.
+"""The controllers' table: Deployments and their pods come, rest, are rolled over, and go.
 
-API server, controllers, scheduler and hollow nodes are processes of their own; this one does what
-the owners do, and watches. A pass is what a manager does that takes over: it looks at every object
-once, here with nothing to do. It runs in this process, beside the manager that leads.
+2,000 of 10,000 pods, or as many as the flags say. API server, controllers, scheduler and hollow
+nodes are processes of their own; this one does what the owners do, and watches. A pass is what a
+manager does that takes over: it looks at every object once, here with nothing to do. It runs in
+this process, beside the manager that leads.
 """
 
 import argparse
