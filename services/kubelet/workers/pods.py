@@ -83,9 +83,9 @@ class Pods:
         return [worker.pod for worker in self.workers() if worker.phase not in ended]
 
     def find(self, key: Key) -> PodWorker | None:
-        """The worker of the pod of this name; of several the one that is not going."""
+        """The worker of the pod of this name; of several the one that is meant to be here."""
         found = [worker for worker in self.workers() if worker.pod.metadata.key == key]
-        found.sort(key=lambda worker: worker.pod.metadata.deleting)
+        found.sort(key=lambda worker: not worker.is_expected)
         return found[0] if found else None
 
     def change(self, old: Pod | None, new: Pod | None) -> None:

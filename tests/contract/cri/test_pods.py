@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from kit.containerd import Containerd, in_netns, pod_of, wait_for
-from kit.node import FakeCluster, Workers, inside, workers
+from kit.node import FakeCluster, Workers, inside, view, workers
 
 from pilothouse.services.kubelet.adapters import rotation
 from pilothouse.services.runtime.clock import SystemClock
@@ -273,6 +273,22 @@ async def test_who_does_not_listen_is_killed_after_the_grace(runtime: Containerd
         ended = node.container("uid-deaf")["state"]["terminated"]
         assert ended["exitCode"] == 137
         assert node.status("uid-deaf")["phase"] == "Failed"
+
+
+async def test_who_takes_a_forced_pods_name_is_the_one_that_is_asked(runtime: Containerd) -> None:
+    """``kubectl delete --force``: the object is gone while its container still ends."""
+    body = pod_of("uid-forced")
+    body["spec"]["containers"][0]["command"] = ["sleep", "100000"]
+    async with workers(runtime) as node:
+        node.apply(body)
+        await _running(node, "uid-forced")
+        old = view(node.bodies["uid-forced"])
+        node.apply(pod_of("uid-after"))
+        node.pods.change(old, None)
+        found = node.pods.find(old.metadata.key)
+        assert found is not None
+        assert found.pod.uid == "uid-after"
+        await _gone(node, "uid-after")
 
 
 async def test_requests_become_shares(runtime: Containerd) -> None:
