@@ -19,7 +19,7 @@ from pilothouse.ops.bench.rows import Row
 from pilothouse.ops.local import processes
 from pilothouse.ops.local.cluster import load
 from pilothouse.ops.local.take_down import take_down
-from pilothouse.services.kubelet.adapters.cri import Cri, CriImages
+from pilothouse.services.kubelet.adapters.cri.runtime import Cri, CriImages
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, Dns, SandboxConfig
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources.qos import Limits

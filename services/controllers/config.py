@@ -8,7 +8,7 @@ from typing import Any
 
 from pilothouse.services.controllers import flags as more
 from pilothouse.services.controllers import manager
-from pilothouse.services.controllers.adapters.authority import Signing
+from pilothouse.services.controllers.adapters.identity.authority import Signing
 from pilothouse.services.controllers.adapters.rest import Server
 from pilothouse.services.machinery import durations
 from pilothouse.services.runtime import commandline

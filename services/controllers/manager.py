@@ -13,46 +13,50 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pilothouse.services.controllers import names
-from pilothouse.services.controllers.adapters import (
+from pilothouse.services.controllers.adapters.autoscaling import autoscalers
+from pilothouse.services.controllers.adapters.autoscaling.metrics import RestMetrics
+from pilothouse.services.controllers.adapters.devices import devicetaints, resourceclaims
+from pilothouse.services.controllers.adapters.identity import (
     accounts,
-    attachments,
-    autoscalers,
-    binding,
-    budgets,
     bundles,
     certificates,
-    cronjobs,
-    daemonsets,
-    deployments,
-    devicetaints,
-    ephemeral,
-    evictions,
-    expansion,
-    garbage,
-    jobpods,
-    jobs,
     legacytokens,
-    migrations,
-    mirrors,
-    namespaces,
+    trust,
+)
+from pilothouse.services.controllers.adapters.identity.authority import Signing
+from pilothouse.services.controllers.adapters.network import mirrors, ranges, services
+from pilothouse.services.controllers.adapters.node import (
+    evictions,
     noderanges,
     nodes,
     nodettl,
     orphans,
-    protections,
+)
+from pilothouse.services.controllers.adapters.objects import garbage, namespaces
+from pilothouse.services.controllers.adapters.policy import (
+    budgets,
     quotas,
-    ranges,
-    replicas,
-    resourceclaims,
-    services,
     staledisruptions,
-    statefulsets,
-    trust,
     validating,
 )
-from pilothouse.services.controllers.adapters.authority import Signing
-from pilothouse.services.controllers.adapters.metrics import RestMetrics
 from pilothouse.services.controllers.adapters.rest import Server
+from pilothouse.services.controllers.adapters.storage import (
+    attachments,
+    binding,
+    ephemeral,
+    expansion,
+    migrations,
+    protections,
+)
+from pilothouse.services.controllers.adapters.workload import (
+    cronjobs,
+    daemonsets,
+    deployments,
+    jobpods,
+    jobs,
+    replicas,
+    statefulsets,
+)
 from pilothouse.services.controllers.adapters.world import Controller, World
 from pilothouse.services.controllers.autoscaling.sizes import verdict
 from pilothouse.services.controllers.node.pools import Network, Range

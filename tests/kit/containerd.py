@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from pilothouse.ops.images.archive import write
 from pilothouse.ops.images.recipes import PAUSE, busybox, busybox_layer, pause
-from pilothouse.services.kubelet.adapters import cni_conf, mounts
+from pilothouse.services.kubelet.adapters import cni_conf
+from pilothouse.services.kubelet.adapters.volumes import mounts
 
 BUSYBOX = "docker.io/library/busybox:latest"
 CONFIGURATION = """version = 2

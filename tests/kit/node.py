@@ -14,14 +14,14 @@ from kit.containerd import Containerd
 from kit.doom import Doom, DoomedChannel
 
 from pilothouse.ops.local.kernel import enter_netns
-from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
-from pilothouse.services.kubelet.adapters.cri import Cri, CriImages, CriStreams
-from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
-from pilothouse.services.kubelet.adapters.log_folders import LogFolders
+from pilothouse.services.kubelet.adapters.cri.events import RuntimeEvents
+from pilothouse.services.kubelet.adapters.cri.runtime import Cri, CriImages, CriStreams
+from pilothouse.services.kubelet.adapters.images.records import PulledRecords
+from pilothouse.services.kubelet.adapters.logs.folders import LogFolders
+from pilothouse.services.kubelet.adapters.machine.cgroups import NodeCgroups
 from pilothouse.services.kubelet.adapters.probing import NodeProbing
-from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
-from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
-from pilothouse.services.kubelet.adapters.volumes import NodeVolumes
+from pilothouse.services.kubelet.adapters.volumes.directories import NodeVolumes
+from pilothouse.services.kubelet.adapters.volumes.images import ImageVolumes
 from pilothouse.services.kubelet.parts import Node, Parts
 from pilothouse.services.kubelet.pod.configs import Dns
 from pilothouse.services.kubelet.pod.downward import Surroundings

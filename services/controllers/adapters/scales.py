@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pilothouse.services.controllers.adapters.definitions import Definitions
+from pilothouse.services.controllers.adapters.objects.definitions import Definitions
 from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.machinery.kinds.autoscaling import Scale
 from pilothouse.services.machinery.objects import Key

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters import machine
+from pilothouse.services.kubelet.adapters.machine import host
 from pilothouse.services.kubelet.node import node
 
 FILE = "10-pilothouse.conflist"
@@ -16,7 +16,7 @@ def write(directory: Path, pod_cidr: str, *, cache: Path | None = None, node_ip:
     bridge gets the MTU of the interface that has ``node_ip``.
     """
     networks = (cache or directory.parent / "cache") / "networks"
-    mtu = machine.mtu(machine.interface_of(node_ip))
+    mtu = host.mtu(host.interface_of(node_ip))
     wanted = json.dumps(node.conflist(pod_cidr, mtu, str(networks)), indent=2)
     path = directory / FILE
     if path.exists() and path.read_text() == wanted:

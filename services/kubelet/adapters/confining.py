@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters.cri import CriStreams
-from pilothouse.services.kubelet.adapters.id_ranges import NodeIdRanges
+from pilothouse.services.kubelet.adapters.cri.runtime import CriStreams
+from pilothouse.services.kubelet.adapters.volumes.id_ranges import NodeIdRanges
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.security.confinement import Confinement
 from pilothouse.services.kubelet.security.rules import Rules

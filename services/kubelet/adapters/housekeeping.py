@@ -7,12 +7,12 @@ from functools import partial
 
 from grpc import aio
 
-from pilothouse.services.kubelet.adapters import processors
-from pilothouse.services.kubelet.adapters.alarms import MemoryAlarm
-from pilothouse.services.kubelet.adapters.cri_usage import CriUsage
-from pilothouse.services.kubelet.adapters.gauge import NodeGauge, Places
-from pilothouse.services.kubelet.adapters.image_store import ImageStore
-from pilothouse.services.kubelet.adapters.usage import machine
+from pilothouse.services.kubelet.adapters.cri.usage import CriUsage
+from pilothouse.services.kubelet.adapters.images.store import ImageStore
+from pilothouse.services.kubelet.adapters.machine import processors
+from pilothouse.services.kubelet.adapters.machine.alarms import MemoryAlarm
+from pilothouse.services.kubelet.adapters.machine.gauge import NodeGauge, Places
+from pilothouse.services.kubelet.adapters.machine.usage import machine
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.eviction import thresholds
 from pilothouse.services.kubelet.eviction.evictor import Evictor, Rules, Surroundings, Usages

@@ -5,19 +5,9 @@ from dataclasses import dataclass
 
 from grpc import aio
 
-from pilothouse.services.kubelet.adapters.cri import CriStreams
-from pilothouse.services.kubelet.adapters.cri_usage import CriUsage
-from pilothouse.services.kubelet.adapters.listing import Listing
-from pilothouse.services.kubelet.adapters.metered import (
-    CountedCri,
-    MeteredApi,
-    MeteredProbing,
-    MeteredRuntime,
-    MeteredSurvey,
-)
-from pilothouse.services.kubelet.adapters.probing import NodeProbing
-from pilothouse.services.kubelet.adapters.reviews import NodeReviews
-from pilothouse.services.kubelet.adapters.serving_certificates import (
+from pilothouse.services.kubelet.adapters.api.listing import Listing
+from pilothouse.services.kubelet.adapters.certificates.reviews import NodeReviews
+from pilothouse.services.kubelet.adapters.certificates.serving import (
     CLIENT_FILE,
     SERVER_FILE,
     ClientFile,
@@ -26,7 +16,17 @@ from pilothouse.services.kubelet.adapters.serving_certificates import (
     to_ask,
     to_serve,
 )
-from pilothouse.services.kubelet.adapters.usage.surveyor import Place, Surveyor
+from pilothouse.services.kubelet.adapters.cri.metered import (
+    CountedCri,
+    MeteredApi,
+    MeteredProbing,
+    MeteredRuntime,
+    MeteredSurvey,
+)
+from pilothouse.services.kubelet.adapters.cri.runtime import CriStreams
+from pilothouse.services.kubelet.adapters.cri.usage import CriUsage
+from pilothouse.services.kubelet.adapters.machine.usage.surveyor import Place, Surveyor
+from pilothouse.services.kubelet.adapters.probing import NodeProbing
 from pilothouse.services.kubelet.certificates.serving import Serving
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.manifests.manifests import Manifests

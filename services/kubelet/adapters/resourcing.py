@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from pilothouse.services.kubelet.adapters import cgroups, machine, processors
-from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
+from pilothouse.services.kubelet.adapters.machine import cgroups, host, processors
+from pilothouse.services.kubelet.adapters.machine.cgroups import NodeCgroups
 from pilothouse.services.kubelet.config import PORT, Config
 from pilothouse.services.kubelet.node import node
 from pilothouse.services.kubelet.node.node import Identity, Machine
@@ -23,7 +23,7 @@ def identity(config: Config, here: Machine) -> Identity:
 
 def here(config: Config) -> Machine:
     """This machine, with what is kept from pods."""
-    found = machine.read(config.paths.root)
+    found = host.read(config.paths.root)
     amounts = node.amounts(Identity(config.node_name, config.node_ip, 0, 0), found)
     return replace(found, reserved=allocatable.reserved(config.kubelet, amounts))
 
@@ -36,7 +36,7 @@ def limiting(config: Config, here: Machine) -> NodeCgroups:
     amounts = node.amounts(Identity(config.node_name, config.node_ip, 0, 0), here)
     most = allocatable.together(kubelet, amounts)
     if most is not None:
-        pids = machine.processes_max() - allocatable.system(kubelet).get("pid", 0)
+        pids = host.processes_max() - allocatable.system(kubelet).get("pid", 0)
         made.enforce(most, pids)
     for cgroup, (limits, pids) in allocatable.enforced(kubelet).items():
         NodeCgroups(cgroup).enforce(limits, pids)
@@ -55,7 +55,7 @@ def problems(config: Config) -> list[str]:
             "kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is "
             "unsupported and will be removed in a future release (--fail-cgroupv1=false)"
         )
-    if config.kubelet.fail_swap_on and machine.swaps():
+    if config.kubelet.fail_swap_on and host.swaps():
         found.append(
             "running with swap on is not supported, please disable swap or set --fail-swap-on "
             "flag to false"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pilothouse.services.kubelet.adapters import logind
+from pilothouse.services.kubelet.adapters.machine import logind
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.metrics.meters import Meters
 from pilothouse.services.kubelet.node.registration import Registration

@@ -11,27 +11,27 @@ from pilothouse.services.kubelet.adapters import (
     cni_conf,
     confining,
     housekeeping,
-    mirrors,
     observing,
-    offering,
-    processors,
     resourcing,
     shutting,
-    volume_wiring,
 )
-from pilothouse.services.kubelet.adapters.cri import CriStreams
-from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
-from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
+from pilothouse.services.kubelet.adapters.api import offering
+from pilothouse.services.kubelet.adapters.api.node import MeshNode
+from pilothouse.services.kubelet.adapters.cri.checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.cri.events import RuntimeEvents
+from pilothouse.services.kubelet.adapters.cri.metered import CountedCluster, CountedImages
+from pilothouse.services.kubelet.adapters.cri.runtime import CriStreams
 from pilothouse.services.kubelet.adapters.housekeeping import Housekeeping
-from pilothouse.services.kubelet.adapters.image_volumes import ImageVolumes
-from pilothouse.services.kubelet.adapters.log_folders import LogFolders
-from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
-from pilothouse.services.kubelet.adapters.metered import CountedCluster, CountedImages
+from pilothouse.services.kubelet.adapters.images.records import PulledRecords
+from pilothouse.services.kubelet.adapters.logs.folders import LogFolders
+from pilothouse.services.kubelet.adapters.logs.rotation import Rotation
+from pilothouse.services.kubelet.adapters.machine import processors
+from pilothouse.services.kubelet.adapters.manifests import mirrors
 from pilothouse.services.kubelet.adapters.observing import Counting, Observing, Ports
-from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
-from pilothouse.services.kubelet.adapters.references import References
-from pilothouse.services.kubelet.adapters.rotation import Rotation
-from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
+from pilothouse.services.kubelet.adapters.plugins.devices import DevicePlugins
+from pilothouse.services.kubelet.adapters.volumes import wiring
+from pilothouse.services.kubelet.adapters.volumes.images import ImageVolumes
+from pilothouse.services.kubelet.adapters.volumes.references import References
 from pilothouse.services.kubelet.config import Config
 from pilothouse.services.kubelet.images.access import Policy
 from pilothouse.services.kubelet.manifests.manifests import Manifests
@@ -145,7 +145,7 @@ def _ground(
     caches = _caches(config, objects, clock)
     cluster = CountedCluster(objects, caches.services, counting.meters, clock)
     around = Surroundings(config.node_ip, (), node.allocatable(identity, here))
-    volumes, references = volume_wiring.build(config, objects, cluster, clock, around, caches.nodes)
+    volumes, references = wiring.build(config, objects, cluster, clock, around, caches.nodes)
     cgroups = resourcing.limiting(config, here)
     recorder = Recorder(objects, clock, "kubelet", config.node_name)
     counted = counting.ports(runtime)

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters.cluster import MeshCluster
+from pilothouse.services.kubelet.adapters.api.cluster import MeshCluster
+from pilothouse.services.kubelet.adapters.api.node import MeshNode
 from pilothouse.services.kubelet.adapters.hollow import weightless
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses, Pool
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
-from pilothouse.services.kubelet.adapters.mesh_node import MeshNode
 from pilothouse.services.kubelet.hollow import identities
 from pilothouse.services.kubelet.hollow.config import Config
 from pilothouse.services.kubelet.node import node

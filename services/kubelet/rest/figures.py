@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from pilothouse.services.kubelet.adapters import certificates
+from pilothouse.services.kubelet.adapters.certificates import identity
 from pilothouse.services.kubelet.manifests import static_pods
 from pilothouse.services.kubelet.metrics import cadvisor, resource
 from pilothouse.services.kubelet.metrics import node as counted
@@ -106,7 +106,7 @@ class Figures:
     def _all(self) -> Iterator[Family]:
         sources = self._sources
         now, own = sources.clock.now(), self._certificate
-        left = None if own is None else certificates.seconds_left(own, now)
+        left = None if own is None else identity.seconds_left(own, now)
         about = counted.About(sources.node, left, left)
         pods = [
             counted.Seen(

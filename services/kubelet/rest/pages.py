@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from pilothouse.services.kubelet.adapters.listing import Listing
+from pilothouse.services.kubelet.adapters.api.listing import Listing
 from pilothouse.services.kubelet.configuration import documents
 from pilothouse.services.kubelet.configuration.fields import KubeletConfiguration
 from pilothouse.services.kubelet.node.node import VERSION

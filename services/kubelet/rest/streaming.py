@@ -6,7 +6,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from pilothouse.services.kubelet.adapters import logfiles
+from pilothouse.services.kubelet.adapters.logs import reading
 from pilothouse.services.kubelet.logs import Options, parse_options
 from pilothouse.services.kubelet.pod.observed import Container
 from pilothouse.services.kubelet.pod.views import STATUSES
@@ -104,7 +104,7 @@ class Streaming:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         try:
-            parts = logfiles.stream(Path(shown.log_path), options, is_running)
+            parts = reading.stream(Path(shown.log_path), options, is_running)
             started = False
             async for part in parts:
                 if not started:

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from pilothouse.services.kubelet.adapters.cri import CriStreams
-from pilothouse.services.kubelet.adapters.cri_checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.certificates.serving_files import ServingFiles
+from pilothouse.services.kubelet.adapters.cri.checkpoint import CriCheckpoints
+from pilothouse.services.kubelet.adapters.cri.runtime import CriStreams
 from pilothouse.services.kubelet.adapters.observing import Observing
-from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
 from pilothouse.services.kubelet.certificates.serving import Serving as CertificateOf
 from pilothouse.services.kubelet.config import Config, Serving
 from pilothouse.services.kubelet.rest import health, server

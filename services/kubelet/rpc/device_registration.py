@@ -9,7 +9,7 @@ from pilothouse.protos.devices.v1beta1.api_pb2_grpc import (
     RegistrationServicer,
     add_RegistrationServicer_to_server,
 )
-from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
+from pilothouse.services.kubelet.adapters.plugins.devices import DevicePlugins
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.rpc.errors import Context
 from pilothouse.services.runtime.rpc.server import Service

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
-from pilothouse.services.kubelet.adapters.plugin_sockets import PluginSockets
+from pilothouse.services.kubelet.adapters.plugins.devices import DevicePlugins
+from pilothouse.services.kubelet.adapters.plugins.sockets import PluginSockets
 from pilothouse.services.kubelet.rpc import device_registration, pod_resources
 from pilothouse.services.kubelet.workers.pods import Pods
 from pilothouse.services.runtime.clock import Clock

@@ -11,7 +11,7 @@ from kit.cri_calls import calling
 from kit.cri_shim import CriShim
 from kit.node import FakeCluster, workers
 
-from pilothouse.services.kubelet.adapters.runtime_events import RuntimeEvents
+from pilothouse.services.kubelet.adapters.cri.events import RuntimeEvents
 from pilothouse.services.machinery.errors import ApiError, MethodNotAllowed
 from pilothouse.services.runtime.rpc.channel import open_channel
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from kit.containerd import Containerd, in_netns, pod_of, wait_for
 from kit.node import FakeCluster, Workers, inside, view, workers
 
-from pilothouse.services.kubelet.adapters import rotation
+from pilothouse.services.kubelet.adapters.logs import rotation
 from pilothouse.services.runtime.clock import SystemClock
 
 EXITS = ["sh", "-c", "echo bye >/dev/termination-log; exit 3"]

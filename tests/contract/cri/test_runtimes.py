@@ -7,7 +7,7 @@ import pytest
 from kit.containerd import Containerd, pod_of
 from kit.node import view
 
-from pilothouse.services.kubelet.adapters.cri import Cri
+from pilothouse.services.kubelet.adapters.cri.runtime import Cri
 from pilothouse.services.kubelet.adapters.hollow.addresses import NodeAddresses, Pool
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
 from pilothouse.services.kubelet.pod.configs import ContainerConfig, Dns, SandboxConfig

@@ -11,7 +11,7 @@ from kit.residue import residue, until_nothing_is_left
 
 from pilothouse.ops.images.archive import write
 from pilothouse.ops.images.recipes import busybox, busybox_layer
-from pilothouse.services.kubelet.adapters import mounts
+from pilothouse.services.kubelet.adapters.volumes import mounts
 
 MANY = 110
 ROUNDS = 500

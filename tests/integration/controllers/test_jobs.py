@@ -7,7 +7,8 @@ import json
 import pytest
 
 from pilothouse.services.controllers import manager
-from pilothouse.services.controllers.adapters import indexes, jobs
+from pilothouse.services.controllers.adapters import indexes
+from pilothouse.services.controllers.adapters.workload import jobs
 from pilothouse.services.controllers.adapters.world import World
 from pilothouse.services.controllers.workload.job import JobController
 from pilothouse.services.machinery.errors import ApiError, Conflict

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pilothouse.services.controllers.adapters.quotas import QUOTAS
+from pilothouse.services.controllers.adapters.policy.quotas import QUOTAS
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import (
     CONFIG_MAPS,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.services.kubelet.adapters.alarms import MemoryAlarm
-from pilothouse.services.kubelet.adapters.cgroups import is_v2
+from pilothouse.services.kubelet.adapters.machine.alarms import MemoryAlarm
+from pilothouse.services.kubelet.adapters.machine.cgroups import is_v2
 from pilothouse.services.runtime.clock import SystemClock
 
 MI = 1 << 20

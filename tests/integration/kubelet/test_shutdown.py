@@ -11,7 +11,7 @@ from kit.containerd import pod_of
 from kit.logind import bus, logind
 from kit.whole_node import WholeNode
 
-from pilothouse.services.kubelet.adapters.logind import dial
+from pilothouse.services.kubelet.adapters.machine.logind import dial
 from pilothouse.services.machinery.errors import ServiceUnavailable
 
 GRACE = """apiVersion: kubelet.config.k8s.io/v1beta1

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters import bindingmeasures
+from pilothouse.services.controllers.adapters.storage import bindingmeasures
 from pilothouse.services.controllers.storage import ephemeral
 from pilothouse.services.controllers.storage.pairing import claiming, reclaiming
 from pilothouse.services.controllers.storage.pairing.claiming import Observed

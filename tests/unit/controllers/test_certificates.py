@@ -14,8 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters import authority
-from pilothouse.services.controllers.adapters.authority import Authority, Signing
+from pilothouse.services.controllers.adapters.identity import authority
+from pilothouse.services.controllers.adapters.identity.authority import Authority, Signing
 from pilothouse.services.controllers.identity import approving, cleaning, signing
 from pilothouse.services.controllers.identity.approving import ApprovingController
 from pilothouse.services.controllers.identity.cleaning import CleaningController

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters import daemonsets as adapter
+from pilothouse.services.controllers.adapters.workload import daemonsets as adapter
 from pilothouse.services.controllers.workload import daemonset
 from pilothouse.services.controllers.workload.daemons import steps
 from pilothouse.services.controllers.workload.daemonset import Observed

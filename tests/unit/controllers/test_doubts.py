@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from pilothouse.services.controllers.adapters.doubts import Doubts
+from pilothouse.services.controllers.adapters.workload.doubts import Doubts
 from pilothouse.services.machinery.errors import Forbidden, ServiceUnavailable
 from pilothouse.services.machinery.kinds.pods import Pod
 from pilothouse.services.machinery.objects import Key, Metadata, OwnerReference

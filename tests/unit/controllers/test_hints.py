@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters import nodecapacity
+from pilothouse.services.controllers.adapters.network import nodecapacity
 from pilothouse.services.controllers.network import hints
 from pilothouse.services.machinery.conditions import Condition
 from pilothouse.services.machinery.kinds import nodes

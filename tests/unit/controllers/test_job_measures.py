@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from pilothouse.services.controllers.adapters import statefulsets
-from pilothouse.services.controllers.adapters.autoscalermeasures import (
+from pilothouse.services.controllers.adapters.autoscaling.measures import (
     AutoscalerMeasures,
     TimedLooks,
 )
-from pilothouse.services.controllers.adapters.jobmeasures import (
+from pilothouse.services.controllers.adapters.workload import statefulsets
+from pilothouse.services.controllers.adapters.workload.jobmeasures import (
     CronJobMeasures,
     JobMeasures,
     Timed,

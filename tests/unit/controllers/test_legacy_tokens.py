@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.controllers import config
-from pilothouse.services.controllers.adapters.legacytokens import words
+from pilothouse.services.controllers.adapters.identity.legacytokens import words
 from pilothouse.services.controllers.identity.legacytokens import Day, LegacyTokenController
 from pilothouse.services.machinery import timestamps
 from pilothouse.services.machinery.kinds import identity

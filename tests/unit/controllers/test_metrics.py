@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from pilothouse.services.controllers.adapters.metrics import RestMetrics
+from pilothouse.services.controllers.adapters.autoscaling.metrics import RestMetrics
 from pilothouse.services.controllers.adapters.rest import Server
 from pilothouse.services.controllers.autoscaling.sizes.proposals import Total, Unread
 from pilothouse.services.machinery.kinds.autoscaling import Metric

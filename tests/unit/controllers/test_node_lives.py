@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from pilothouse.services.controllers.adapters import nodes as adapter
-from pilothouse.services.controllers.adapters import orphans
+from pilothouse.services.controllers.adapters.node import nodes as adapter
+from pilothouse.services.controllers.adapters.node import orphans
 from pilothouse.services.controllers.node.podgc import ORPHANED, PodGCController
 from pilothouse.services.controllers.node.zones import Patience
 from pilothouse.services.machinery import timestamps

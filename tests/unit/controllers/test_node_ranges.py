@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 
 from pilothouse.services.controllers import config
-from pilothouse.services.controllers.adapters.noderanges import Parts
+from pilothouse.services.controllers.adapters.node.noderanges import Parts
 from pilothouse.services.controllers.node.ipam import NodeIPAMController
 from pilothouse.services.controllers.node.pools import Pool, Range
 from pilothouse.services.machinery.errors import Conflict

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilothouse.services.controllers import names
-from pilothouse.services.controllers.adapters.resourceclaims import families
+from pilothouse.services.controllers.adapters.devices.resourceclaims import families
 from pilothouse.services.controllers.devices import reservations, resourceclaim
 from pilothouse.services.controllers.devices.reservations import ReservationController
 from pilothouse.services.controllers.devices.resourceclaim import (

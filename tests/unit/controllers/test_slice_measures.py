@@ -1,6 +1,6 @@
 """How many EndpointSlices there are, and how many there would be if all were full."""
 
-from pilothouse.services.controllers.adapters.slicemeasures import PREFIX, Measures
+from pilothouse.services.controllers.adapters.network.slicemeasures import PREFIX, Measures
 from pilothouse.services.machinery.kinds import endpoints, services
 from pilothouse.services.machinery.kinds.services import Endpoint, EndpointPort, EndpointSlice
 from pilothouse.services.machinery.objects import Metadata

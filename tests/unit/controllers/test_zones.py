@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilothouse.services.controllers.adapters.nodezones import EXCLUDED, Zones, zone_of
+from pilothouse.services.controllers.adapters.node.nodezones import EXCLUDED, Zones, zone_of
 from pilothouse.services.controllers.node import lifecycle, podgc, zones
 from pilothouse.services.controllers.node.zones import Census, Rates, State
 from pilothouse.services.machinery.conditions import Condition

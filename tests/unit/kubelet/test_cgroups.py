@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet.adapters.cgroups import NodeCgroups
+from pilothouse.services.kubelet.adapters.machine.cgroups import NodeCgroups
 from pilothouse.services.kubelet.configuration import documents
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.resources import allocatable, amounts, cgroup_files, cpusets, qos

@@ -6,7 +6,7 @@ import stat
 import msgspec
 import pytest
 
-from pilothouse.services.kubelet.adapters import owning
+from pilothouse.services.kubelet.adapters.volumes import owning
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes import claimed
 from pilothouse.services.kubelet.volumes.sources import ClaimSource, EphemeralSource, Volume

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from pilothouse.services.kubelet.adapters import cri_confining
-from pilothouse.services.kubelet.adapters.id_ranges import NodeIdRanges
+from pilothouse.services.kubelet.adapters.cri import contexts
+from pilothouse.services.kubelet.adapters.volumes.id_ranges import NodeIdRanges
 from pilothouse.services.kubelet.pod.configs import (
     ContainerConfig,
     Dns,
@@ -107,7 +107,7 @@ def _contexts(pod: Pod, **sandbox: object):
     made_in = SandboxConfig(pod, 0, "h", Dns(), "/l", "/c", **sandbox)
     limits = None
     config = ContainerConfig(pod.spec.containers[0], 0, "", 0.0, (), (), {}, (), limits)
-    return cri_confining.sandbox(made_in), cri_confining.container(made_in, config)
+    return contexts.sandbox(made_in), contexts.container(made_in, config)
 
 
 def test_security_contexts_say_what_the_pod_says() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pilothouse.services.kubelet.adapters.log_folders import LogFolders
+from pilothouse.services.kubelet.adapters.logs.folders import LogFolders
 from pilothouse.services.kubelet.node import node
 
 HERE = node.Machine(4, 1 << 33, 1 << 35, "amd64", "m", "u", "b", "6.1", "Debian")

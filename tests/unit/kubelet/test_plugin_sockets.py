@@ -20,8 +20,8 @@ from pilothouse.protos.registration.v1.api_pb2_grpc import (
     RegistrationServicer,
     add_RegistrationServicer_to_server,
 )
-from pilothouse.services.kubelet.adapters.device_plugins import DevicePlugins
-from pilothouse.services.kubelet.adapters.plugin_sockets import PluginSockets
+from pilothouse.services.kubelet.adapters.plugins.devices import DevicePlugins
+from pilothouse.services.kubelet.adapters.plugins.sockets import PluginSockets
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.machinery.errors import BadRequest
 from pilothouse.services.runtime.clock import SystemClock

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet.adapters.processors import StateFile, topology
+from pilothouse.services.kubelet.adapters.machine.processors import StateFile, topology
 from pilothouse.services.kubelet.pod.observed import Container as Running
 from pilothouse.services.kubelet.pod.observed import Observed
 from pilothouse.services.kubelet.pod.views import Pod

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
-from pilothouse.services.kubelet.adapters.references import Reference, References
+from pilothouse.services.kubelet.adapters.volumes.references import Reference, References
 from pilothouse.services.machinery.errors import NotFound
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.resources import CONFIG_MAPS

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from pilothouse.services.kubelet.adapters.manifest_files import ManifestFiles, decode
-from pilothouse.services.kubelet.adapters.manifest_url import ManifestUrl
+from pilothouse.services.kubelet.adapters.manifests.directory import ManifestFiles, decode
+from pilothouse.services.kubelet.adapters.manifests.url import ManifestUrl
 from pilothouse.services.kubelet.manifests import static_pods
 from pilothouse.services.kubelet.manifests.manifests import Manifests
 from pilothouse.services.kubelet.manifests.references import referenced

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilothouse.services.kubelet.adapters import atomic_files, logfiles
+from pilothouse.services.kubelet.adapters.logs import reading
+from pilothouse.services.kubelet.adapters.volumes import atomic_files
 from pilothouse.services.kubelet.config import parse
 from pilothouse.services.kubelet.logs import Options, parse_options
 from pilothouse.services.kubelet.pod import configs, environment
@@ -187,7 +188,7 @@ def test_the_tail_of_a_log(tmp_path_factory, lines, count):
     stamp = "2026-11-21T10:00:00.123456789Z"
     path.write_text("".join(f"{stamp} stdout {tag} {text}\n" for tag, text in lines))
     with path.open("rb") as file:
-        offset = logfiles._tail_offset(file, count)
+        offset = reading._tail_offset(file, count)
     kept = path.read_text()[offset:].splitlines()
     full = [line for line in kept if line.split(" ", 3)[2] == "F"]
     total = sum(tag == "F" for tag, _ in lines)
@@ -204,12 +205,12 @@ async def test_parts_of_a_line_are_joined(tmp_path: Path):
         "2026-11-21T10:00:01.000000001Z stderr F two\n"
         "2026-11-21T10:00:02.000000001Z stdout F three\n"
     )
-    assert await logfiles.read_all(path, Options()) == b"one two\nthree\n"
-    stamped = await logfiles.read_all(path, Options(timestamps=True, tail_lines=2))
+    assert await reading.read_all(path, Options()) == b"one two\nthree\n"
+    stamped = await reading.read_all(path, Options(timestamps=True, tail_lines=2))
     assert stamped.splitlines()[0] == b"2026-11-21T10:00:00.000000001Z one two"
-    assert await logfiles.read_all(path, Options(limit_bytes=5)) == b"one t"
+    assert await reading.read_all(path, Options(limit_bytes=5)) == b"one t"
     later = parse_options({"sinceTime": "2026-11-21T10:00:02Z"}, 0.0)
-    assert await logfiles.read_all(path, later) == b"three\n"
+    assert await reading.read_all(path, later) == b"three\n"
     with pytest.raises(BadRequest):
         parse_options({"tailLines": "x"}, 0.0)
 

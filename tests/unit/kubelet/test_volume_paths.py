@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pilothouse.services.kubelet.adapters import atomic_files, beneath, host_paths
+from pilothouse.services.kubelet.adapters.volumes import atomic_files, beneath, host_paths
 from pilothouse.services.kubelet.pod.environment import expand_known
 from pilothouse.services.kubelet.pod.views import Pod
 from pilothouse.services.kubelet.volumes import bundles, emptied, keys, payload, renewal

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pilothouse.services.kubelet.adapters.reviews import NodeReviews
+from pilothouse.services.kubelet.adapters.certificates.reviews import NodeReviews
 from pilothouse.services.machinery.errors import ServiceUnavailable
 from pilothouse.services.runtime.door.reviews import Lifetimes, Reviews
 from pilothouse.services.runtime.door.users import User

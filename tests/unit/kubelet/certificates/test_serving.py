@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pilothouse.services.kubelet.adapters.serving_certificates import (
+from pilothouse.services.kubelet.adapters.certificates.serving import (
     SERVER_FILE,
     ClientFile,
     MeshSigner,
@@ -20,7 +20,7 @@ from pilothouse.services.kubelet.adapters.serving_certificates import (
     to_ask,
     to_serve,
 )
-from pilothouse.services.kubelet.adapters.serving_files import ServingFiles
+from pilothouse.services.kubelet.adapters.certificates.serving_files import ServingFiles
 from pilothouse.services.kubelet.certificates.serving import Pair, Serving, due_at
 from pilothouse.services.machinery.errors import BadRequest, ServiceUnavailable
 from pilothouse.services.machinery.kinds import certificates

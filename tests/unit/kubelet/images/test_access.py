@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pilothouse.services.kubelet.adapters.pulled_records import PulledRecords
+from pilothouse.services.kubelet.adapters.images.records import PulledRecords
 from pilothouse.services.kubelet.images import access
 from pilothouse.services.kubelet.images.access import Policy, Secret
 from pilothouse.services.kubelet.images.keyring import Entry

@@ -1,6 +1,6 @@
 """Texts of cgroups to amounts."""
 
-from pilothouse.services.kubelet.adapters.usage.cgroups import CgroupFiles
+from pilothouse.services.kubelet.adapters.machine.usage.cgroups import CgroupFiles
 from pilothouse.services.kubelet.stats import cgroup_files, proc_files
 from pilothouse.services.kubelet.stats.values import Cgroup, Interface, rate
 from pilothouse.services.runtime.clock import SystemClock

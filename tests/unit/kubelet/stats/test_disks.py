@@ -2,8 +2,8 @@
 
 import os
 
-from pilothouse.services.kubelet.adapters.usage import trees
-from pilothouse.services.kubelet.adapters.usage.disks import VOLUME_SECONDS, Disks
+from pilothouse.services.kubelet.adapters.machine.usage import trees
+from pilothouse.services.kubelet.adapters.machine.usage.disks import VOLUME_SECONDS, Disks
 
 
 class _Clock:

@@ -1,0 +1,1 @@
+"""What autoscalers ask for: scales and metrics."""

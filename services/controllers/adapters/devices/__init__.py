@@ -1,0 +1,1 @@
+"""What the controllers of devices and their claims ask for."""

@@ -1,0 +1,1 @@
+"""What the controllers of accounts, certificates and trust ask for."""

@@ -1,0 +1,1 @@
+"""What the controllers of Services and of their addresses ask for."""

@@ -1,0 +1,1 @@
+"""What the nodes' controllers ask for."""

@@ -1,0 +1,1 @@
+"""What the controllers of every kind ask for: owners and namespaces."""

@@ -1,0 +1,1 @@
+"""What the controllers of budgets, quotas and policies ask for."""

@@ -1,0 +1,1 @@
+"""What the controllers of volumes, claims and stored forms ask for."""

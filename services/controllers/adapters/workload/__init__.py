@@ -1,0 +1,1 @@
+"""What the workloads' controllers ask for."""

@@ -1,0 +1,1 @@
+"""The kubelet's certificates, and who asks it."""

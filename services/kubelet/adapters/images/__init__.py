@@ -1,0 +1,1 @@
+"""The runtime's images, and with whose credentials they came."""

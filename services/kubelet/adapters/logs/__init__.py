@@ -1,0 +1,1 @@
+"""Containers' logs as files."""

@@ -1,0 +1,1 @@
+"""The machine: its kernel, cgroups, processors, and its going down."""

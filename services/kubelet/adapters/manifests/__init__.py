@@ -1,0 +1,1 @@
+"""Where static pods come from, and their mirrors."""

@@ -1,0 +1,1 @@
+"""Pods' directories: volumes from the API, from the host and from images."""
