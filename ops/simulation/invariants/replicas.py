@@ -102,12 +102,23 @@ class Replicas:
         if not was_ready:
             return
         above = self._above(pod, owner)
-        # By whom drives pods away it is marked: a taint, a node that died, an eviction.
-        deleted = step.new is not None and is_deleting(step.new) and not is_true(pod, _DRIVEN)
-        if not deleted or not self._deleters.get(step.key, "").startswith(CONTROLLERS):
+        if not self._is_chosen(step) or not self._deleters.get(step.key, "").startswith(
+            CONTROLLERS
+        ):
             self._lost.setdefault(above, []).append(now)
         elif now - since > MEMORY_SECONDS:
             yield from self._taken(above, step.key, now)
+
+    def _is_chosen(self, step: Step) -> bool:
+        """Whether somebody asked for just this pod to go.
+
+        Who drives pods away (a taint, a node that died, an eviction) marks them so, and with its
+        namespace a pod goes whoever counts on it.
+        """
+        if step.new is None or not is_deleting(step.new) or is_true(step.new, _DRIVEN):
+            return False
+        namespace = self._state.get("namespaces", Key("", step.key.namespace))
+        return namespace is not None and not is_deleting(namespace)
 
     def _born(self, owner: Document, now: float) -> Iterator[str]:
         wanted = self._wanted.get(owner["uid"])

@@ -9,6 +9,7 @@ from pilothouse.ops.simulation.invariants.kept import unkept
 from pilothouse.ops.simulation.invariants.replicas import Replicas
 from pilothouse.ops.simulation.invariants.sets import INDEX, Places
 from pilothouse.ops.simulation.state import MEMORY_SECONDS, State
+from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Change, Entry
 
 
@@ -84,6 +85,22 @@ def test_surge_may_be_a_share(cluster):
     assert not cluster.put("replicasets", "old", "Deployment/d", spec={"replicas": 5})
     assert not cluster.put("replicasets", "new", "Deployment/d", spec={"replicas": 2})
     assert cluster.put("replicasets", "new", "Deployment/d", spec={"replicas": 3})
+
+
+@pytest.mark.parametrize(("going", "is_seen"), [(False, True), (True, False)])
+def test_a_pod_that_is_taken_below_what_must_stay_is_seen_unless_its_namespace_goes(
+    cluster, going, is_seen
+):
+    cluster.invariants = (Replicas(cluster.state, {Key("a", "p"): "controllers-a"}),)
+    gone = {"deletionTimestamp": "now"}
+    cluster.state.objects["namespaces"] = {Key("", "a"): {"metadata": gone if going else {}}}
+    rolling = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    cluster.put("deployments", "d", spec={"replicas": 1, "strategy": rolling})
+    cluster.put("replicasets", "r", "Deployment/d", spec={"replicas": 1})
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    assert not cluster.put("pods", "p", "ReplicaSet/r", status=ready)
+    cluster.now = MEMORY_SECONDS * 2
+    assert bool(cluster.put("pods", "p", "ReplicaSet/r", gone, status=ready)) == is_seen
 
 
 def test_histories_that_are_too_long_are_seen(cluster):
