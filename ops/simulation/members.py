@@ -17,8 +17,9 @@ from pilothouse.services.kubelet.adapters.hollow.gate import GatedObjects
 from pilothouse.services.kubelet.adapters.hollow.runtime import MemoryRuntime
 from pilothouse.services.kubelet.hollow import config as hollow
 from pilothouse.services.kubelet.hollow.fleet import Fleet
-from pilothouse.services.runtime.client.election import ApiLeases, Election, Term
+from pilothouse.services.runtime.client.election import Election, Term
 from pilothouse.services.runtime.client.events import Recorder
+from pilothouse.services.runtime.client.leases import ApiLeases
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.control.leadership import Candidate
 from pilothouse.services.scheduler.adapters.mesh import MeshCluster
