@@ -19,6 +19,7 @@ from pilothouse.services.kubelet.hollow import config as hollow
 from pilothouse.services.kubelet.hollow.fleet import Fleet
 from pilothouse.services.runtime.client.election import Election, Term
 from pilothouse.services.runtime.client.events import Recorder
+from pilothouse.services.runtime.client.gathered import GatheredObjects
 from pilothouse.services.runtime.client.leases import ApiLeases
 from pilothouse.services.runtime.client.objects import Objects
 from pilothouse.services.runtime.control.leadership import Candidate
@@ -79,9 +80,11 @@ class Member:
 async def controllers(channel: aio.Channel, clock: VirtualClock, identity: str) -> None:
     """All controllers, standing for their lease."""
     term = Term(clock, LEASES["controllers"])
-    world = World(Objects(channel, before_write=term.check, claim=term.claim), clock)
+    objects = GatheredObjects(channel, before_write=term.check, claim=term.claim)
+    world = World(objects, clock)
     built = manager.build(world, SETTINGS, manager.chosen(["*"]))
     async with asyncio.TaskGroup() as group:
+        group.create_task(objects.run())
         group.create_task(world.run())
         election = _election(group, channel, clock, Candidate(identity), term)
         await election.run(lambda: manager.lead(world, built.values()))

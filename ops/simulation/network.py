@@ -14,6 +14,7 @@ from pilothouse.services.runtime.rpc.errors import ErrorInterceptor
 from pilothouse.services.runtime.rpc.server import Service
 
 READS = frozenset({"Get", "List", "Watch"})
+TOGETHER = "/WriteMany"
 PEER = "unix:"
 """Whom the API server takes for its administrator: the private socket's clients."""
 
@@ -158,14 +159,15 @@ class Network:
 
     def stream(self, caller: str, path: str, request: Any) -> "_Stream":
         """One watch."""
-        made = _Stream(self, caller, request)
+        made = _Stream(caller, request)
         method, group = self._methods.get(path), self._group
         if method is None or group is None:
             made.end(Broken(grpc.StatusCode.UNAVAILABLE, "the server is away"))
             return made
         sent = type(request)()
         sent.CopyFrom(request)
-        task = group.create_task(made.fill(method.act(sent, _Context())))
+        answers = self._delivered(caller, request, method.act(sent, _Context()))
+        task = group.create_task(made.fill(answers))
         self._calls[task] = None
         self._streams[made] = None
 
@@ -176,6 +178,47 @@ class Network:
         task.add_done_callback(ended)
         made.task = task
         return made
+
+    async def _delivered(
+        self, caller: str, request: Any, answers: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        async with contextlib.aclosing(cast("Any", answers)) as open_answers:
+            async for answer in open_answers:
+                await self.faults.deliver(caller, request)
+                yield answer
+
+    def together(self, caller: str, path: str, request: Any, metadata: Pairs) -> "_Stream":
+        """Several writes in one message. Each has its fate; what breaks one breaks the message."""
+        made = _Stream(caller, request)
+        method, group = self._methods.get(path), self._group
+        if method is None or group is None:
+            made.end(Broken(grpc.StatusCode.UNAVAILABLE, "the server is away"))
+            return made
+        sent = type(request)()
+        sent.CopyFrom(request)
+        answers = method.act(sent, _Context(metadata))
+        task = group.create_task(made.fill(self._fated(caller, request.writes, answers)))
+        self._calls[task] = None
+        task.add_done_callback(lambda done: self._calls.pop(done, None))
+        made.task = task
+        return made
+
+    async def _fated(
+        self, caller: str, writes: Sequence[Any], answers: AsyncIterator[Any]
+    ) -> AsyncIterator[Any]:
+        async with contextlib.aclosing(cast("Any", answers)) as open_answers:
+            for write in writes:
+                await self.faults.before(caller, *_inner(write))
+            async for answer in open_answers:
+                for written in answer.written:
+                    await self.faults.after(caller, *_inner(writes[written.index]))
+                yield answer
+
+
+def _inner(write: Any) -> tuple[str, Any]:
+    """The call that a write of a message would be if it went alone."""
+    act = write.WhichOneof("act")
+    return act.capitalize(), getattr(write, act)
 
 
 async def _answer(work: Awaitable[Any], answer: asyncio.Future[Any]) -> None:
@@ -198,13 +241,12 @@ def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
 
 
 class _Stream:
-    """A watch's answers as a caller reads them; their bound is the registry's watcher."""
+    """Answers as a caller reads them; a watch's bound is the registry's watcher."""
 
-    def __init__(self, network: Network, caller: str, request: Any) -> None:
+    def __init__(self, caller: str, request: Any) -> None:
         self.caller = caller
         self.request = request
         self.task: asyncio.Task[None] | None = None
-        self._network = network
         self._answers: asyncio.Queue[Any] = asyncio.Queue()
 
     async def fill(self, answers: AsyncIterator[Any]) -> None:
@@ -213,7 +255,6 @@ class _Stream:
         try:
             async with contextlib.aclosing(cast("Any", answers)) as open_answers:
                 async for answer in open_answers:
-                    await self._network.faults.deliver(self.caller, self.request)
                     self._answers.put_nowait(answer)
         except aio.AioRpcError as broken:
             error = cast("Broken", broken)
@@ -279,8 +320,10 @@ class Line:
     def unary_stream(self, path: str, *_: Any, **__: Any) -> Callable[..., _Stream]:
         """As grpc's channel."""
 
-        def call(request: Any) -> _Stream:
+        def call(request: Any, *, timeout: float = 0.0, metadata: Pairs = ()) -> _Stream:
             self._check()
+            if path.endswith(TOGETHER):
+                return self._network.together(self.caller, path, request, metadata)
             return self._network.stream(self.caller, path, request)
 
         return call

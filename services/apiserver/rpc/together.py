@@ -44,8 +44,7 @@ async def as_known(
         some.set()
 
     async with asyncio.TaskGroup() as group:
-        for index, request in enumerate(requests):
-            group.create_task(attempt(index, request))
+        tasks = [group.create_task(attempt(*item)) for item in enumerate(requests)]
         left = len(requests)
         while left:
             await some.wait()
@@ -53,7 +52,12 @@ async def as_known(
             told = known.copy()
             known.clear()
             left -= len(told)
-            yield told
+            try:
+                yield told
+            except GeneratorExit:  # nobody listens any more; to the group it were an error
+                for task in tasks:
+                    task.cancel()
+                return
 
 
 def _check(requests: Sequence[_Request]) -> None:

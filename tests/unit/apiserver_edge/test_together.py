@@ -72,3 +72,19 @@ async def test_nothing_is_written_after_the_caller_went():
         await begun.wait()
         asking.cancel()
     assert ended == ["a", "b"]
+
+
+async def test_who_stops_listening_ends_what_is_under_way_without_an_error():
+    ended = []
+
+    async def act(name):
+        try:
+            await asyncio.sleep(0 if name == "a" else 3600)
+        finally:
+            ended.append(name)
+        return pb.Object(name=name)
+
+    told = together.as_known("ab", act)
+    assert [written.index for written in await anext(told)] == [0]
+    await told.aclose()
+    assert ended == ["a", "b"]
