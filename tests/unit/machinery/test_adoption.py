@@ -37,11 +37,11 @@ def test_of_others_and_on_its_way_out_nothing_is_taken():
     assert claim == adoption.Claim((), (), ())
 
 
-def test_an_owner_on_its_way_out_keeps_what_it_has():
+def test_an_owner_on_its_way_out_neither_takes_nor_gives():
     leaving = msgspec.structs.replace(OWNER, deletion_timestamp="2026-01-01T00:00:00Z")
-    near = [item("free"), item("odd", REFERENCE, app="other")]
+    near = [item("free"), item("mine", REFERENCE), item("odd", REFERENCE, app="other")]
     claim = adoption.claimed(leaving, SELECTOR, near)
-    assert (names(claim.owned), claim.adopt, claim.release) == (["odd"], (), ())
+    assert (names(claim.owned), claim.adopt, claim.release) == (["mine"], (), ())
 
 
 def test_no_selector_takes_nothing_and_what_does_not_fit_is_let_go():
