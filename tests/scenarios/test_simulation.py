@@ -21,6 +21,7 @@ FOUND = {
     34: "pods of a template that was taken back stood in the way",
     38: "a pod was made twice whose creation nobody had answered",
     40: "a pod that went before it ever ran never ended for the Job that waited for it",
+    1500077: "who hung up in the middle of a write got its charge back, and had the object too",
     2001: "a quota was counted between an object's charge and its storing, and let another in",
 }
 """Seeds that once failed, and why. A run changes with the program: they are only likely places."""

@@ -9,7 +9,7 @@ from pilothouse.services.apiserver.cache.items import Item
 from pilothouse.services.apiserver.objects.commits import Commits
 from pilothouse.services.apiserver.objects.parts import Parts
 from pilothouse.services.apiserver.requests import Stored, Target
-from pilothouse.services.machinery.errors import Forbidden
+from pilothouse.services.machinery.errors import ApiError, Forbidden, Timeout
 from pilothouse.services.machinery.storage import Changed
 
 Document = dict[str, Any]
@@ -28,6 +28,9 @@ class Charging:
     ) -> Stored:
         """Review, charge, and ``put``; what was charged for nothing is given back.
 
+        Whoever hangs up meanwhile, or a store that does not know, leaves it charged: the object may
+        be there. The quota controller counts anew.
+
         Raises:
             Forbidden: by a review or a quota.
         """
@@ -41,14 +44,12 @@ class Charging:
         if not quota.concerns(request):
             return await put()
         await quota.charge(request, self._write, dry_run=dry_run)
-        stored = False
         try:
-            result = await put()
-            stored = True
-        finally:
-            if not stored:
+            return await put()
+        except (ApiError, Changed) as failure:
+            if not isinstance(failure, Timeout):
                 await quota.charge(request, self._write, dry_run=dry_run, refund=True)
-        return result
+            raise
 
     async def _authorize(self, request: Admission) -> None:
         """What RBAC has to say beyond the verb: about rights handed out, and about signers."""

@@ -27,7 +27,7 @@ from pilothouse.services.apiserver.requests import (
 )
 from pilothouse.services.apiserver.strategies import parts, warnings
 from pilothouse.services.machinery import names, timestamps
-from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause
+from pilothouse.services.machinery.errors import ApiError, BadRequest, Cause, Timeout
 from pilothouse.services.machinery.objects import Key
 from pilothouse.services.machinery.storage import Changed
 
@@ -180,18 +180,22 @@ class Writes:
     async def _holding(
         self, kind: Kind, document: Document, put: Callable[[], Awaitable[Stored]], *, dry_run: bool
     ) -> Stored:
-        """Store a Service while its addresses and ports are held; what is not stored lets go."""
+        """Store a Service while its addresses and ports are held; what is not stored lets go.
+
+        What may be stored for all one knows keeps them; the repairs find out later.
+        """
         claims, named = self._parts.claims, document["metadata"]
         held = await claims.hold(document, self._parts.entropy.uid(), dry_run=dry_run)
-        keep = False
         try:
             if held.claim.causes:
                 raise refusals.invalid(kind, named["name"], held.claim.causes)
             stored = await put()
-            keep = not dry_run
-        finally:
-            if not keep:
+        except (ApiError, Changed) as failure:
+            if not isinstance(failure, Timeout):
                 await claims.undo(held, named["uid"])
+            raise
+        if dry_run:
+            await claims.undo(held, named["uid"])
         return stored
 
     async def change(self, change: Change) -> Stored:

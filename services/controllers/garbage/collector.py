@@ -71,9 +71,12 @@ def _leaving(item: Item, dependents: Sequence[Item]) -> Plan:
         return Plan(disown=tuple(dependents), release=ORPHAN)
     if FOREGROUND not in item.metadata.finalizers:
         return NOTHING
+    above = {owner.uid for owner in item.metadata.owner_references}
     blocked = any(
         owner.uid == item.metadata.uid and owner.block_owner_deletion
         for dependent in dependents
+        # Its own owner, which waits as well: the two would wait for each other for ever.
+        if not (dependent.metadata.uid in above and is_waiting(dependent.metadata))
         for owner in dependent.metadata.owner_references
     )
     return NOTHING if blocked else Plan(release=FOREGROUND)

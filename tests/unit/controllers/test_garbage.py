@@ -76,6 +76,15 @@ def test_in_the_foreground_it_waits_for_those_that_block_it():
     assert plan(leaving, (), ()).release == FOREGROUND
 
 
+def test_in_the_foreground_it_waits_neither_for_itself_nor_for_an_owner_that_waits():
+    own = item("it", "it", deleting=True, finalizers=(FOREGROUND,))
+    assert plan(own, (), (own,)).release == FOREGROUND
+    leaving = item("it", "other", deleting=True, finalizers=(FOREGROUND,))
+    other = item("other", "it", deleting=True, finalizers=(FOREGROUND,))
+    assert plan(leaving, (), (other,)).release == FOREGROUND
+    assert plan(leaving, (), (item("other", "it"),)) == NOTHING
+
+
 def test_orphaning_frees_the_dependents_first():
     child = item("child", "it")
     leaving = item("it", deleting=True, finalizers=(ORPHAN,))
