@@ -19,6 +19,7 @@ PEER = "unix:"
 """Whom the API server takes for its administrator: the private socket's clients."""
 
 _GrpcMethod: TypeAlias = Any
+Answers: TypeAlias = AsyncIterator[Any]
 
 
 class Faults(Protocol):
@@ -160,52 +161,40 @@ class Network:
     def stream(self, caller: str, path: str, request: Any) -> "_Stream":
         """One watch."""
         made = _Stream(caller, request)
+        if (task := self._begin(made, path, (), self._delivered)) is not None:
+            self._streams[made] = None
+            task.add_done_callback(lambda _: self._streams.pop(made, None))
+        return made
+
+    def together(self, caller: str, path: str, request: Any, metadata: Pairs) -> "_Stream":
+        """Several writes in one message. Each has its fate; what breaks one breaks the message."""
+        made = _Stream(caller, request)
+        self._begin(made, path, metadata, self._fated)
+        return made
+
+    def _begin(
+        self, made: "_Stream", path: str, metadata: Pairs, carried: Callable[..., Answers]
+    ) -> asyncio.Task[None] | None:
         method, group = self._methods.get(path), self._group
         if method is None or group is None:
             made.end(Broken(grpc.StatusCode.UNAVAILABLE, "the server is away"))
-            return made
-        sent = type(request)()
-        sent.CopyFrom(request)
-        answers = self._delivered(caller, request, method.act(sent, _Context()))
-        task = group.create_task(made.fill(answers))
+            return None
+        sent = type(made.request)()
+        sent.CopyFrom(made.request)
+        answers = carried(made.caller, made.request, method.act(sent, _Context(metadata)))
+        made.task = task = group.create_task(made.fill(answers))
         self._calls[task] = None
-        self._streams[made] = None
+        task.add_done_callback(lambda done: self._calls.pop(done, None))
+        return task
 
-        def ended(_: object) -> None:
-            self._calls.pop(task, None)
-            self._streams.pop(made, None)
-
-        task.add_done_callback(ended)
-        made.task = task
-        return made
-
-    async def _delivered(
-        self, caller: str, request: Any, answers: AsyncIterator[Any]
-    ) -> AsyncIterator[Any]:
+    async def _delivered(self, caller: str, request: Any, answers: Answers) -> Answers:
         async with contextlib.aclosing(cast("Any", answers)) as open_answers:
             async for answer in open_answers:
                 await self.faults.deliver(caller, request)
                 yield answer
 
-    def together(self, caller: str, path: str, request: Any, metadata: Pairs) -> "_Stream":
-        """Several writes in one message. Each has its fate; what breaks one breaks the message."""
-        made = _Stream(caller, request)
-        method, group = self._methods.get(path), self._group
-        if method is None or group is None:
-            made.end(Broken(grpc.StatusCode.UNAVAILABLE, "the server is away"))
-            return made
-        sent = type(request)()
-        sent.CopyFrom(request)
-        answers = method.act(sent, _Context(metadata))
-        task = group.create_task(made.fill(self._fated(caller, request.writes, answers)))
-        self._calls[task] = None
-        task.add_done_callback(lambda done: self._calls.pop(done, None))
-        made.task = task
-        return made
-
-    async def _fated(
-        self, caller: str, writes: Sequence[Any], answers: AsyncIterator[Any]
-    ) -> AsyncIterator[Any]:
+    async def _fated(self, caller: str, request: Any, answers: Answers) -> Answers:
+        writes = request.writes
         async with contextlib.aclosing(cast("Any", answers)) as open_answers:
             for write in writes:
                 await self.faults.before(caller, *_inner(write))
