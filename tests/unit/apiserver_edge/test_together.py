@@ -71,7 +71,7 @@ async def test_nothing_is_written_after_the_caller_went():
         asking = group.create_task(ask())
         await begun.wait()
         asking.cancel()
-    assert ended == ["a", "b"]
+    assert sorted(ended) == ["a", "b"]
 
 
 async def test_who_stops_listening_ends_what_is_under_way_without_an_error():
