@@ -299,7 +299,8 @@ def test_nobody_is_ready_before_the_first_question(lives: Lives) -> None:
     ready = next(one for one in status.conditions if one.type == "Ready")
     started = status.container_statuses[0].state.running.started_at
     assert (ready.last_transition_time - started).total_seconds() >= 5
-    assert status.container_statuses[0].restart_count == 0
+    [main] = status.container_statuses
+    assert main.restart_count == 0, main.last_state
 
 
 @line(HOSTS, "managed /etc/hosts")
