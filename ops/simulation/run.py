@@ -92,7 +92,7 @@ class _Run:
             Replicas(self._state, self._deleters),
             Jobs(self._state),
             Budgets(self._state, nodes_fail=chosen.nodes_fail),
-            Quotas(),
+            Quotas(lambda: self._clock.offset_seconds),
             Places(self._state),
         )
         self._leadership = Leadership(self._state)

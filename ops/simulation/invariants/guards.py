@@ -1,6 +1,6 @@
 """Budgets and quotas hold; who lost the lease writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pilothouse.ops.simulation.state import Span, State, Step, is_ready
@@ -44,22 +44,30 @@ class Budgets:
 
 
 class Quotas:
-    """What is used does not grow over what is allowed, or was when it was let in."""
+    """What is used does not grow over what is allowed, or was when it was let in.
 
-    def __init__(self) -> None:
+    A clock that is set back makes pods count again whose end was overdue: ``wall`` tells of it.
+    """
+
+    def __init__(self, wall: Callable[[], float] = lambda: 0.0) -> None:
         self._hard: dict[tuple[Key, str], Span] = {}
+        self._wall = wall
+        self._seen: dict[Key, float] = {}
 
     def see(self, step: Step, now: float) -> Iterator[str]:
         """What this commit breaks."""
         if step.plural != "resourcequotas" or step.new is None:
             return
         status, before = step.new.get("status", {}), (step.old or {}).get("status", {})
+        wall = self._wall()
+        set_back = wall < self._seen.get(step.key, wall)
+        self._seen[step.key] = wall
         for name, hard in status.get("hard", {}).items():
             limits = self._hard.setdefault((step.key, name), Span())
             limits.put(now, int(hard))
             used = int(status.get("used", {}).get(name, "0"))
             most = max(limits.recent(now))
-            if used > most and used > int(before.get("used", {}).get(name, "0")):
+            if not set_back and used > most and used > int(before.get("used", {}).get(name, "0")):
                 yield f"quota {step.key}: {used} {name} are used where {most} may be"
 
 

@@ -137,6 +137,19 @@ def test_a_quota_that_is_overdrawn_is_seen():
     assert cluster.put("resourcequotas", "q", status=status)
 
 
+def test_pods_whose_end_is_overdue_count_again_when_the_clock_is_set_back():
+    wall = [9.0]
+    cluster = Cluster(Quotas(lambda: wall[0]))
+    assert not cluster.put(
+        "resourcequotas", "q", status={"hard": {"pods": "2"}, "used": {"pods": "2"}}
+    )
+    wall[0] = 1.0
+    status = {"hard": {"pods": "2"}, "used": {"pods": "3"}}
+    assert not cluster.put("resourcequotas", "q", status=status)
+    status = {"hard": {"pods": "2"}, "used": {"pods": "4"}}
+    assert cluster.put("resourcequotas", "q", status=status)
+
+
 def test_who_writes_while_another_leads_is_seen():
     cluster = Cluster()
     lease = {"spec": {"holderIdentity": "controllers-b-1"}}
